@@ -1,0 +1,264 @@
+"""The typed records of a case: what the sightings mean. Frozen, pure data, with codes instead of prose.
+
+Text for people is made from these codes by templates in `aleat.report`, so that one case can be told in
+several languages. Times are aware UTC datetimes. Nothing here is *confirmed* by a public statement: an
+`AllegedIncident` comes from claims, an `Incident` from evidence.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from aleat.hunt.indicator import Sighting
+
+__all__ = [
+    "Account",
+    "AllegedIncident",
+    "Campaign",
+    "CampaignLink",
+    "Case",
+    "Claim",
+    "CollectItem",
+    "Contradiction",
+    "CoverageRow",
+    "EvidenceRef",
+    "Incident",
+    "NextStep",
+    "OpenItem",
+    "Outage",
+    "SourceRow",
+    "TimelineEntry",
+]
+
+
+class EvidenceRef(msgspec.Struct, frozen=True):
+    """Leads back to the bytes: path as given, SHA-256 of the source, record ordinal, byte offset, event digest."""
+
+    evidence: str
+    sha256: str
+    record: int
+    offset: int
+    event: str = ""
+
+
+class Account(msgspec.Struct, frozen=True):
+    """An account as the evidence names it (domain may be empty)."""
+
+    name: str
+    domain: str = ""
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """Sightings that belong together: shared hosts, accounts, indicators, closeness in time.
+
+    `stages` are ATT&CK tactic short names in the order first seen, with their first time. `effects` are codes:
+    "access", "persistence", "credential-access", "lateral-movement", "exfiltration", "encryption", "wiping",
+    "defacement". `still_active` is True/False, or None where the evidence doesn't say.
+    """
+
+    id: str
+    number: int
+    first: datetime
+    last: datetime
+    hosts: tuple[str, ...]
+    accounts: tuple[Account, ...]
+    indicators: tuple[str, ...]
+    techniques: tuple[str, ...]
+    stages: tuple[tuple[str, datetime], ...]
+    effects: tuple[str, ...]
+    level: str
+    sightings: tuple[int, ...]
+    """Positions in `Case.sightings`."""
+    key_events: tuple[int, ...] = ()
+    """The few sightings that tell the story (positions in `Case.sightings`), in order of time."""
+    still_active: bool | None = None
+
+
+class CampaignLink(msgspec.Struct, frozen=True):
+    """Rare evidence that two incidents share: kind ("indicator", "tool", "account", "infrastructure"), value, weight (bits)."""
+
+    kind: str
+    value: str
+    weight: float
+    incidents: tuple[str, str]
+    refs: tuple[EvidenceRef, ...] = ()
+
+
+class Campaign(msgspec.Struct, frozen=True, kw_only=True):
+    """Incidents that rare evidence links; `weight` is the sum in bits, against `threshold`."""
+
+    id: str
+    incidents: tuple[str, ...]
+    links: tuple[CampaignLink, ...]
+    weight: float
+    threshold: float
+    first: datetime
+    last: datetime
+
+
+class Outage(msgspec.Struct, frozen=True, kw_only=True):
+    """A window in which a service answered nobody.
+
+    From `last_served` (the last request served before) to `first_served` (the first after; None: still down
+    when the log ends). `cause` is "attacker", "protective-shutdown", "maintenance", "log-lost" or
+    "undetermined"; `because` are the records that say so, `reason` a code for the rule that decided.
+    `rate_before` is in requests a minute; `surprise` in bits: how unlikely the silence is at that rate.
+    """
+
+    id: str
+    service: str
+    host: str
+    last_served: datetime
+    first_served: datetime | None
+    cause: str
+    reason: str
+    because: tuple[EvidenceRef, ...]
+    rate_before: float
+    surprise: float
+    failed_requests: int = 0
+    before: EvidenceRef | None = None
+    after: EvidenceRef | None = None
+    incident: str | None = None
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One dated fact: kind ("first-access", "sighting", "outage", "claim", "account-reset", …) with its parameters."""
+
+    time: datetime
+    kind: str
+    host: str = ""
+    level: str = ""
+    title: str = ""
+    parameters: dict[str, str] = {}
+    refs: tuple[EvidenceRef, ...] = ()
+    incident: str | None = None
+
+
+class OpenItem(msgspec.Struct, frozen=True, kw_only=True):
+    """Something the evidence never shows finished: "persistence-not-removed", "account-not-reset", …"""
+
+    kind: str
+    host: str
+    value: str
+    since: datetime
+    refs: tuple[EvidenceRef, ...]
+    incident: str | None = None
+
+
+class NextStep(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to do next: a code with parameters, and why (an open item's position, a gap in coverage)."""
+
+    kind: str
+    priority: int
+    parameters: dict[str, str] = {}
+
+
+class CoverageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at: one host and log source, from first to last event, how many events and gaps."""
+
+    host: str
+    format: str
+    channel: str
+    first: datetime | None
+    last: datetime | None
+    events: int
+    evidence: int
+
+
+class SourceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A source of evidence as custody knows it."""
+
+    path: str
+    sha256: str
+    size: int
+    reader: str
+    records: int
+    unreadable: int
+    first: datetime | None
+    last: datetime | None
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody says in public. Never evidence.
+
+    `act` is "accuses", "denies", "condemns", "offers", "severs", "claims-responsibility" or "reports".
+    `quote` is the exact text at `offset` (characters) in `document`; `byte_offset` the same in bytes of its
+    UTF-8 form. `about` names the alleged act or the claim's object in the document's own words.
+    `date_text` is the date as written; `date_from`/`date_to` are set only where the text settles them.
+    """
+
+    id: str
+    act: str
+    speaker: str
+    target: str
+    about: str
+    quote: str
+    document: str
+    offset: int
+    byte_offset: int
+    date_text: str = ""
+    date_from: datetime | None = None
+    date_to: datetime | None = None
+    attributed_to: str = ""
+    """Who reports the speech, where the document quotes at second hand."""
+
+
+class Contradiction(msgspec.Struct, frozen=True):
+    """Two claims that can't both hold, and the point on which they part."""
+
+    first: str
+    second: str
+    point: str
+
+
+class AllegedIncident(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident that a public text alleges; `status` is always "alleged"."""
+
+    id: str
+    what: str
+    victim: str
+    date_text: str
+    claims: tuple[str, ...]
+    quote: str
+    offset: int
+    date_from: datetime | None = None
+    date_to: datetime | None = None
+    status: str = "alleged"
+
+
+class CollectItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What to collect to test a claim: which logs, from which hosts, for which dates (as far as the text says)."""
+
+    claim: str
+    question: str
+    logs: tuple[str, ...]
+    hosts: tuple[str, ...]
+    dates: str
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a case holds; made by `aleat.case.build_case`, read by attribution, report and release.
+
+    `sightings` are those that count (neither hidden nor benign context), in order of time.
+    """
+
+    id: str
+    name: str
+    reference_time: datetime
+    sightings: tuple[Sighting, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    campaigns: tuple[Campaign, ...] = ()
+    outages: tuple[Outage, ...] = ()
+    timeline: tuple[TimelineEntry, ...] = ()
+    open_items: tuple[OpenItem, ...] = ()
+    next_steps: tuple[NextStep, ...] = ()
+    coverage: tuple[CoverageRow, ...] = ()
+    sources: tuple[SourceRow, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    alleged: tuple[AllegedIncident, ...] = ()
+    collect: tuple[CollectItem, ...] = ()
+    not_in_incident: int = 0
+    """Sightings left outside every incident: too weak or too common."""

@@ -1,0 +1,78 @@
+"""The workspace's database: one SQLAlchemy engine, one writer, many readers.
+
+Each file of this room declares its own tables on `metadata`; nothing else in the project writes SQL. SQLite
+runs in WAL mode with full synchronisation: what was committed stays, whatever happens to the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from aleat.errors import WorkspaceError
+
+__all__ = ["Database", "metadata"]
+
+metadata = sa.MetaData()
+
+_BUSY_SECONDS = 30
+
+
+class Database:
+    """An open database; `read()` and `write()` hand out connections, `write()` in one transaction."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = sa.create_engine(url)
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "connect", _configure_sqlite)
+
+    @classmethod
+    def at(cls, path: Path) -> Database:
+        """Open (or make) the SQLite file at `path`."""
+        return cls(f"sqlite:///{path}")
+
+    def create_tables(self) -> None:
+        """Make the tables that aren't there yet."""
+        metadata.create_all(self.engine)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Yield a connection for reading."""
+        with self._checked(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Yield a connection in one transaction: all of it is committed at the end, or none."""
+        with self._checked(), self.engine.begin() as connection:
+            if self.engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+    @contextmanager
+    def _checked(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.OperationalError as error:
+            reason = str(error.orig)
+            raise WorkspaceError(f"The workspace's database refused: {reason}.") from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's begin is ours: see write()
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
+    cursor.close()

@@ -1,0 +1,19 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real test material; tests that need it are skipped, and counted, where it is absent."""
+    folder = Path(os.environ.get("ALEAT_TEST_DATA", _BESIDE))
+    if not (folder / "README.md").is_file():
+        pytest.skip("real test material is absent: set ALEAT_TEST_DATA to its folder")
+    return folder
