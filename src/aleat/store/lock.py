@@ -1,0 +1,32 @@
+"""One writer at a time: a lock that the operating system drops when its holder dies, on every platform.
+
+It is an exclusive transaction on an SQLite file of its own, so it needs no POSIX call and leaves nothing
+behind that has to be cleaned up after a kill.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aleat.errors import WorkspaceBusyError
+
+__all__ = ["writer_lock"]
+
+
+@contextmanager
+def writer_lock(path: Path) -> Iterator[None]:
+    """Hold the lock at `path`; raises `WorkspaceBusyError` at once if another process holds it."""
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            raise WorkspaceBusyError(
+                f"Another process is writing to the workspace {path.parent}. Wait for it, or end it."
+            ) from error
+        yield
+    finally:
+        connection.close()
