@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 
 from aleat.errors import ObjectError
 
-__all__ = ["format_timestamp", "parse_timestamp"]
+__all__ = ["format_timestamp", "is_timestamp", "parse_timestamp"]
+
+_TIMESTAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:)([0-9]{2})(?:\.([0-9]+))?Z")
 
 
 def format_timestamp(time: datetime) -> str:
@@ -20,18 +23,29 @@ def format_timestamp(time: datetime) -> str:
     return utc.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
+def is_timestamp(text: str) -> bool:
+    """Tell whether `text` is a STIX timestamp."""
+    match = _TIMESTAMP.fullmatch(text)
+    if match is None:
+        return False
+    try:
+        datetime.fromisoformat(match[1] + min(match[2], "59")).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return match[2] <= "60"
+
+
 def parse_timestamp(text: str) -> datetime:
     """Return the aware UTC time of a STIX timestamp; digits below the microsecond are cut off.
 
-    Raises `ObjectError` where it is none.
+    A leap second (``:60``) becomes the first second after it. Raises `ObjectError` where it is none.
     """
-    if not text.endswith("Z"):
-        raise ObjectError(f"{text[:40]!r} is no STIX timestamp.", advice="It ends in Z (STIX 2.1 §3.2).")
-    head, dot, fraction = text[:-1].partition(".")
-    if dot and not (fraction.isascii() and fraction.isdigit()):
-        raise ObjectError(f"{text[:40]!r} is no STIX timestamp.")
+    match = _TIMESTAMP.fullmatch(text)
+    if match is None or not is_timestamp(text):
+        raise ObjectError("That is no STIX timestamp.", advice="STIX 2.1 §3.2: YYYY-MM-DDTHH:MM:SS.sssZ.")
+    minute = datetime.fromisoformat(match[1] + "00").replace(tzinfo=UTC)
+    fraction = int((match[3] or "0")[:6].ljust(6, "0"))
     try:
-        time = datetime.strptime(head, "%Y-%m-%dT%H:%M:%S")
-    except ValueError:
-        raise ObjectError(f"{text[:40]!r} is no STIX timestamp.") from None
-    return time.replace(microsecond=int((fraction[:6] or "0").ljust(6, "0")), tzinfo=UTC)
+        return minute + timedelta(seconds=int(match[2]), microseconds=fraction)
+    except OverflowError:
+        raise ObjectError("That STIX timestamp is after the year 9999.") from None

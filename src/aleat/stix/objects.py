@@ -1,0 +1,269 @@
+"""STIX objects: the bytes that came in, beside the validated properties that Aleat itself uses.
+
+Invariants: `raw` is never changed, so that unknown properties survive byte for byte; every property that is
+typed here has been checked; an object has no duplicate keys and no nesting beyond `ObjectLimits.depth`. An
+object of STIX 2.0 keeps its bytes in `raw` and has its STIX 2.1 form in `upgraded` (see `aleat.stix.upgrade`).
+
+Not here: whether an object is *valid STIX* in every detail (that is for `stix2-validator`, in tests), and
+the meaning of patterns, markings and extensions. Why not `stix2`: it parses 100,000 indicators in 38 s.
+
+Specification: STIX 2.1, https://docs.oasis-open.org/cti/stix/v2.1/os/stix-v2.1-os.html, §3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import orjson
+
+from aleat.errors import ObjectError, Place
+from aleat.stix.canonical import canonical_json, canonical_json_parsed
+from aleat.stix.times import format_timestamp, is_timestamp
+from aleat.stix.upgrade import needs_upgrade, upgrade_object
+
+__all__ = ["GranularMarking", "StixObject", "has_duplicate_keys", "make_object", "parse_object"]
+
+# STIX 2.1 §2.9: object-type--UUID. Versions of UUID are not checked in what others made.
+_ID = re.compile(r"([a-z0-9][a-z0-9-]{1,248}[a-z0-9])--[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]++|[\]}]++', re.DOTALL)
+_SPACED_COLON = re.compile(rb'"[ \t\r\n]+:')
+
+
+class GranularMarking(msgspec.Struct, frozen=True, gc=False):
+    """A marking on parts of an object (STIX 2.1 §7.2.3): either `marking_ref` or `lang` is set."""
+
+    selectors: tuple[str, ...]
+    marking_ref: str = ""
+    lang: str = ""
+
+
+class StixObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One STIX object: its bytes, and the properties that Aleat uses, checked.
+
+    `raw` are the bytes as received; `upgraded` the STIX 2.1 form where they are STIX 2.0. `digest` is the
+    SHA-256 (hex) of the RFC 8785 form of `raw`: equal for two copies that differ in white space or the order
+    of keys only. Times are STIX timestamps as written.
+    """
+
+    raw: bytes
+    digest: str
+    id: str
+    type: str
+    spec_version: str
+    created: str | None = None
+    modified: str | None = None
+    created_by_ref: str | None = None
+    object_marking_refs: tuple[str, ...] = ()
+    granular_markings: tuple[GranularMarking, ...] = ()
+    revoked: bool = False
+    name: str | None = None
+    description: str | None = None
+    labels: tuple[str, ...] = ()
+    confidence: int | None = None
+    lang: str | None = None
+    pattern: str | None = None
+    pattern_type: str | None = None
+    valid_from: str | None = None
+    valid_until: str | None = None
+    relationship_type: str | None = None
+    source_ref: str | None = None
+    target_ref: str | None = None
+    upgraded: bytes | None = None
+
+    @property
+    def content(self) -> bytes:
+        """The object as STIX 2.1 JSON: `raw` itself, unless that is STIX 2.0."""
+        return self.raw if self.upgraded is None else self.upgraded
+
+    @property
+    def version(self) -> str:
+        """What tells versions of one id apart: `modified`, else `created`, else the empty string (§3.6)."""
+        return self.modified or self.created or ""
+
+    def properties(self) -> dict[str, Any]:
+        """Return all properties of the STIX 2.1 form, unknown ones included, as a new dictionary."""
+        properties: dict[str, Any] = orjson.loads(self.content)
+        return properties
+
+    def extension(self, extension_id: str) -> dict[str, Any] | None:
+        """Return the content of the extension `extension_id`, or None where the object doesn't have it."""
+        if b'"extensions"' not in self.content:
+            return None
+        extensions = self.properties().get("extensions")
+        content = extensions.get(extension_id) if isinstance(extensions, dict) else None
+        return content if isinstance(content, dict) else None
+
+
+class _Received(msgspec.Struct, gc=False):
+    """The typed part of an object's JSON; everything else stays in the bytes."""
+
+    type: str
+    id: str
+    spec_version: str | None = None
+    created: str | None = None
+    modified: str | None = None
+    created_by_ref: str | None = None
+    object_marking_refs: tuple[str, ...] = ()
+    granular_markings: tuple[GranularMarking, ...] = ()
+    revoked: bool = False
+    name: str | None = None
+    description: str | None = None
+    labels: tuple[str, ...] = ()
+    confidence: int | None = None
+    lang: str | None = None
+    pattern: str | None = None
+    pattern_type: str | None = None
+    valid_from: str | None = None
+    valid_until: str | None = None
+    relationship_type: str | None = None
+    source_ref: str | None = None
+    target_ref: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Received).decode
+_COPIED = tuple(name for name in _Received.__struct_fields__ if name != "spec_version")
+_TIMES = ("created", "modified", "valid_from", "valid_until")
+
+
+def parse_object(raw: bytes, place: Place, *, depth: int = 100) -> StixObject:
+    """Return the STIX object whose JSON is `raw`; nothing of it is changed or dropped.
+
+    Raises `ObjectError` with `place` where it is no STIX object that can be used: broken JSON, duplicate
+    keys, nesting deeper than `depth`, a property of the wrong type, a bad id or timestamp.
+    """
+    if _depth_exceeds(raw, depth):
+        raise ObjectError(f"The object is nested deeper than {depth} levels.", place)
+    try:
+        received = _decode(raw)
+        value = orjson.loads(raw)
+        canonical = canonical_json_parsed(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ObjectError(f"That is no usable STIX object: {_short(error)}.", place) from None
+    if has_duplicate_keys(raw, canonical):
+        raise ObjectError(
+            "The object has a key twice; which one counts is anybody's guess.", place, advice="Ask its giver."
+        )
+    try:
+        _check(received)
+    except ObjectError as error:
+        raise ObjectError(error.reason, place, advice=error.advice) from None
+    return _assemble(raw, hashlib.sha256(canonical).hexdigest(), received, value, place)
+
+
+def make_object(
+    type_: str,
+    id_: str,
+    *,
+    created: datetime | None = None,
+    modified: datetime | None = None,
+    created_by_ref: str | None = None,
+    markings: Iterable[str] = (),
+    **properties: Any,
+) -> StixObject:
+    """Return an object of our own, in canonical JSON.
+
+    `created` and `modified` (which is `created` where it isn't given) are aware times; leave both out for
+    cyber observables. `markings` are ids of marking definitions. Properties that are None, or empty lists or
+    objects, are left out, as STIX forbids them (§2.1, §2.8); datetimes become timestamps. Raises `ObjectError`.
+    """
+    content: dict[str, Any] = {"type": type_, "spec_version": "2.1", "id": id_}
+    if created is not None:
+        content["created"] = created
+        if type_ != "marking-definition":  # §7.2.1: these have no versions
+            content["modified"] = modified or created
+    content |= {"created_by_ref": created_by_ref, "object_marking_refs": sorted(set(markings)), **properties}
+    return parse_object(canonical_json(_plain(content)), Place(id_))
+
+
+def has_duplicate_keys(raw: bytes, canonical: bytes) -> bool:
+    """Tell whether any JSON object within `raw` names a key twice; `canonical` is the canonical form of `raw`.
+
+    Counts key ends (``":``) before and after a round trip, which drops duplicates; only where the text has
+    escapes or spaces that would mislead the count is it parsed key by key.
+    """
+    if b"\\u00" not in raw and _SPACED_COLON.search(raw) is None:
+        return raw.count(b'":') != canonical.count(b'":')
+    duplicate = False
+
+    def notice(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal duplicate
+        duplicate = duplicate or len({key for key, _ in pairs}) != len(pairs)
+
+    json.JSONDecoder(object_pairs_hook=notice).decode(raw.decode())
+    return duplicate
+
+
+def _short(error: Exception) -> str:
+    return str(error).splitlines()[0][:160].rstrip(".") if str(error) else type(error).__name__
+
+
+def _depth_exceeds(raw: bytes, depth: int) -> bool:
+    if raw.count(b"{") + raw.count(b"[") <= depth:
+        return False
+    level = 0
+    for match in _BRACKETS.finditer(raw):
+        first = raw[match.start()]
+        if first in b"[{":
+            level += match.end() - match.start()
+            if level > depth:
+                return True
+        elif first in b"]}":
+            level -= match.end() - match.start()
+    return False
+
+
+def _check(received: _Received) -> None:
+    match = _ID.fullmatch(received.id)
+    if match is None or match[1] != received.type:
+        raise ObjectError(
+            f"The id of this {received.type[:40]!r} is not of the form type--UUID.",
+            advice="STIX 2.1 §2.9 says how ids look.",
+        )
+    for name in _TIMES:
+        text = getattr(received, name)
+        if text is not None and not is_timestamp(text):
+            raise ObjectError(
+                f"Its {name!r} is no STIX timestamp.", advice="STIX 2.1 §3.2: YYYY-MM-DDTHH:MM:SS.sssZ."
+            )
+    for reference in (
+        *received.object_marking_refs,
+        received.created_by_ref,
+        received.source_ref,
+        received.target_ref,
+    ):
+        if reference is not None and _ID.fullmatch(reference) is None:
+            raise ObjectError("One of its references is no STIX id.", advice="STIX 2.1 §2.9 says how ids look.")
+    if received.confidence is not None and not 0 <= received.confidence <= 100:
+        raise ObjectError("Its 'confidence' is not between 0 and 100.")
+
+
+def _assemble(raw: bytes, digest: str, received: _Received, value: dict[str, Any], place: Place) -> StixObject:
+    version = received.spec_version
+    fields = {name: getattr(received, name) for name in _COPIED}
+    if needs_upgrade(received.type, version):
+        upgraded = upgrade_object(value)
+        fields["pattern_type"] = upgraded.get("pattern_type", received.pattern_type)
+        return StixObject(
+            raw=raw, digest=digest, spec_version="2.0", upgraded=canonical_json_parsed(upgraded), **fields
+        )
+    if version not in {None, "2.1"}:
+        raise ObjectError("Its 'spec_version' is neither 2.0 nor 2.1.", place)
+    return StixObject(raw=raw, digest=digest, spec_version="2.1", **fields)
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON: no None, no empty lists or objects, times as timestamps."""
+    if isinstance(value, datetime):
+        return format_timestamp(value)
+    if isinstance(value, Mapping):
+        items = ((key, _plain(item)) for key, item in value.items())
+        return {key: item for key, item in items if item is not None and item not in ([], {})}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
