@@ -1,25 +1,23 @@
-"""Ed25519 keys (RFC 8032): who signs a ledger, a policy, a sealed file.
+"""Ed25519 keys (RFC 8032): who signs a ledger, a policy, a sealed file; and age keys: who may open one.
 
-Private keys live outside the workspace, in `$ALEAT_KEYS` or the user's configuration folder, one file a key,
-readable by its owner alone; the workspace holds public keys only. A key's id is the JWK thumbprint
-(RFC 7638) of its public half.
+Private keys live outside the workspace (`aleat.store.keyring` keeps them); the workspace holds public keys
+only. A signing key's id is the JWK thumbprint (RFC 7638) of its public half.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import os
-from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from aleat.errors import SignatureError, TrustError
 from aleat.stix.canonical import canonical_json
 
-__all__ = ["PublicKey", "SigningKey", "default_key_folder", "load_signing_key"]
+__all__ = ["AgeKey", "PublicKey", "SigningKey", "check_age_recipient"]
 
 
 class PublicKey:
@@ -36,11 +34,14 @@ class PublicKey:
 
     @classmethod
     def from_text(cls, text: str) -> PublicKey:
-        """Read what `text` gives."""
+        """Read what `text` gives, and nothing else: one key has one spelling."""
         try:
-            return cls(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            key = cls(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         except ValueError as error:
             raise TrustError("That is no Ed25519 public key (32 bytes in base64url).") from error
+        if key.text != text:
+            raise TrustError("That is no Ed25519 public key (32 bytes in base64url).")
+        return key
 
     @property
     def key_id(self) -> str:
@@ -79,6 +80,18 @@ class SigningKey:
         """Return the 64-byte signature over `message`."""
         return self._key.sign(message)
 
+    def derive_secret(self, purpose: str) -> bytes:
+        """Return 32 bytes that only this key's holder can make (HKDF-SHA256, RFC 5869), the same each time.
+
+        They make ids of what is told again: stable for one workspace, and no confirmation of anybody's guess.
+        """
+        derivation = HKDF(hashes.SHA256(), 32, salt=None, info=b"aleat/" + purpose.encode())
+        return derivation.derive(self.private_raw())
+
+    def private_raw(self) -> bytes:
+        """Return the 32 private bytes; for signing libraries that take a JWK, never for keeping."""
+        return self._key.private_bytes_raw()
+
     def to_pem(self) -> bytes:
         """Return the private key as PKCS #8 PEM, unencrypted."""
         return self._key.private_bytes(
@@ -99,22 +112,37 @@ class SigningKey:
         return cls(key)
 
 
-def default_key_folder() -> Path:
-    """Return `$ALEAT_KEYS`, or ``aleat/keys`` in the user's configuration folder."""
-    if folder := os.environ.get("ALEAT_KEYS"):
-        return Path(folder)
-    if os.name == "nt":
-        return Path(os.environ.get("APPDATA", str(Path.home()))) / "aleat" / "keys"
-    return Path(os.environ.get("XDG_CONFIG_HOME", str(Path.home() / ".config"))) / "aleat" / "keys"
+class AgeKey:
+    """An age X25519 identity (https://age-encryption.org/v1): opens what is sealed for its recipient."""
+
+    def __init__(self, text: str) -> None:
+        import pyrage  # noqa: PLC0415 (only those who seal and open pay for it)
+
+        try:
+            self._identity = pyrage.x25519.Identity.from_str(text.strip())
+        except pyrage.IdentityError as error:
+            raise TrustError("That is no age private key (AGE-SECRET-KEY-1…).") from error
+        self.text = text.strip()
+        self.recipient = str(self._identity.to_public())
+
+    @classmethod
+    def generate(cls) -> AgeKey:
+        """Make a new key."""
+        import pyrage  # noqa: PLC0415
+
+        return cls(str(pyrage.x25519.Identity.generate()))
+
+    @property
+    def identity(self) -> object:
+        """The library's own object."""
+        return self._identity
 
 
-def load_signing_key(folder: Path, key_id: str) -> SigningKey:
-    """Return the key `key_id` from `folder`; raises `TrustError` where it isn't there."""
-    path = folder / f"{key_id}.pem"
+def check_age_recipient(text: str) -> str:
+    """Return `text` if it is an age X25519 recipient (``age1…``); raises `TrustError` otherwise."""
+    import pyrage  # noqa: PLC0415
+
     try:
-        return SigningKey.from_pem(path.read_bytes())
-    except FileNotFoundError:
-        raise TrustError(
-            f"The workspace's signing key {key_id} is not in {folder}. "
-            "Set ALEAT_KEYS to the folder that has it, or bring the key from where the workspace was made."
-        ) from None
+        return str(pyrage.x25519.Recipient.from_str(text))
+    except pyrage.RecipientError as error:
+        raise TrustError("That is no age recipient (age1…).") from error
