@@ -1,1 +1,27 @@
-"""Room."""
+"""Report: a case as one offline HTML file, as a STIX 2.1 bundle, and as a paragraph.
+
+Everything here is made from a case's typed records; nothing is decided here, and nothing is read or written.
+Words for people are in the catalogues of `messages`.
+"""
+
+from __future__ import annotations
+
+from aleat.report.answer import Answer, first_things, make_answer
+from aleat.report.html import render_html
+from aleat.report.messages import LANGUAGES, Messages, load_messages
+from aleat.report.records import ReportInput, RuleCounts
+from aleat.report.text import clip, visible
+
+__all__ = [
+    "LANGUAGES",
+    "Answer",
+    "Messages",
+    "ReportInput",
+    "RuleCounts",
+    "clip",
+    "first_things",
+    "load_messages",
+    "make_answer",
+    "render_html",
+    "visible",
+]

@@ -1,0 +1,227 @@
+"""The one-paragraph answer, and the few things that come first.
+
+Sentences are chosen here by code and parameters; the words are in `aleat.report.messages`. The command line
+prints the same answer that the report shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+
+import msgspec
+
+from aleat.attribution.records import Assessment, EvidenceItem
+from aleat.case.records import Case, Outage, TimelineEntry
+from aleat.report.messages import Messages
+from aleat.report.records import ReportInput
+from aleat.report.text import clip, visible
+
+__all__ = ["FIRST_THINGS", "Answer", "first_things", "make_answer"]
+
+FIRST_THINGS = 20
+"""At most this many things stand on the first screen."""
+
+_OUTAGES_NAMED = 4
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The answer's sentences, in order; `hit` is None where no evidence was looked at."""
+
+    hit: bool | None
+    sentences: tuple[str, ...]
+
+    @property
+    def paragraph(self) -> str:
+        """All sentences in one paragraph."""
+        return " ".join(self.sentences)
+
+
+def make_answer(report: ReportInput, messages: Messages) -> Answer:
+    """Return what the case answers: hit or not, what went down, one campaign or not, who, still in or not."""
+    case = report.case
+    hit: bool | None = bool(case.incidents)
+    if not case.incidents and not report.events:
+        hit = None
+    sentences = [
+        *_hit(report, messages),
+        *(_outages(case, messages) if report.events else ()),
+        *(_campaign(case, messages) if len(case.incidents) > 1 else ()),
+        *(_who(report.assessments, messages) if case.incidents else ()),
+        *(_still_in(case, messages) if case.incidents else ()),
+    ]
+    return Answer(hit, tuple(sentences))
+
+
+def moment(time: datetime | None) -> str:
+    """Return a time for a sentence, to the minute, in UTC."""
+    return time.strftime("%Y-%m-%d %H:%M UTC") if time else "?"
+
+
+def _hit(report: ReportInput, messages: Messages) -> Iterator[str]:
+    case = report.case
+    if case.incidents:
+        hosts = {host for incident in case.incidents for host in incident.hosts}
+        first = min(incident.first for incident in case.incidents)
+        last = max(incident.last for incident in case.incidents)
+        seen = {row.host for row in case.coverage if row.host} | hosts
+        yield messages.say(
+            "answer",
+            "hit",
+            hosts=len(hosts),
+            seen_hosts=len(seen),
+            first=moment(first),
+            last=moment(last),
+            incidents=messages.count("incidents", len(case.incidents)),
+        )
+        yield from _first_access(case, messages)
+        effects = list(dict.fromkeys(effect for incident in case.incidents for effect in incident.effects))
+        if effects:
+            yield messages.say("answer", "effects", effects=", ".join(messages.say("effect", e) for e in effects))
+    elif not report.events:
+        yield messages.say(
+            "answer",
+            "alleged_only",
+            alleged=messages.count("alleged", len(case.alleged)),
+            claims=len(case.claims),
+        )
+    elif not report.rules.loaded:
+        yield messages.say("answer", "nothing_hunted", events=report.events)
+    else:
+        rows = [row for row in case.coverage if row.first and row.last]
+        yield messages.say(
+            "answer",
+            "not_hit",
+            indicators=report.rules.evaluated,
+            events=report.events,
+            hosts=len({row.host for row in case.coverage}),
+            first=moment(min((row.first for row in rows if row.first), default=None)),
+            last=moment(max((row.last for row in rows if row.last), default=None)),
+        )
+
+
+def _first_access(case: Case, messages: Messages) -> Iterator[str]:
+    events = [case.sightings[position] for incident in case.incidents for position in incident.sightings]
+    dated = sorted((s for s in events if s.time is not None), key=lambda s: (s.time or 0, s.title))
+    if not dated:
+        return
+    days: dict[int, int] = {}
+    for sighting in dated:
+        day = (sighting.time or 0) // 86_400_000_000
+        days[day] = days.get(day, 0) + 1
+    loudest = max(days, key=lambda day: (days[day], -day))
+    first = dated[0]
+    yield messages.say(
+        "answer",
+        "hit_first_access",
+        host=visible(first.host),
+        title=visible(first.title),
+        days=loudest - (first.time or 0) // 86_400_000_000,
+    )
+
+
+def _outages(case: Case, messages: Messages) -> Iterator[str]:
+    web = any(row.format in ("iis", "access") for row in case.coverage)
+    if not case.outages:
+        yield messages.say("answer", "outages_none" if web else "outages_unknown")
+        return
+    severe = sorted(case.outages, key=lambda o: (-_length(o).total_seconds(), o.service, o.last_served))
+    named = sorted(severe[:_OUTAGES_NAMED], key=lambda o: (o.last_served, o.service))
+    parts = [_outage(outage, messages) for outage in named]
+    if len(severe) > len(named):
+        parts.append(messages.say("answer", "outage_more", count=len(severe) - len(named)))
+    yield messages.say("answer", "outages", count=len(case.outages), list="; ".join(parts))
+
+
+def _length(outage: Outage) -> timedelta:
+    return (outage.first_served - outage.last_served) if outage.first_served else timedelta.max
+
+
+def _outage(outage: Outage, messages: Messages) -> str:
+    return messages.say(
+        "answer",
+        "outage",
+        service=visible(outage.service),
+        cause=messages.say("cause", outage.cause),
+        to=moment(outage.first_served) if outage.first_served else messages.say("answer", "still_down"),
+        **{"from": moment(outage.last_served)},
+    )
+
+
+def _campaign(case: Case, messages: Messages) -> Iterator[str]:
+    if not case.campaigns:
+        yield messages.say("answer", "campaign_none")
+    for campaign in case.campaigns:
+        best = max(campaign.links, key=lambda link: link.weight, default=None)
+        yield messages.say(
+            "answer",
+            "campaign_one",
+            links=len(campaign.links),
+            weight=round(campaign.weight),
+            threshold=round(campaign.threshold),
+            best=clip(visible(best.value), 80) if best else "",
+        )
+
+
+def _who(assessments: tuple[Assessment, ...], messages: Messages) -> Iterator[str]:
+    for assessment in assessments:
+        if assessment.verdict != "assessed" or not assessment.hypotheses:
+            if assessment.kind == "sponsor" or len(assessments) == 1:
+                yield messages.say("answer", "not_enough", reason=messages.say("verdict", assessment.verdict_reason))
+            continue
+        best = assessment.hypotheses[0]
+        yield messages.say(
+            "answer",
+            assessment.kind,
+            name=visible(best.name),
+            words=best.words,
+            percent=round(100 * best.posterior),
+            confidence=messages.say("confidence", assessment.confidence),
+        )
+        yield from _pivot(assessment, messages)
+
+
+def _pivot(assessment: Assessment, messages: Messages) -> Iterator[str]:
+    items: dict[str, EvidenceItem] = {item.id: item for item in assessment.items}
+    names = {hypothesis.id: hypothesis.name for hypothesis in assessment.hypotheses}
+    if not assessment.sensitivity:
+        return
+    pivot = next((s for s in assessment.sensitivity if s.changes_answer), assessment.sensitivity[0])
+    item = items.get(pivot.item)
+    yield messages.say(
+        "answer",
+        "pivot_changes" if pivot.changes_answer else "pivot_stands",
+        item=clip(visible(f"{item.kind} {item.value}" if item else pivot.item), 80),
+        leader=visible(names.get(pivot.leader, pivot.leader)),
+        percent=round(100 * pivot.posterior),
+    )
+
+
+def _still_in(case: Case, messages: Messages) -> Iterator[str]:
+    active = [incident.still_active for incident in case.incidents]
+    if case.open_items:
+        code = "still_in_active" if True in active else "still_in"
+        yield messages.say("answer", code, items=messages.count("items", len(case.open_items)))
+    elif all(state is False for state in active):
+        yield messages.say("answer", "out")
+    else:
+        yield messages.say("answer", "still_unknown")
+
+
+def first_things(case: Case, limit: int = FIRST_THINGS) -> tuple[TimelineEntry, ...]:
+    """Return the at most `limit` dated things that tell the case, in order of time.
+
+    Outages come first, then what starts and ends incidents, then key events by level; what is left out is one
+    step away in the timeline.
+    """
+    weights = {"outage": 0, "first-access": 0, "incident-start": 1, "sighting": 2, "claim": 3}
+    levels = {"critical": 0, "high": 1, "medium": 2, "low": 3, "informational": 4}
+    ranked = sorted(
+        case.timeline,
+        key=lambda e: (weights.get(e.kind, 4), levels.get(e.level, 2), e.time, e.kind, e.host, e.title),
+    )
+    once: dict[tuple[str, str, str, str], TimelineEntry] = {}
+    for entry in ranked:
+        once.setdefault((entry.kind, entry.host, entry.title, entry.parameters.get("service", "")), entry)
+    return tuple(sorted(islice(once.values(), limit), key=lambda e: (e.time, e.kind, e.host, e.title)))

@@ -1,0 +1,139 @@
+"""A case as one HTML file that opens offline and loads nothing: no script, no font, no picture from elsewhere.
+
+Every value from evidence or knowledge is escaped by the template engine and shown with `visible`, so that
+neither markup nor control characters in it act. A Content-Security-Policy in the page forbids all loading.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from aleat.case.records import Case
+from aleat.hunt.indicator import Sighting
+from aleat.report.answer import first_things, make_answer
+from aleat.report.messages import Messages, load_messages
+from aleat.report.records import ReportInput
+from aleat.report.swimlane import make_swimlane
+from aleat.report.text import clip, visible
+
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = ["MAX_ROWS", "render_html"]
+
+MAX_ROWS = 400
+"""At most this many rows of a long table stand in the page; the rest is in the files beside it."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def render_html(report: ReportInput, *, language: str = "en", beside: str = "sightings.jsonl") -> bytes:
+    """Return the report as UTF-8 HTML; `beside` names the file that holds all sightings."""
+    messages = load_messages(language)
+    zone = ZoneInfo(report.zone)
+    case = report.case
+    moments = [_moment(sighting) for sighting in case.sightings]
+    template = _environment().get_template("report.html.j2")
+    page = template.render(
+        report=report,
+        case=case,
+        language=language,
+        say=messages.say,
+        say_count=messages.count,
+        answer=make_answer(report, messages),
+        first=first_things(case),
+        swimlane=make_swimlane(case, moments),
+        moments=moments,
+        hashes={source.path: source.sha256 for source in case.sources},
+        when=lambda time: _when(time, zone),
+        entry=lambda entry: _entry(entry, messages),
+        sentence=lambda section, record: _sentence(section, record, messages),
+        shown_sightings=_shown(case),
+        named=_names(report),
+        max_rows=MAX_ROWS,
+        beside=beside,
+        style=_style(),
+    )
+    return page.encode("utf-8", errors="replace")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2  # noqa: PLC0415 (only reports need it)
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("aleat.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters["clip"] = lambda value, length=160: clip(visible(value), length)
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    return visible(value) if type(value) is str else value
+
+
+@cache
+def _style() -> Any:
+    import markupsafe  # noqa: PLC0415
+
+    text = (files("aleat.report") / "templates" / "style.css").read_text(encoding="utf-8")
+    return markupsafe.Markup(text)  # noqa: S704 (the package's own file)
+
+
+def _moment(sighting: Sighting) -> datetime | None:
+    return None if sighting.time is None else _EPOCH + timedelta(microseconds=sighting.time)
+
+
+def _when(time: datetime | None, zone: ZoneInfo) -> dict[str, str]:
+    """Return a time's three texts: for machines, in UTC, and in the case's zone."""
+    if time is None:
+        return {"iso": "", "utc": "—", "local": ""}
+    local = time.astimezone(zone)
+    offset = local.strftime("%z")
+    return {
+        "iso": time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "utc": time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        "local": f"{local.strftime('%m-%d %H:%M')} {offset[:3]}:{offset[3:]}" if zone.key != "UTC" else "",
+    }
+
+
+def _entry(entry: Any, messages: Messages) -> str:
+    parameters = dict(entry.parameters)
+    if "cause" in parameters:
+        parameters["cause"] = messages.say("cause", parameters["cause"])
+    if "act" in parameters:
+        parameters["act"] = messages.say("act", parameters["act"])
+    parameters.setdefault("title", entry.title)
+    parameters.setdefault("host", entry.host)
+    return messages.say("entry", entry.kind, **parameters)
+
+
+def _sentence(section: str, record: Any, messages: Messages) -> str:
+    return messages.say(section, record.kind, **record.parameters)
+
+
+def _shown(case: Case) -> tuple[int, ...]:
+    """Positions of the sightings that the page shows: key events first, then the rest, in order of time."""
+    key = [position for incident in case.incidents for position in incident.key_events]
+    rest = [position for incident in case.incidents for position in incident.sightings]
+    return tuple(sorted(list(dict.fromkeys([*key, *rest]))[:MAX_ROWS]))
+
+
+def _names(report: ReportInput) -> dict[str, str]:
+    """Names of what the records refer to by id."""
+    names = {incident.id: str(incident.number) for incident in report.case.incidents}
+    for assessment in report.assessments:
+        names |= {item.id: f"{item.kind}: {item.value}" for item in assessment.items}
+        names |= {hypothesis.id: hypothesis.name for hypothesis in assessment.hypotheses}
+    for claim in report.case.claims:
+        names[claim.id] = f"{claim.speaker}: {clip(claim.quote, 120)}"
+    return names

@@ -1,0 +1,54 @@
+"""What a report is made from: the case, its assessments, and the ledgers of what could not be done."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from aleat.attribution.records import Assessment
+from aleat.case.records import Case
+from aleat.errors import Issue
+from aleat.hunt.indicator import NotEvaluated
+from aleat.trust.chain import Head
+
+__all__ = ["ReportInput", "RuleCounts"]
+
+
+class RuleCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many indicators there were, and what became of them.
+
+    `without_evidence` could not have fired here: no log source that they read is among the evidence.
+    """
+
+    loaded: int = 0
+    evaluated: int = 0
+    fired: int = 0
+    rejected: int = 0
+    partial: int = 0
+    without_evidence: int = 0
+
+
+class ReportInput(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the report tells; `zone` is the case's IANA time zone, shown beside UTC.
+
+    `events` counts the events hunted through; `issues` are what could not be read, `not_evaluated` what could
+    not be hunted for. `givers` are those whose knowledge was used. `heads` are the ledgers' heads.
+    """
+
+    case: Case
+    assessments: tuple[Assessment, ...]
+    organisation: str
+    version: str
+    made: datetime
+    zone: str = "UTC"
+    events: int = 0
+    rules: RuleCounts = RuleCounts()
+    givers: tuple[str, ...] = ()
+    issues: tuple[Issue, ...] = ()
+    not_evaluated: tuple[NotEvaluated, ...] = ()
+    heads: tuple[Head, ...] = ()
+    hidden: int = 0
+    """Sightings that a dismissal hides."""
+    simulation: bool = False
+    """The material says of itself that it is a simulation."""
