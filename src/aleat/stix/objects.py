@@ -27,7 +27,7 @@ from aleat.stix.canonical import canonical_json, canonical_json_parsed
 from aleat.stix.times import format_timestamp, is_timestamp
 from aleat.stix.upgrade import needs_upgrade, upgrade_object
 
-__all__ = ["GranularMarking", "StixObject", "has_duplicate_keys", "make_object", "parse_object"]
+__all__ = ["GranularMarking", "StixObject", "has_duplicate_keys", "make_object", "parse_object", "restore_object"]
 
 # STIX 2.1 §2.9: object-type--UUID. Versions of UUID are not checked in what others made.
 _ID = re.compile(r"([a-z0-9][a-z0-9-]{1,248}[a-z0-9])--[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -156,6 +156,11 @@ def parse_object(raw: bytes, place: Place, *, depth: int = 100) -> StixObject:
     return _assemble(raw, hashlib.sha256(canonical).hexdigest(), received, value, place)
 
 
+def restore_object(raw: bytes, digest: str) -> StixObject:
+    """Return an object from bytes that `parse_object` accepted before; `digest` is the one it gave then."""
+    return _assemble(raw, digest, _decode(raw), None, Place(digest))
+
+
 def make_object(
     type_: str,
     id_: str,
@@ -243,11 +248,11 @@ def _check(received: _Received) -> None:
         raise ObjectError("Its 'confidence' is not between 0 and 100.")
 
 
-def _assemble(raw: bytes, digest: str, received: _Received, value: dict[str, Any], place: Place) -> StixObject:
+def _assemble(raw: bytes, digest: str, received: _Received, value: Any, place: Place) -> StixObject:
     version = received.spec_version
     fields = {name: getattr(received, name) for name in _COPIED}
     if needs_upgrade(received.type, version):
-        upgraded = upgrade_object(value)
+        upgraded = upgrade_object(value or orjson.loads(raw))
         fields["pattern_type"] = upgraded.get("pattern_type", received.pattern_type)
         return StixObject(
             raw=raw, digest=digest, spec_version="2.0", upgraded=canonical_json_parsed(upgraded), **fields
