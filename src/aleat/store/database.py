@@ -16,7 +16,10 @@ from sqlalchemy import event
 
 from aleat.errors import WorkspaceError
 
-__all__ = ["Database", "metadata"]
+__all__ = ["Connection", "Database", "metadata"]
+
+Connection = sa.Connection
+"""For rooms that pass a connection on, and write no SQL themselves."""
 
 metadata = sa.MetaData()
 

@@ -1,0 +1,164 @@
+"""`aleat.toml`: what a workspace says about itself, with its format version.
+
+A newer format is refused; an older one is migrated forward, after a backup, by the steps in `MIGRATIONS`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tomllib
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from aleat.errors import FormatVersionError, WorkspaceError
+from aleat.stix.ids import random_id
+from aleat.stix.times import format_timestamp
+
+__all__ = [
+    "CONFIG_NAME",
+    "FORMAT",
+    "MIGRATIONS",
+    "Config",
+    "find_workspace",
+    "load_config",
+    "new_config",
+    "save_config",
+]
+
+CONFIG_NAME = "aleat.toml"
+
+FORMAT = 1
+"""The format version that this Aleat writes."""
+
+MIGRATIONS: dict[int, Callable[[Path, dict[str, Any]], dict[str, Any]]] = {}
+"""Steps from format N to N + 1, by N: each takes the workspace's folder and its settings, and returns the new ones."""
+
+_MAX_CONFIG = 1024 * 1024
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A workspace's settings; `identity` is its organisation's STIX identity, `signing_key` its key's id."""
+
+    format: int
+    id: str
+    name: str
+    created: str
+    organisation: str
+    identity: str
+    country: str = ""
+    sector: str = ""
+    zone: str = "UTC"
+    signing_key: str
+    signing_public: str
+    age_recipient: str
+    default_marking: str = "amber"
+    """The TLP label that our own objects get, unless told otherwise (TLP 2.0, in lower case)."""
+
+
+def new_config(
+    *,
+    name: str,
+    organisation: str,
+    created: datetime,
+    signing_key: str,
+    signing_public: str,
+    age_recipient: str,
+    country: str = "",
+    zone: str = "UTC",
+) -> Config:
+    """Return the settings of a new workspace."""
+    return Config(
+        format=FORMAT,
+        id=str(uuid.uuid4()),
+        name=name,
+        created=format_timestamp(created),
+        organisation=organisation,
+        identity=random_id("identity"),
+        country=country,
+        zone=zone,
+        signing_key=signing_key,
+        signing_public=signing_public,
+        age_recipient=age_recipient,
+    )
+
+
+def save_config(folder: Path, config: Config) -> None:
+    """Write `config` to the workspace at `folder`, whole or not at all."""
+    lines = ["# A workspace of Aleat. Change zone, names and labels here; the rest belongs to the workspace."]
+    lines += [f"{key} = {_toml(value)}" for key, value in msgspec.structs.asdict(config).items()]
+    temporary = folder / f"{CONFIG_NAME}.new"
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / CONFIG_NAME)
+
+
+def load_config(folder: Path) -> Config:
+    """Return the settings of the workspace at `folder`, migrated forward if they are older.
+
+    Raises `WorkspaceError` where there is no workspace or its file is damaged, `FormatVersionError` where a
+    newer Aleat wrote it.
+    """
+    path = folder / CONFIG_NAME
+    try:
+        with path.open("rb") as file:
+            values = tomllib.loads(file.read(_MAX_CONFIG).decode("utf-8"))
+    except FileNotFoundError:
+        raise WorkspaceError(f"There is no workspace at {folder}. Make one with: aleat init {folder}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WorkspaceError(f"{path} can't be read: {error}") from error
+    version = values.get("format")
+    if not isinstance(version, int):
+        raise WorkspaceError(f"{path} has no format version.")
+    if version > FORMAT:
+        raise FormatVersionError(
+            f"{folder} has format {version}; this Aleat knows formats up to {FORMAT}. Use the newer Aleat."
+        )
+    if version < FORMAT:
+        values = _migrate(folder, values, version)
+    try:
+        config = msgspec.convert(values, Config)
+        ZoneInfo(config.zone)
+    except msgspec.ValidationError as error:
+        raise WorkspaceError(f"{path} has a wrong setting: {error}") from error
+    except (KeyError, ValueError, OSError) as error:
+        raise WorkspaceError(
+            f"{path}: the time zone {values.get('zone')!r} is unknown (IANA name wanted)."
+        ) from error
+    return config
+
+
+def find_workspace(start: Path) -> Path | None:
+    """Return the nearest folder from `start` upward that holds a workspace."""
+    for folder in (start, *start.parents):
+        if (folder / CONFIG_NAME).is_file():
+            return folder
+    return None
+
+
+def _migrate(folder: Path, values: dict[str, Any], version: int) -> dict[str, Any]:
+    for name in (CONFIG_NAME, "aleat.db"):
+        if (folder / name).is_file():
+            shutil.copy2(folder / name, folder / f"{name}.format-{version}")
+    while version < FORMAT:
+        if version not in MIGRATIONS:
+            raise FormatVersionError(f"{folder} has format {version}, from which there is no way to {FORMAT}.")
+        values = MIGRATIONS[version](folder, values)
+        version += 1
+    save_config(folder, msgspec.convert(values, Config))
+    return values
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, int):
+        return str(value)
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in text) + '"'

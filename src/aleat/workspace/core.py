@@ -1,0 +1,220 @@
+"""An open workspace: its folder, settings, database, keys, actor and clock, and the one-writer lock.
+
+```
+case/
+  aleat.toml      settings and format version
+  aleat.db        objects, decisions, ledgers, the register of sources and segments
+  segments/       events, one Parquet file a segment
+  evidence/       copies of evidence, by their hash (only with --copy)
+  lists/          entries of indicator lists
+  reports/        what `report` wrote
+```
+
+Keys are kept elsewhere (`aleat.store.keyring`). What every room needs of a workspace is in `Session`; the
+verbs of the front door are built on it, one file a verb's family.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aleat.errors import WorkspaceError
+from aleat.store.database import Connection, Database
+from aleat.store.decisions import read_people, set_roles
+from aleat.store.keyring import (
+    default_key_folder,
+    load_private_text,
+    load_signing_key,
+    save_private_text,
+    save_signing_key,
+)
+from aleat.store.ledger import LEDGERS, append_entry, export_ledger, ledger_head
+from aleat.store.lock import writer_lock
+from aleat.trust.agreements import AllyCard
+from aleat.trust.chain import Head
+from aleat.trust.keys import AgeKey, PublicKey, SigningKey
+from aleat.workspace.config import CONFIG_NAME, load_config, new_config, save_config
+
+__all__ = ["Session", "default_actor"]
+
+Clock = Callable[[], datetime]
+
+_DATABASE = "aleat.db"
+
+
+def default_actor() -> str:
+    """Return `$ALEAT_ACTOR`, else the name of the user who runs this."""
+    if actor := os.environ.get("ALEAT_ACTOR"):
+        return actor
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+class Session:
+    """An open workspace, as the verbs need it. Use it as a context manager, or `close` it."""
+
+    def __init__(self, folder: Path, *, actor: str | None, key_folder: Path | None, clock: Clock | None) -> None:
+        self.folder = folder
+        self.config = load_config(folder)
+        self.actor = actor or default_actor()
+        self.key_folder = key_folder or default_key_folder()
+        self._clock = clock or (lambda: datetime.now(UTC))
+        self.database = Database.at(folder / _DATABASE)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        actor: str | None = None,
+        key_folder: Path | None = None,
+        clock: Clock | None = None,
+    ) -> Self:
+        """Open the workspace in the folder `path`.
+
+        `actor` is who acts (default: `default_actor`), `clock` gives the time for what is recorded. Raises
+        `WorkspaceError` where there is none, `FormatVersionError` where a newer Aleat wrote it.
+        """
+        return cls(Path(path), actor=actor, key_folder=key_folder, clock=clock)
+
+    @classmethod
+    def init(
+        cls,
+        path: str | Path,
+        *,
+        organisation: str = "",
+        actor: str | None = None,
+        key_folder: Path | None = None,
+        clock: Clock | None = None,
+        country: str = "",
+        zone: str = "UTC",
+    ) -> Self:
+        """Make a new workspace in the folder `path` (absent or empty) with keys of its own, and open it."""
+        folder = Path(path)
+        if folder.exists() and any(folder.iterdir()):
+            kind = "a workspace already" if (folder / CONFIG_NAME).is_file() else "not empty"
+            raise WorkspaceError(f"{folder} is {kind}. Name another folder.")
+        keys = key_folder or default_key_folder()
+        signing, age = SigningKey.generate(), AgeKey.generate()
+        now = (clock or (lambda: datetime.now(UTC)))()
+        organisation = organisation or folder.resolve().name
+        config = new_config(
+            name=_short_name(organisation),
+            organisation=organisation,
+            country=country,
+            zone=zone,
+            created=now,
+            signing_key=signing.key_id,
+            signing_public=signing.public.text,
+            age_recipient=age.recipient,
+        )
+        save_signing_key(keys, signing)
+        save_private_text(keys, f"{signing.key_id}.age", age.text)
+        for name in ("segments", "lists", "evidence", "reports"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        database = Database.at(folder / _DATABASE)
+        database.create_tables()
+        who = actor or default_actor()
+        with database.write() as connection:
+            facts = {"workspace": config.id, "key": signing.public.text, "organisation": organisation}
+            append_entry(connection, "decisions", "init", facts, actor=who, time=now, key=signing)
+            roles = ("analyst", "releaser", "administrator")
+            set_roles(connection, who, roles, actor=who, time=now, key=signing)
+        database.close()
+        save_config(folder, config)
+        return cls(folder, actor=who, key_folder=keys, clock=clock)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------------------- what the verbs need
+
+    def now(self) -> datetime:
+        """Return the time for what is recorded now (aware, UTC)."""
+        return self._clock()
+
+    @cached_property
+    def key(self) -> SigningKey:
+        """The workspace's signing key."""
+        return load_signing_key(self.key_folder, self.config.signing_key)
+
+    @cached_property
+    def age_key(self) -> AgeKey:
+        """The key with which sealed files for us are opened."""
+        return AgeKey(load_private_text(self.key_folder, f"{self.config.signing_key}.age"))
+
+    @property
+    def public_keys(self) -> dict[str, PublicKey]:
+        """The public keys that may have signed this workspace's ledgers, by their id."""
+        public = PublicKey.from_text(self.config.signing_public)
+        return {public.key_id: public}
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the workspace's writer lock; raises `WorkspaceBusyError` if another process has it."""
+        with writer_lock(self.folder / "lock"):
+            yield
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """Return a connection for reading."""
+        return self.database.read()
+
+    def write(self) -> AbstractContextManager[Connection]:
+        """Return a connection in one transaction."""
+        return self.database.write()
+
+    # ---------------------------------------------------------------------------------- small verbs
+
+    def card(self) -> AllyCard:
+        """Return what this workspace's team says about itself to allies."""
+        config = self.config
+        return AllyCard(
+            identity=config.identity,
+            name=config.name,
+            organisation=config.organisation,
+            country=config.country,
+            sectors=(config.sector,) if config.sector else (),
+            signing_key=config.signing_public,
+            age_recipient=config.age_recipient,
+            issued=config.created,
+        )
+
+    def heads(self) -> tuple[Head, ...]:
+        """Return the heads of all ledgers; keep them where the workspace isn't."""
+        with self.read() as connection:
+            return tuple(ledger_head(connection, ledger) for ledger in LEDGERS)
+
+    def export_ledgers(self) -> Iterator[bytes]:
+        """Yield all ledgers as JSON lines."""
+        with self.read() as connection:
+            for ledger in LEDGERS:
+                yield from export_ledger(connection, ledger)
+
+    def people(self) -> dict[str, tuple[str, ...]]:
+        """Return everybody's roles."""
+        with self.read() as connection:
+            return read_people(connection)
+
+
+def _short_name(organisation: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", organisation.casefold()).strip("-")[:40] or "team"
