@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ Connection = sa.Connection
 """For rooms that pass a connection on, and write no SQL themselves."""
 
 metadata = sa.MetaData()
+
+_TABLES = ("allies", "decisions", "entries", "ledger", "objects")
+"""The files of this room that declare tables."""
 
 _BUSY_SECONDS = 30
 
@@ -42,6 +46,8 @@ class Database:
 
     def create_tables(self) -> None:
         """Make the tables that aren't there yet."""
+        for name in _TABLES:
+            import_module(f"aleat.store.{name}")
         metadata.create_all(self.engine)
 
     @contextmanager

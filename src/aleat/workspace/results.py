@@ -1,0 +1,89 @@
+"""What the workspace's verbs return: counts and findings, as typed records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from aleat.errors import Issue
+from aleat.report.answer import Answer
+from aleat.trust.chain import Head
+
+__all__ = ["EvidenceAdded", "Fault", "Investigation", "KnowledgeAdded", "ReportFiles", "Sorted", "Verified"]
+
+
+class KnowledgeAdded(msgspec.Struct, frozen=True, kw_only=True):
+    """What `add_knowledge` did: `kinds` counts new objects by STIX type (indicators by pattern type)."""
+
+    new: int = 0
+    known: int = 0
+    conflicts: int = 0
+    entries: int = 0
+    kinds: dict[str, int] = {}
+    corpora: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
+    """Sealed files that were opened, by the name of the ally who sent them."""
+    issues: tuple[Issue, ...] = ()
+
+
+class EvidenceAdded(msgspec.Struct, frozen=True, kw_only=True):
+    """What `add_evidence` did: sources and segments new and known, events, byte ranges that were lost."""
+
+    sources: int = 0
+    known_sources: int = 0
+    segments: int = 0
+    events: int = 0
+    unreadable_bytes: int = 0
+    issues: tuple[Issue, ...] = ()
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that `verify` found wrong: what ("evidence", "segment", "ledger", "object"), its name, and how."""
+
+    what: str
+    name: str
+    reason: str
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What `verify` found. `absent` names evidence by reference that isn't there: no fault, but not checked."""
+
+    faults: tuple[Fault, ...]
+    absent: tuple[str, ...]
+    sources: int
+    segments: int
+    entries: int
+    lake: str
+    """The lake's identity: a Merkle root over its segments."""
+    heads: tuple[Head, ...]
+
+
+class ReportFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """The files that `report` wrote."""
+
+    html: Path
+    bundle: Path
+    sightings: Path
+
+
+class Sorted(msgspec.Struct, frozen=True, kw_only=True):
+    """What `investigate` made of the paths it was given."""
+
+    knowledge: tuple[Path, ...] = ()
+    evidence: tuple[Path, ...] = ()
+    statements: tuple[Path, ...] = ()
+    issues: tuple[Issue, ...] = ()
+
+
+class Investigation(msgspec.Struct, frozen=True, kw_only=True):
+    """What `investigate` did, step by step, and the answer."""
+
+    sorted: Sorted
+    knowledge: KnowledgeAdded
+    evidence: EvidenceAdded
+    answer: Answer
+    report: ReportFiles
+    sightings: int
+    not_evaluated: int
+    issues: tuple[Issue, ...]
