@@ -1,0 +1,137 @@
+"""Requests to services, from web logs: one row a request, columns only, for millions of rows.
+
+Services are named by what the log says (IIS: ``cs-host``, else ``s-sitename``; access logs: the virtual host),
+else by the log's folder or file. A vhost's port is dropped, names are case folded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aleat.evidence.batch import EventBatch
+
+__all__ = ["REQUESTS_SCHEMA", "REQUEST_FORMATS", "empty_requests", "requests_table", "service_from_path"]
+
+_WORD = pa.dictionary(pa.int32(), pa.string())
+
+REQUEST_FORMATS = ("iis", "access")
+
+REQUESTS_SCHEMA = pa.schema(
+    [
+        pa.field("service", _WORD),
+        pa.field("host", _WORD),
+        pa.field("time", pa.timestamp("us", tz="UTC")),
+        pa.field("status", pa.int16()),  # null where the log has none
+        pa.field("evidence", _WORD),
+        pa.field("record", pa.int64()),
+        pa.field("offset", pa.int64()),
+    ]
+)
+
+_SERVICE_FIELDS = {
+    "iis": ("cs-host", "s-sitename"),
+    "access": ("vhost", "server_name", "virtual_host", "host_header"),
+}
+_STATUS_FIELDS = {"iis": ("sc-status",), "access": ("status", "sc-status", "response", "code")}
+_ADDRESS_FIELDS = {"iis": ("s-computername", "s-ip"), "access": ("server_addr",)}
+_DULL_FOLDERS = re.compile(r"(?:w3svc\d+|logs?|logfiles|iis|apache2?|nginx|httpd|archive|evidence|web|inetpub|files?)", re.I)
+_DULL_STEM = re.compile(r"(?:u_ex|ex|u_in|access|other_vhosts_access|ssl_access)?[_\-.]?[\d_\-.x]*(?:log|gz|txt|[_\-.])*", re.I)
+
+
+def empty_requests() -> pa.Table:
+    """Return a table without rows."""
+    return REQUESTS_SCHEMA.empty_table()
+
+
+def service_from_path(evidence: str) -> str:
+    """Name a service after its log's folder, or the file where the folder says nothing.
+
+    >>> service_from_path("logs/portal/u_ex220715.log"), service_from_path("logs/W3SVC1/mail_access.log")
+    ('portal', 'mail')
+    """
+    parts = [part for part in re.split(r"[/\\!]", evidence) if part]
+    stem = re.sub(r"\.(?:log|txt|gz|zip|\d+)", "", parts[-1]) if parts else ""
+    telling = re.sub(r"[_\-.]?(?:access|error|u_ex|ex)?[_\-.]?[\dx_\-.]*$", "", stem, flags=re.I)
+    if telling and not _DULL_STEM.fullmatch(telling) and not _DULL_FOLDERS.fullmatch(telling):
+        return telling.casefold()
+    for folder in reversed(parts[:-1]):
+        if not _DULL_FOLDERS.fullmatch(folder):
+            return folder.casefold()
+    return (parts[-2] if len(parts) > 1 else stem or "unnamed").casefold()
+
+
+def requests_table(batches: Iterable[EventBatch]) -> pa.Table:
+    """Return the requests of all web-log batches as a table of `REQUESTS_SCHEMA`; other formats are passed over.
+
+    Rows without a time are left out: they can't lie in or out of a window.
+    """
+    tables = [_requests_of(batch) for batch in batches if batch.format in REQUEST_FORMATS and batch.table.num_rows]
+    if not tables:
+        return empty_requests()
+    return pa.concat_tables(tables).unify_dictionaries()
+
+
+def _requests_of(batch: EventBatch) -> pa.Table:
+    table = batch.table
+    count = table.num_rows
+    service = _first(table, _SERVICE_FIELDS[batch.format], count)
+    fallback = service_from_path(batch.evidence)
+    service = _on_dictionary(service, fallback)
+    host = _filled_host(table, batch.format, count)
+    columns = [
+        service,
+        host,
+        table.column("time").combine_chunks() if count else table.column("time"),
+        _status(table, _STATUS_FIELDS[batch.format], count),
+        pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array([batch.evidence])),
+        pc.add(table.column("record"), batch.record_base),
+        table.column("offset"),
+    ]
+    made = pa.Table.from_arrays([_plain(column) for column in columns], schema=REQUESTS_SCHEMA)
+    return made.filter(pc.is_valid(made.column("time")))
+
+
+def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    if isinstance(column, pa.ChunkedArray):
+        return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    return column
+
+
+def _first(table: pa.Table, fields: tuple[str, ...], count: int) -> pa.Array:
+    """Return the first of the fields that is there, row by row, as text (null where none is)."""
+    found = pa.nulls(count, pa.string())
+    for field in fields:
+        for kind in "si":
+            name = f"{field}|{kind}"
+            if name in table.column_names:
+                values = _plain(table.column(name)).cast(pa.string())
+                values = pc.if_else(pc.is_in(values, pa.array(["", "-", "_"])), pa.scalar(None, pa.string()), values)
+                found = pc.coalesce(found, values)
+    return found
+
+
+def _on_dictionary(values: pa.Array, fallback: str) -> pa.DictionaryArray:
+    """Clean names once a distinct value: case folded, the port dropped, the fallback for null."""
+    encoded = pc.fill_null(values, fallback).dictionary_encode()
+    names = [re.sub(r":\d+$", "", str(name)).casefold().rstrip(".") or fallback for name in encoded.dictionary.to_pylist()]
+    unique = list(dict.fromkeys(names))
+    place = {name: position for position, name in enumerate(unique)}
+    codes = pc.take(pa.array([place[name] for name in names], pa.int32()), encoded.indices)
+    return pa.DictionaryArray.from_arrays(codes, pa.array(unique, pa.string()))
+
+
+def _filled_host(table: pa.Table, format_: str, count: int) -> pa.DictionaryArray:
+    host = _plain(table.column("host")).cast(pa.string())
+    host = pc.if_else(pc.equal(host, ""), pa.scalar(None, pa.string()), host)
+    filled = pc.coalesce(host, _first(table, _ADDRESS_FIELDS[format_], count), pa.scalar("", pa.string()))
+    return filled.dictionary_encode().cast(_WORD)
+
+
+def _status(table: pa.Table, fields: tuple[str, ...], count: int) -> pa.Array:
+    text = _first(table, fields, count)
+    clean = pc.if_else(pc.match_substring_regex(text, r"^[0-9]{1,4}$"), text, pa.scalar(None, pa.string()))
+    return clean.cast(pa.int16())
