@@ -220,7 +220,7 @@ def knowledge_digest(connection: sa.Connection) -> str:
     digest = hashlib.sha256()
     query = sa.select(provenance).order_by(provenance.c.key)
     for row in connection.execute(query):
-        values = {name: value for name, value in row._mapping.items() if name != "seq"}
+        values = {str(name): value for name, value in row._mapping.items() if name != "seq"}
         digest.update(canonical_json(values) + b"\n")
     return digest.hexdigest()
 

@@ -1,0 +1,198 @@
+"""Markings as facts: what a marking definition says, and which markings an object or a part of it has.
+
+Not here: what a marking *allows*. TLP says what a recipient may do with what a source gave it; the decision
+is the gate's (`aleat.release`), which has the agreement, the recipient and the originator too.
+
+Known ids are known by this file's table alone: an object that came in can't redefine them. A definition that
+says "tlp" under another id is not TLP (STIX 2.1 §7.2.1.4: no others may be made), and counts as unknown, as
+does a marking whose definition isn't there. A statement whose text is a classification counts as classified.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+import msgspec
+
+from aleat.errors import TrustError
+from aleat.stix.objects import StixObject, make_object
+from aleat.stix.times import parse_timestamp
+
+__all__ = [
+    "EffectiveMarkings",
+    "Marking",
+    "MarkingKind",
+    "PartMarking",
+    "effective_markings",
+    "known_marking_ids",
+    "marking_definition",
+    "marking_id",
+    "read_marking",
+]
+
+MarkingKind = Literal["tlp", "pap", "statement", "classified", "unknown"]
+
+Resolver = Callable[[str], StixObject | None]
+"""Gives the marking definition with an id, or None where it isn't there."""
+
+
+class Marking(msgspec.Struct, frozen=True, order=True):
+    """What one marking definition says.
+
+    `kind` "tlp" and "pap" have a `level` ("clear", "green", "amber", "amber+strict", "red"; white is clear) and
+    the `version` of the scheme; a "statement" or "classified" one has its `text`. "unknown" is everything whose
+    meaning isn't known here, `text` the name it gives itself.
+    """
+
+    id: str
+    kind: MarkingKind
+    level: str = ""
+    version: str = ""
+    text: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call it: ``TLP:AMBER+STRICT``, ``PAP:RED``, or the text it carries."""
+        if self.kind in {"tlp", "pap"}:
+            level = "white" if self.version == "1.0" and self.level == "clear" else self.level
+            return f"{self.kind.upper()}:{level.upper()}"
+        return self.text or self.id
+
+
+class PartMarking(msgspec.Struct, frozen=True):
+    """A marking on parts of an object; `selectors` are those of STIX 2.1 §7.2.3."""
+
+    marking: Marking
+    selectors: tuple[str, ...]
+
+
+class EffectiveMarkings(msgspec.Struct, frozen=True):
+    """All markings that apply to one copy of an object: to the whole of it, and to parts."""
+
+    whole: tuple[Marking, ...]
+    parts: tuple[PartMarking, ...] = ()
+
+    @property
+    def all(self) -> tuple[Marking, ...]:
+        """Every marking once, ordered by id."""
+        return tuple(sorted({*self.whole, *(part.marking for part in self.parts)}))
+
+
+def marking_id(name: str) -> str:
+    """Return the id of the marking definition that people call `name`; an id is returned as it is.
+
+    Raises `TrustError` where there is no such label.
+
+    >>> marking_id("tlp:amber+strict")
+    'marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003'
+    """
+    text = name.strip().lower()
+    if text.startswith("marking-definition--"):
+        return text
+    table = _table()
+    scheme, _, level = text.partition(":")
+    found = None
+    if scheme == "tlp":
+        found = table["tlp2"].get(level) or table["tlp1"].get(level)
+    elif scheme == "pap":
+        found = table["pap"].get(level)
+    if found is None:
+        raise TrustError(
+            f"{name[:60]!r} is no label. Known are tlp:clear, tlp:green, tlp:amber, tlp:amber+strict, tlp:red, "
+            "tlp:white, pap:clear, pap:white, pap:green, pap:amber, pap:red, and the id of a marking definition."
+        )
+    return str(found)
+
+
+def known_marking_ids() -> frozenset[str]:
+    """Return the ids of all marking definitions whose meaning is fixed."""
+    return frozenset(_known())
+
+
+def read_marking(id_: str, definition: StixObject | None) -> Marking:
+    """Return what the marking definition `id_` says; `definition` is its object, where that is there."""
+    if id_ in _known():
+        return _known()[id_]
+    if definition is None or definition.type != "marking-definition" or definition.id != id_:
+        return Marking(id_, "unknown")
+    properties = definition.properties()
+    content = properties.get("definition")
+    if definition_is_statement(properties) and isinstance(content, dict):
+        text = str(content.get("statement", ""))
+        return Marking(id_, "classified" if _classified().search(text) else "statement", text=text)
+    return Marking(id_, "unknown", text=definition.name or "")
+
+
+def definition_is_statement(properties: dict[str, Any]) -> bool:
+    """Tell whether a marking definition is a statement and nothing else."""
+    return properties.get("definition_type") == "statement" and not properties.get("extensions")
+
+
+def effective_markings(item: StixObject, resolver: Resolver, *, beside: Iterable[str] = ()) -> EffectiveMarkings:
+    """Return the markings of one copy of `item`: its own, those on its parts, and those `beside` it.
+
+    `beside` are ids that its container, or whoever added it, put on this copy (`Provenance.markings`).
+    A granular marking on a whole property or below is kept as the part it names; nothing is merged away.
+    """
+    refs = dict.fromkeys((*item.object_marking_refs, *beside))
+    whole = tuple(sorted(read_marking(ref, resolver(ref)) for ref in refs))
+    parts = tuple(
+        PartMarking(read_marking(part.marking_ref, resolver(part.marking_ref)), part.selectors)
+        for part in item.granular_markings
+        if part.marking_ref
+    )
+    return EffectiveMarkings(whole, parts)
+
+
+def marking_definition(id_: str) -> StixObject:
+    """Return the published object of a known marking definition; raises `TrustError` for any other id."""
+    marking = _known().get(id_)
+    table = _table()
+    if marking is None or id_ in table["aliases"]:
+        raise TrustError(f"{id_} is not one of the published marking definitions.")
+    if marking.kind == "tlp" and marking.version == "1.0":
+        return make_object(
+            "marking-definition",
+            id_,
+            created=parse_timestamp(table["tlp1_created"]),
+            definition_type="tlp",
+            name=marking.name,
+            definition={"tlp": marking.name.removeprefix("TLP:").lower()},
+        )
+    extension, key = (
+        (table["tlp2_extension"], "tlp_2_0") if marking.kind == "tlp" else (table["pap_extension"], "pap")
+    )
+    word = next(word for word, known in table["tlp2" if marking.kind == "tlp" else "pap"].items() if known == id_)
+    return make_object(
+        "marking-definition",
+        id_,
+        created=parse_timestamp(table["tlp2_created" if marking.kind == "tlp" else "pap_created"]),
+        name=f"{marking.kind.upper()}:{word.upper()}",
+        extensions={extension: {"extension_type": "property-extension", key: word}},
+    )
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads(files("aleat.trust").joinpath("markings.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def _known() -> dict[str, Marking]:
+    table = _table()
+    plain = {"white": "clear"}
+    known = {id_: Marking(id_, "tlp", level, "2.0") for level, id_ in table["tlp2"].items()}
+    known |= {id_: Marking(id_, "tlp", plain.get(level, level), "1.0") for level, id_ in table["tlp1"].items()}
+    known |= {id_: Marking(id_, "pap", plain.get(level, level)) for level, id_ in table["pap"].items()}
+    return known | {id_: Marking(id_, "tlp", level, "2.0") for id_, level in table["aliases"].items()}
+
+
+@cache
+def _classified() -> re.Pattern[str]:
+    words = "|".join(re.escape(word) for word in _table()["classified"]["words"])
+    return re.compile(rf"(?<!\w)(?:{words})(?!\w)")
