@@ -7,7 +7,8 @@ Words for people are in the catalogues of `messages`.
 from __future__ import annotations
 
 from aleat.report.answer import Answer, first_things, make_answer
-from aleat.report.html import render_html
+from aleat.report.bundle import case_bundle, case_objects
+from aleat.report.html import entry_text, render_html
 from aleat.report.messages import LANGUAGES, Messages, load_messages
 from aleat.report.records import ReportInput, RuleCounts
 from aleat.report.text import clip, visible
@@ -18,7 +19,10 @@ __all__ = [
     "Messages",
     "ReportInput",
     "RuleCounts",
+    "case_bundle",
+    "case_objects",
     "clip",
+    "entry_text",
     "first_things",
     "load_messages",
     "make_answer",

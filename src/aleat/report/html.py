@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from aleat.case.records import Case
+from aleat.case.records import Case, TimelineEntry
 from aleat.hunt.indicator import Sighting
 from aleat.report.answer import first_things, make_answer
 from aleat.report.messages import Messages, load_messages
@@ -23,7 +23,7 @@ from aleat.report.text import clip, visible
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["MAX_ROWS", "render_html"]
+__all__ = ["MAX_ROWS", "entry_text", "render_html"]
 
 MAX_ROWS = 400
 """At most this many rows of a long table stand in the page; the rest is in the files beside it."""
@@ -50,7 +50,7 @@ def render_html(report: ReportInput, *, language: str = "en", beside: str = "sig
         moments=moments,
         hashes={source.path: source.sha256 for source in case.sources},
         when=lambda time: _when(time, zone),
-        entry=lambda entry: _entry(entry, messages),
+        entry=lambda entry: entry_text(entry, messages),
         sentence=lambda section, record: _sentence(section, record, messages),
         shown_sightings=_shown(case),
         named=_names(report),
@@ -106,7 +106,8 @@ def _when(time: datetime | None, zone: ZoneInfo) -> dict[str, str]:
     }
 
 
-def _entry(entry: Any, messages: Messages) -> str:
+def entry_text(entry: TimelineEntry, messages: Messages) -> str:
+    """Return a timeline entry's sentence."""
     parameters = dict(entry.parameters)
     if "cause" in parameters:
         parameters["cause"] = messages.say("cause", parameters["cause"])

@@ -7,9 +7,7 @@ import re
 __all__ = ["clip", "visible"]
 
 # Control characters, and those that reorder or hide text (Unicode TR 36 §2.5 "bidirectional text spoofing").
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
-)
+_INVISIBLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
 
 
 def visible(value: object) -> str:

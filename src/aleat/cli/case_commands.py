@@ -1,0 +1,176 @@
+"""The commands that show a case: case, impact, attribute, claims, timeline, coverage."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import cyclopts
+
+from aleat.cli.options import Language, WorkspaceOption, open_workspace
+from aleat.cli.terminal import line, table, wrapped
+
+if TYPE_CHECKING:
+    from aleat.report import Messages
+    from aleat.workspace import BuiltCase
+
+__all__ = ["register"]
+
+_ALL = 100_000
+
+
+def register(app: cyclopts.App) -> None:
+    """Add the commands to `app`."""
+    for command in (case, impact, attribute, claims, timeline, coverage):
+        app.command(command)
+
+
+def case(*, language: Language = "en", workspace: WorkspaceOption = None) -> int:
+    """Build the case from what was hunted, and print its answer, incidents and what is still open.
+
+    Args:
+        language: en or sq.
+        workspace: The workspace's folder.
+    """
+    built, say = _build(workspace, language)
+    wrapped(built.answer(language).paragraph)
+    for incident in built.case.incidents:
+        line()
+        line(f"{say.count('incidents', 1)} {incident.number}: {_time(incident.first)} – {_time(incident.last)}")
+        line(f"  {say.say('label', 'hosts')}: {', '.join(incident.hosts)}")
+        if incident.effects:
+            effects = ", ".join(say.say("effect", effect) for effect in incident.effects)
+            line(f"  {say.say('label', 'effects')}: {effects}")
+        if incident.techniques:
+            line(f"  {say.say('label', 'techniques')}: {', '.join(incident.techniques)}")
+    if built.case.open_items:
+        line()
+        line(f"{say.say('section', 'open')}:")
+        table((say.say("open", item.kind), item.host, item.value, _time(item.since)) for item in built.case.open_items)
+    if built.case.next_steps:
+        line()
+        line(f"{say.say('section', 'next')}:")
+        for number, step in enumerate(built.case.next_steps[:20], 1):
+            line(f"  {number}. {say.say('next', step.kind, **step.parameters)}")
+    return 0
+
+
+def impact(*, language: Language = "en", workspace: WorkspaceOption = None) -> int:
+    """Print which services went down, from when to when, and why.
+
+    Args:
+        language: en or sq.
+        workspace: The workspace's folder.
+    """
+    built, say = _build(workspace, language)
+    rows = [
+        (
+            outage.service,
+            _time(outage.last_served, seconds=True),
+            _time(outage.first_served, seconds=True),
+            say.say("cause", outage.cause),
+        )
+        for outage in built.case.outages
+    ]
+    headings = [say.say("label", name) for name in ("service", "last_served", "first_served", "cause")]
+    table(rows, headings, limit=_ALL)
+    if not rows:
+        line(say.say("label", "none"))
+    return 0
+
+
+def attribute(*, language: Language = "en", workspace: WorkspaceOption = None) -> int:
+    """Print who did it: hypotheses with their weights, and the item that matters most.
+
+    Args:
+        language: en or sq.
+        workspace: The workspace's folder.
+    """
+    built, say = _build(workspace, language)
+    for assessment in built.assessments:
+        line(f"{say.say('kind', assessment.kind)}:")
+        if assessment.verdict != "assessed":
+            line(f"  {say.say('verdict', assessment.verdict_reason)}")
+        table(
+            (
+                f"  {hypothesis.name}",
+                f"{100 * hypothesis.posterior:.1f} %",
+                say.say("icd203", hypothesis.words),
+                f"{hypothesis.bits:+.1f} bits",
+            )
+            for hypothesis in assessment.hypotheses
+        )
+        names = {hypothesis.id: hypothesis.name for hypothesis in assessment.hypotheses}
+        items = {item.id: item for item in assessment.items}
+        for change in assessment.sensitivity[:5]:
+            item = items[change.item]
+            line(
+                f"  {say.say('label', 'without')} ({item.kind} {item.value}): "
+                f"{names.get(change.leader, change.leader)} {100 * change.posterior:.1f} %"
+            )
+    return 0
+
+
+def claims(*, language: Language = "en", workspace: WorkspaceOption = None) -> int:
+    """Print who says what in public, with each quote's place.
+
+    Args:
+        language: en or sq.
+        workspace: The workspace's folder.
+    """
+    built, say = _build(workspace, language)
+    for claim in built.case.claims:
+        line(f"{claim.speaker} {say.say('act', claim.act)} {claim.target}".rstrip())
+        wrapped(f"“{claim.quote}”", indent="    ")
+        line(f"    {claim.document}, {say.say('label', 'offset')} {claim.byte_offset}")
+    if not built.case.claims:
+        line(say.say("label", "none"))
+    return 0
+
+
+def timeline(*, language: Language = "en", workspace: WorkspaceOption = None) -> int:
+    """Print the case's one timeline.
+
+    Args:
+        language: en or sq.
+        workspace: The workspace's folder.
+    """
+    from aleat.report import entry_text  # noqa: PLC0415
+
+    built, say = _build(workspace, language)
+    table(
+        (
+            (_time(entry.time, seconds=True), entry.level, entry.host, entry_text(entry, say))
+            for entry in built.case.timeline
+        ),
+        limit=_ALL,
+    )
+    return 0
+
+
+def coverage(*, language: Language = "en", workspace: WorkspaceOption = None) -> int:
+    """Print what was looked at: hosts, logs, times.
+
+    Args:
+        language: en or sq.
+        workspace: The workspace's folder.
+    """
+    built, say = _build(workspace, language)
+    headings = [say.say("label", name) for name in ("host", "channel", "first", "last", "events")]
+    rows = (
+        (row.host, f"{row.format} {row.channel}".strip(), _time(row.first), _time(row.last), row.events)
+        for row in built.case.coverage
+    )
+    table(rows, headings, limit=_ALL)
+    return 0
+
+
+def _build(workspace: WorkspaceOption, language: str) -> tuple[BuiltCase, Messages]:
+    from aleat.report import load_messages  # noqa: PLC0415
+
+    with open_workspace(workspace) as ws:
+        return ws.build_case(), load_messages(language)
+
+
+def _time(time: datetime | None, *, seconds: bool = False) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%SZ" if seconds else "%Y-%m-%d %H:%MZ") if time else "—"

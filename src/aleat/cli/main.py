@@ -1,0 +1,58 @@
+"""The command `aleat`: parses arguments, calls the workspace, prints what it returns, sets the exit code.
+
+Exit codes: 0 complete; 1 failed; 2 usage; 3 done, but some input could not be read.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import cyclopts
+
+from aleat import __version__
+from aleat.cli import case_commands, exchange_commands, main_commands
+from aleat.cli.terminal import error
+from aleat.errors import AleatError
+
+__all__ = ["FAILED", "INCOMPLETE", "USAGE", "app", "main"]
+
+FAILED, USAGE, INCOMPLETE = 1, 2, 3
+_INTERRUPTED = 130
+
+app = cyclopts.App(
+    name="aleat",
+    help=(
+        "Cyber-defence aid between two teams: what an ally knows, hunted in what you hold, and answered.\n\n"
+        "The workspace is -w DIR, else $ALEAT_WORKSPACE, else the nearest folder upward that has an aleat.toml."
+    ),
+    version=__version__,
+    help_format="markdown",
+)
+for commands in (main_commands, case_commands, exchange_commands):
+    commands.register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+    except cyclopts.CycloptsError:
+        return USAGE
+    except AleatError as problem:
+        error(f"aleat: {problem}")
+        return FAILED
+    except KeyboardInterrupt:
+        error("aleat: stopped. What was committed stays; run the same command again to go on.")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except OSError as problem:
+        error(f"aleat: {problem.strerror or problem}: {problem.filename or ''}. What was committed stays.")
+        return FAILED
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

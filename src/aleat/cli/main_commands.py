@@ -1,0 +1,341 @@
+"""The commands of the main job: init, add, hunt, report, verify, investigate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import cyclopts
+from cyclopts import Parameter
+
+from aleat.cli.options import Actor, Language, Quiet, Workers, WorkspaceOption, find, open_workspace
+from aleat.cli.terminal import MAX_LISTED, error, issues, line, progress, wrapped
+
+if TYPE_CHECKING:
+    from aleat.hunt import HuntResult
+    from aleat.workspace import EvidenceAdded, KnowledgeAdded
+
+__all__ = ["register"]
+
+_INCOMPLETE = 3
+_FAILED = 1
+
+Level = Literal["informational", "low", "medium", "high", "critical"]
+Format = Literal["table", "json", "jsonl", "csv", "parquet"]
+Giver = Annotated[str | None, Parameter(name=["--from"], help="Who gave it (default: ourselves).")]
+
+
+def register(app: cyclopts.App) -> None:
+    """Add the commands to `app`."""
+    app.command(init)
+    add = cyclopts.App(name="add", help="Add knowledge or evidence to the workspace.")
+    add.command(add_knowledge, name="knowledge")
+    add.command(add_evidence, name="evidence")
+    app.command(add)
+    app.command(hunt)
+    app.command(report)
+    app.command(verify)
+    app.command(ledger)
+    app.command(investigate)
+
+
+def init(
+    folder: Path,
+    *,
+    organisation: str = "",
+    country: str = "",
+    zone: str = "UTC",
+    actor: Actor = None,
+) -> int:
+    """Make a workspace in a new folder, with keys of its own.
+
+    Args:
+        folder: The new workspace's folder; absent or empty.
+        organisation: Your team's name.
+        country: Your country, two letters (ISO 3166).
+        zone: The case's time zone (IANA name), shown beside UTC.
+        actor: Who acts.
+    """
+    from aleat.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.init(folder, organisation=organisation, country=country, zone=zone, actor=actor) as ws:
+        line(f"Workspace {folder} of {ws.config.organisation}; its keys are in {ws.key_folder}: keep a copy.")
+    return 0
+
+
+def add_knowledge(
+    *paths: Path,
+    giver: Giver = None,
+    marking: str | None = None,
+    originator: str | None = None,
+    corpus: str | None = None,
+    workspace: WorkspaceOption = None,
+    actor: Actor = None,
+    quiet: Quiet = False,
+) -> int:
+    """Add what an ally knows: STIX bundles, Sigma rules, indicator lists, ATT&CK, prose, sealed files.
+
+    Args:
+        paths: Files, folders or zip archives.
+        giver: Who gave it (default: ourselves).
+        marking: The TLP label of what carries none: clear, green, amber, amber+strict, red.
+        originator: Who made it, where that isn't the giver and the objects don't say.
+        corpus: Name of the public corpus that this is (sigmahq, attack), where it can't be recognised.
+        workspace: The workspace's folder.
+        actor: Who acts.
+        quiet: No progress.
+    """
+    with open_workspace(workspace, actor) as ws, progress(quiet=quiet) as show:
+        added = ws.add_knowledge(
+            *paths, giver=giver, marking=marking, originator=originator, corpus=corpus, progress=show
+        )
+    _print_knowledge(added)
+    return _INCOMPLETE if added.issues else 0
+
+
+def _print_knowledge(added: KnowledgeAdded) -> None:
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(added.kinds.items()))
+    line(f"Knowledge: {added.new:,} new objects, {added.known:,} known already{f' ({kinds})' if kinds else ''}.")
+    for corpus in added.corpora:
+        line(f"  Public corpus recognised: {corpus}; treated as CLEAR by this workspace's policy.")
+    for name in added.opened:
+        line(f"  Sealed file of {name} opened and verified.")
+    if added.conflicts:
+        error(f"  {added.conflicts} conflicts: same id and time, other content. Both are kept; the first one counts.")
+    if added.issues:
+        error(f"  {len(added.issues)} could not be read:")
+        issues(added.issues)
+
+
+def add_evidence(
+    *paths: Path,
+    copy: bool = False,
+    giver: Giver = None,
+    encoding: str | None = None,
+    host: str | None = None,
+    workspace: WorkspaceOption = None,
+    actor: Actor = None,
+    workers: Workers = None,
+    quiet: Quiet = False,
+) -> int:
+    """Add what you hold: EVTX, Windows events as JSON, IIS and Apache or nginx logs; folders, zip, gzip.
+
+    Args:
+        paths: Files, folders or archives.
+        copy: Keep a copy in the workspace, by its hash (default: by reference).
+        giver: Who handed it over (default: ourselves).
+        encoding: The text's code page, where it is not UTF-8.
+        host: The host's name, where the log doesn't say.
+        workspace: The workspace's folder.
+        actor: Who acts.
+        workers: Worker processes.
+        quiet: No progress.
+    """
+    with open_workspace(workspace, actor) as ws, progress(quiet=quiet) as show:
+        added = ws.add_evidence(
+            *paths, copy=copy, giver=giver, encoding=encoding, host=host, workers=workers, progress=show
+        )
+    _print_evidence(added)
+    return _INCOMPLETE if added.issues else 0
+
+
+def _print_evidence(added: EvidenceAdded) -> None:
+    line(
+        f"Evidence: {added.sources:,} sources ({added.known_sources:,} known already), "
+        f"{added.events:,} events in {added.segments:,} new segments."
+    )
+    if added.issues:
+        error(f"  {len(added.issues)} could not be read ({added.unreadable_bytes:,} bytes):")
+        issues(added.issues)
+
+
+def hunt(
+    *paths: Path,
+    rules: Annotated[tuple[Path, ...], Parameter(negative="", consume_multiple=True)] = (),
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    format: Annotated[Format | None, Parameter(name=["--type", "-t"])] = None,
+    min_level: Level = "informational",
+    workspace: WorkspaceOption = None,
+    actor: Actor = None,
+    workers: Workers = None,
+    quiet: Quiet = False,
+) -> int:
+    """Hunt for everything the workspace knows in everything it holds; or, with --rules, in PATHS at once.
+
+    Args:
+        paths: Evidence for a hunt without a workspace (with --rules).
+        rules: Knowledge for a hunt without a workspace: rules, bundles, lists.
+        output: Write sightings to this file (default: standard output).
+        format: table, json, jsonl, csv or parquet (default: table).
+        min_level: Leave out sightings below this level.
+        workspace: The workspace's folder.
+        actor: Who acts.
+        workers: Worker processes.
+        quiet: No progress.
+    """
+    from aleat.workspace import hunt_once, write_sightings  # noqa: PLC0415
+
+    kind = format or (_format_of(output) if output else "table")
+    with progress(quiet=quiet) as show:
+        if paths or rules:
+            if not (paths and rules):
+                error("A hunt without a workspace needs both: evidence as PATHS, and knowledge after --rules.")
+                return 2
+            result = hunt_once(paths, rules, workers=workers, progress=show)
+        else:
+            with open_workspace(workspace, actor) as ws:
+                result = ws.hunt(workers=workers, progress=show)
+    write_sightings(result, output, kind, min_level=min_level)
+    _print_hunt(result)
+    return _INCOMPLETE if result.issues else 0
+
+
+def _format_of(output: Path) -> Format:
+    endings: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+    return endings.get(output.suffix, "table")
+
+
+def _print_hunt(result: HuntResult) -> None:
+    """Write the summary to standard error: what was looked at, what fired, what could not be done."""
+    for text in result.summary():
+        error(text)
+    if result.issues:
+        error(f"{len(result.issues)} ranges or files could not be read:")
+        issues(result.issues)
+    whole = [row for row in result.not_evaluated if not row.partial]
+    if whole:
+        error(f"{len(whole)} indicators not evaluated:")
+        for row in whole[:MAX_LISTED]:
+            error(f"  {row.place}: {row.title}: {row.reason}")
+        if len(whole) > MAX_LISTED:
+            error(f"  … and {len(whole) - MAX_LISTED} more")
+
+
+def report(
+    *,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    language: Language = "en",
+    workspace: WorkspaceOption = None,
+    actor: Actor = None,
+) -> int:
+    """Build the case and write its report: one HTML file, the case as STIX 2.1, all sightings.
+
+    Args:
+        output: The folder to write to (default: reports/ in the workspace).
+        language: The report's language: en or sq.
+        workspace: The workspace's folder.
+        actor: Who acts.
+    """
+    with open_workspace(workspace, actor) as ws:
+        files = ws.report(output, language=language)
+    for path in (files.html, files.bundle, files.sightings):
+        line(str(path))
+    return 0
+
+
+def verify(*, head: Path | None = None, workspace: WorkspaceOption = None, quiet: Quiet = False) -> int:
+    """Re-check every hash, chain and signature in the workspace.
+
+    Args:
+        head: A file of ledger heads that was exported before (aleat ledger --heads): finds a cut tail.
+        workspace: The workspace's folder.
+        quiet: No progress.
+    """
+    with open_workspace(workspace) as ws, progress(quiet=quiet) as show:
+        found = ws.verify(head=head, progress=show)
+    line(
+        f"Checked {found.sources:,} sources, {found.segments:,} segments, {found.entries:,} ledger entries. "
+        f"Lake {found.lake[:16]}…"
+    )
+    for fault in found.faults:
+        error(f"FAULT {fault.what} {fault.name}: {fault.reason}")
+    for name in found.absent:
+        error(f"absent: {name} is kept by reference and is not there; it was not checked")
+    line("Everything fits." if not found.faults else f"{len(found.faults)} faults.")
+    return _FAILED if found.faults else (_INCOMPLETE if found.absent else 0)
+
+
+def ledger(
+    *,
+    heads: Annotated[bool, Parameter(negative="")] = False,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    workspace: WorkspaceOption = None,
+) -> int:
+    """Export the ledgers as JSON lines, or only their heads.
+
+    Args:
+        heads: Only the heads: keep them where the workspace isn't, for aleat verify --head.
+        output: The file to write (default: standard output).
+        workspace: The workspace's folder.
+    """
+    with open_workspace(workspace) as ws:
+        data = ws.export_heads() if heads else b"".join(ws.export_ledgers())
+    if output:
+        output.write_bytes(data)
+    else:
+        sys.stdout.buffer.write(data)
+    return 0
+
+
+def investigate(
+    *paths: Path,
+    giver: Giver = None,
+    marking: str | None = None,
+    name: str = "",
+    copy: bool = False,
+    language: Language = "en",
+    zone: str = "UTC",
+    workspace: WorkspaceOption = None,
+    actor: Actor = None,
+    workers: Workers = None,
+    quiet: Quiet = False,
+) -> int:
+    """Do all of it in one go: sort what is given, hunt, build the case, print the answer, write the report.
+
+    Args:
+        paths: An ally's pack, your logs, public statements: files, folders, archives, in any order.
+        giver: Who gave the knowledge among it.
+        marking: The TLP label of knowledge that carries none.
+        name: The case's name (default: the folder's).
+        copy: Keep a copy of the evidence in the workspace.
+        language: The report's language: en or sq.
+        zone: The case's time zone, where a new workspace is made.
+        workspace: The workspace's folder (default: the nearest one, else a new folder aleat-case here).
+        actor: Who acts.
+        workers: Worker processes.
+        quiet: No progress.
+    """
+    from aleat.workspace import Workspace  # noqa: PLC0415
+
+    if not paths:
+        error("Nothing to investigate: name files or folders.")
+        return 2
+    folder = find(workspace) or Path("aleat-case")
+    with Workspace.open_or_init(folder, actor=actor, zone=zone) as ws, progress(quiet=quiet) as show:
+        done = ws.investigate(
+            *paths,
+            giver=giver,
+            marking=marking,
+            name=name,
+            copy=copy,
+            language=language,
+            workers=workers,
+            progress=show,
+        )
+        show.clear()
+    line(
+        f"Read {len(done.sorted.knowledge):,} files of knowledge, {len(done.sorted.evidence):,} of evidence, "
+        f"{len(done.sorted.statements):,} public statements."
+    )
+    _print_knowledge(done.knowledge)
+    _print_evidence(done.evidence)
+    line(f"Hunt: {done.sightings:,} sightings; {done.not_evaluated:,} indicators not evaluated.")
+    line()
+    wrapped(done.answer.paragraph)
+    line()
+    line(f"Report: {done.report.html}")
+    if done.sorted.issues:
+        error(f"{len(done.sorted.issues)} files were left out:")
+        issues(done.sorted.issues)
+    return _INCOMPLETE if done.issues else 0

@@ -1,0 +1,43 @@
+"""Options that several commands share, and how a command finds its workspace."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from aleat.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from aleat.workspace import Workspace
+
+__all__ = ["Actor", "Language", "Quiet", "Workers", "WorkspaceOption", "find", "open_workspace"]
+
+WorkspaceOption = Annotated[Path | None, Parameter(name=["--workspace", "-w"], help="The workspace's folder.")]
+Actor = Annotated[str | None, Parameter(help="Who acts (default: $ALEAT_ACTOR, else your user name).")]
+Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="No progress.")]
+Workers = Annotated[int | None, Parameter(help="Worker processes (default: one a core, one for little input).")]
+Language = Annotated[str, Parameter(help="The report's language: en or sq.")]
+
+
+def find(workspace: Path | None) -> Path | None:
+    """Return the workspace's folder by option, environment, or the folders above this one; None where there is none."""
+    from aleat.workspace.config import find_workspace  # noqa: PLC0415
+
+    if workspace is not None:
+        return workspace
+    if named := os.environ.get("ALEAT_WORKSPACE"):
+        return Path(named)
+    return find_workspace(Path.cwd())
+
+
+def open_workspace(workspace: Path | None, actor: str | None = None) -> Workspace:
+    """Open the workspace that `find` finds; raises `WorkspaceError` where there is none."""
+    from aleat.workspace import Workspace  # noqa: PLC0415
+
+    folder = find(workspace)
+    if folder is None:
+        raise WorkspaceError("There is no workspace here or above. Make one with: aleat init FOLDER")
+    return Workspace.open(folder, actor=actor)
