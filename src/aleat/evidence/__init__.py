@@ -1,1 +1,33 @@
-"""Room."""
+"""Evidence: what you hold, from files and archives to events with their place, and into the workspace's lake.
+
+`open_sources` walks what the user names and finds the reader for each stream; `read_batches` gives its
+events in memory; `ingest` keeps them as segments with custody. Readers are in `readers/`, the seam in
+`reader`. This room knows nothing of rules or taxonomies: the source's own field names are what it gives.
+"""
+
+from aleat.evidence.batch import FIXED_SCHEMA, KINDS, EventBatch, field_column, split_column
+from aleat.evidence.opener import NOTE_CODES, open_sources
+from aleat.evidence.read import RangeRead, read_batches, read_range, segment_id, source_ranges
+from aleat.evidence.reader import RANGE_BYTES, ByteRange, Reader, ReadOptions
+from aleat.evidence.source import Limits, Source
+
+__all__ = [
+    "FIXED_SCHEMA",
+    "KINDS",
+    "NOTE_CODES",
+    "RANGE_BYTES",
+    "ByteRange",
+    "EventBatch",
+    "Limits",
+    "RangeRead",
+    "ReadOptions",
+    "Reader",
+    "Source",
+    "field_column",
+    "open_sources",
+    "read_batches",
+    "read_range",
+    "segment_id",
+    "source_ranges",
+    "split_column",
+]

@@ -1,0 +1,248 @@
+"""Rows to Arrow tables: cells become dictionary columns, one for each (field, kind), as `batch` describes.
+
+Readers hand over events in groups that share a shape, column by column; a column's values are interned in a
+plain dict, so that a value that occurs ten thousand times is converted once. Cells of one column may differ
+in kind: they are parted here. Nothing in this module knows any log format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+
+from aleat.evidence.batch import FIXED_SCHEMA
+
+__all__ = ["ABSENT", "NO_TIME", "CellColumn", "TableBuilder", "cell_kind", "flatten_column"]
+
+Codes = npt.NDArray[np.int32]
+
+NO_TIME = np.datetime64("NaT", "us")
+MAX_DEPTH = 32
+"""Objects nested deeper than this are kept as JSON text in one list cell."""
+
+
+class _Absent:
+    """The marker of a cell that isn't there (null is a cell; absent is none)."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT = _Absent()
+
+
+class _Interner(dict[Any, int]):
+    """Numbers values in the order in which they are first seen."""
+
+    def __missing__(self, key: Any) -> int:
+        code = len(self)
+        self[key] = code
+        return code
+
+
+def _list_text(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode()
+
+
+_TYPE_KIND: Mapping[type, tuple[str, Callable[[Any], Any]]] = {
+    str: ("s", str),
+    int: ("i", int),
+    float: ("f", repr),
+    bool: ("b", lambda value: "true" if value else "false"),
+    type(None): ("n", lambda _value: ""),
+    list: ("l", _list_text),
+    dict: ("l", _list_text),
+    tuple: ("l", _list_text),
+}
+
+
+def cell_kind(value: Any) -> tuple[str, str]:
+    """Return (kind, canonical text) of one cell.
+
+    >>> cell_kind(7), cell_kind(True), cell_kind(None), cell_kind(["a", 1])
+    (('i', '7'), ('b', 'true'), ('n', ''), ('l', '["a",1]'))
+    """
+    kind, convert = _TYPE_KIND[type(value)]
+    return kind, str(convert(value))
+
+
+class CellColumn:
+    """The codes and the dictionary of one (field, kind)."""
+
+    __slots__ = ("_codes", "_dictionary")
+
+    def __init__(self) -> None:
+        self._dictionary = _Interner()
+        self._codes: list[tuple[int, Codes | None, Codes]] = []
+
+    def add(self, start: int, rows: Codes | None, values: Sequence[Any]) -> None:
+        """Add `values` at rows `start` + `rows` (None: consecutive rows from `start`)."""
+        codes = np.fromiter(map(self._dictionary.__getitem__, values), np.int32, len(values))
+        self._codes.append((start, rows, codes))
+
+    def array(self, length: int, order: npt.NDArray[np.int64]) -> pa.DictionaryArray:
+        """Return the column over `length` rows, in `order`."""
+        full = np.full(length, -1, np.int32)
+        for start, rows, codes in self._codes:
+            if rows is None:
+                full[start : start + len(codes)] = codes
+            else:
+                full[rows + np.int32(start)] = codes
+        ordered = full[order]
+        missing = ordered < 0
+        indices = pa.array(ordered, pa.int32(), mask=missing) if missing.any() else pa.array(ordered, pa.int32())
+        words = [word if type(word) is str else str(word) for word in self._dictionary]
+        return pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string()))
+
+
+class TableBuilder:
+    """Builds the table of one (format, channel) from groups of rows."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._records: list[npt.NDArray[np.int64]] = []
+        self._offsets: list[npt.NDArray[np.int64]] = []
+        self._times: list[npt.NDArray[np.datetime64]] = []
+        self._time_texts: list[str | None] = []
+        self._record_ids: list[int | None] = []
+        self._words = {name: CellColumn() for name in ("host", "provider", "event_id")}
+        self._fields: dict[str, CellColumn] = {}
+
+    def extend(
+        self,
+        *,
+        records: Sequence[int],
+        offsets: Sequence[int],
+        times: npt.NDArray[np.datetime64],
+        time_texts: Sequence[str | None],
+        record_ids: Sequence[int | None] | None = None,
+        hosts: Sequence[str | None],
+        providers: Sequence[str | None],
+        event_ids: Sequence[str | None],
+        fields: Iterable[tuple[str, Sequence[int] | None, Sequence[Any]]],
+    ) -> None:
+        """Add rows of one shape.
+
+        `fields` yields (name, rows, values): `rows` counts within this group, None stands for all of them;
+        `ABSENT` among the values leaves the cell out.
+        """
+        start, count = self.rows, len(records)
+        self.rows += count
+        self._records.append(np.asarray(records, np.int64))
+        self._offsets.append(np.asarray(offsets, np.int64))
+        self._times.append(times)
+        self._time_texts.extend(time_texts)
+        self._record_ids.extend(record_ids if record_ids is not None else [None] * count)
+        for name, words in (("host", hosts), ("provider", providers), ("event_id", event_ids)):
+            self._add_word(name, start, words)
+        for name, rows, values in fields:
+            self._add_cells(name, start, rows, values)
+
+    def _add_word(self, name: str, start: int, words: Sequence[str | None]) -> None:
+        if None not in words:
+            self._words[name].add(start, None, words)
+            return
+        rows = [row for row, word in enumerate(words) if word is not None]
+        if rows:
+            self._words[name].add(start, np.asarray(rows, np.int32), [words[row] for row in rows])
+
+    def _add_cells(self, name: str, start: int, rows: Sequence[int] | None, values: Sequence[Any]) -> None:
+        types = set(map(type, values))
+        numbers = None if rows is None else np.asarray(rows, np.int32)
+        if len(types) == 1:
+            self._add_kind(name, start, numbers, values, types.pop())
+            return
+        for cell_type in sorted(types, key=lambda item: item.__name__):
+            if cell_type is _Absent:
+                continue
+            inside = [row for row, value in enumerate(values) if type(value) is cell_type]
+            at = np.asarray(inside, np.int32)
+            at = at if numbers is None else numbers[at]
+            self._add_kind(name, start, at, [values[row] for row in inside], cell_type)
+
+    def _add_kind(self, name: str, start: int, rows: Codes | None, values: Sequence[Any], cell_type: type) -> None:
+        if cell_type is _Absent:
+            return
+        kind, convert = _TYPE_KIND[cell_type]
+        key = f"{name}|{kind}"
+        column = self._fields.get(key)
+        if column is None:
+            column = self._fields[key] = CellColumn()
+        column.add(start, rows, values if kind in "si" else [convert(value) for value in values])
+
+    def finish(self) -> pa.Table:
+        """Return the table: rows in the order of their records, field columns sorted by name."""
+        records = np.concatenate(self._records) if self._records else np.empty(0, np.int64)
+        order = np.argsort(records, kind="stable")
+        times = np.concatenate(self._times) if self._times else np.empty(0, "datetime64[us]")
+        columns: dict[str, Any] = {
+            "time": pa.array(times[order].astype("datetime64[us]"), pa.timestamp("us", tz="UTC")),
+            "time_text": pa.array(self._time_texts, pa.string()).take(pa.array(order)),
+            "host": self._words["host"].array(self.rows, order),
+            "record": pa.array(records[order], pa.int64()),
+            "offset": pa.array(np.concatenate(self._offsets)[order] if self.rows else [], pa.int64()),
+            "record_id": pa.array(self._record_ids, pa.int64()).take(pa.array(order)),
+            "provider": self._words["provider"].array(self.rows, order),
+            "event_id": self._words["event_id"].array(self.rows, order),
+        }
+        fixed = [FIXED_SCHEMA.field(name) for name in columns]
+        names = sorted(self._fields)
+        arrays = [*columns.values(), *(self._fields[name].array(self.rows, order) for name in names)]
+        word = pa.dictionary(pa.int32(), pa.string())
+        return pa.Table.from_arrays(arrays, schema=pa.schema([*fixed, *(pa.field(name, word) for name in names)]))
+
+
+def flatten_column(
+    name: str,
+    rows: list[int],
+    values: list[Any],
+    out: dict[str, list[tuple[list[int], list[Any]]]],
+    depth: int = 0,
+) -> None:
+    """Flatten a column whose cells may be nested objects into `out`: dotted name → (rows, values) pieces.
+
+    XML attributes (`#attributes`) and text (`#text`) of exported events belong to the element
+    itself; namespace declarations are no fields; an empty object is a null. Work goes by shape, not by row.
+    """
+    if dict not in set(map(type, values)) or depth > MAX_DEPTH:
+        _put(out, name, rows, values)
+        return
+    shapes: dict[tuple[str, ...], tuple[list[int], list[Any]]] = {}
+    plain: tuple[list[int], list[Any]] = ([], [])
+    for row, value in zip(rows, values, strict=True):
+        part = plain
+        if type(value) is dict:
+            keys = tuple(value)
+            part = shapes.get(keys) or shapes.setdefault(keys, ([], []))
+        part[0].append(row)
+        part[1].append(value)
+    if plain[0]:
+        _put(out, name, *plain)
+    for keys, (inside, objects) in shapes.items():
+        if not keys:
+            _put(out, name, inside, [None] * len(inside))
+        for key in keys:
+            if key == "xmlns" or key.startswith("xmlns:"):
+                continue
+            child = name if key in _TRANSPARENT else f"{name}.{key}" if name else key
+            flatten_column(child, inside, [item[key] for item in objects], out, depth + 1)
+
+
+_TRANSPARENT = frozenset({"#text", "#attributes"})
+
+
+def _put(out: dict[str, list[tuple[list[int], list[Any]]]], name: str, rows: list[int], values: list[Any]) -> None:
+    pieces = out.get(name)
+    if pieces is None:
+        out[name] = [(rows, values)]
+        return
+    taken = set().union(*(piece[0] for piece in pieces))
+    if taken.isdisjoint(rows):
+        pieces.append((rows, values))
+    else:  # two keys of one object flatten to one name: the second keeps its cells under a name of its own
+        _put(out, name + "~", rows, values)

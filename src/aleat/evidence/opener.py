@@ -1,0 +1,273 @@
+"""From the paths that a user gives to sources: folders, files, zip and gzip archives, in a fixed order.
+
+Everything that can't be opened, or that no reader recognises, is an `Issue`; the walk goes on. Archives
+can neither explode nor climb out: members are read, never unpacked to their names, within `Limits`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+import struct
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from aleat.errors import InputError, Issue, Place
+from aleat.evidence.reader import HEAD_BYTES, ReadOptions, detect_reader
+from aleat.evidence.source import Limits, Source, display_path, open_member, open_zip_member, spool
+
+__all__ = ["NOTE_CODES", "open_sources"]
+
+NOTE_CODES = frozenset({"passed-over", "zone-assumed", "encoding", "known-source", "empty-file", "empty-folder"})
+"""Issues with these codes tell something that the user should know; no evidence was lost with them."""
+
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZIP_TAIL = 22 + 65535
+
+
+def open_sources(
+    paths: Sequence[Path], *, limits: Limits | None = None, options: ReadOptions | None = None
+) -> Iterator[Source | Issue]:
+    """Yield every source below `paths` (in their order, folders sorted by name), and what could not be opened."""
+    walk = _Walk(limits or Limits(), options or ReadOptions())
+    for path in paths:
+        yield from walk.path(path, ())
+
+
+class _Walk:
+    """The state of one walk: its limits and how many files it saw."""
+
+    def __init__(self, limits: Limits, options: ReadOptions) -> None:
+        self.limits = limits
+        self.options = options
+        self.files = 0
+
+    def path(self, path: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Source | Issue]:
+        shown = display_path(path.as_posix())
+        try:
+            found = path.stat()
+        except (OSError, ValueError) as error:
+            yield _unreadable(path, shown, error)
+            return
+        if stat.S_ISDIR(found.st_mode):
+            yield from self._folder(path, shown, above, (found.st_dev, found.st_ino))
+        elif stat.S_ISREG(found.st_mode):
+            self.files += 1
+            if self.files == self.limits.files + 1:
+                reason = f"More than {self.limits.files} files (limit: files); the rest was not looked at."
+                yield _issue("limit", shown, reason, "Add the folders one by one.")
+            if self.files <= self.limits.files:
+                yield from self._file(path, shown, found.st_size)
+        else:
+            yield _issue("not-a-file", shown, "This is neither a file nor a folder.")
+
+    def _folder(
+        self, path: Path, shown: str, above: tuple[tuple[int, int], ...], identity: tuple[int, int]
+    ) -> Iterator[Source | Issue]:
+        if identity in above:
+            yield _issue("symlink-loop", shown, "The link leads back to a folder that holds it; it wasn't followed.")
+            return
+        try:
+            names = sorted(entry.name for entry in os.scandir(path))
+        except OSError as error:
+            yield _unreadable(path, shown, error)
+            return
+        if not names:
+            yield _issue("empty-folder", shown, "The folder is empty.")
+        for name in names:
+            yield from self.path(path / name, (*above, identity))
+
+    def _file(self, path: Path, shown: str, size: int) -> Iterator[Source | Issue]:
+        if size == 0:
+            yield _issue("empty-file", shown, "The file is empty.")
+            return
+        try:
+            with ExitStack() as stack:
+                stream = stack.enter_context(path.open("rb"))
+                yield from self._stream(stream, path, shown, (), size)
+        except OSError as error:
+            yield _unreadable(path, shown, error)
+
+    def _stream(
+        self, stream: IO[bytes], file: Path, shown: str, members: tuple[str, ...], size: int
+    ) -> Iterator[Source | Issue]:
+        """Yield what the stream is, or what the archive in it holds; the stream may or may not seek."""
+        try:
+            head = _read_head(stream)
+        except (InputError, EOFError) as error:
+            yield _issue("broken-archive", shown, f"The archive can't be read: {_first_line(error)}.")
+            return
+        is_zip = head.startswith(_ZIP_MAGIC)
+        if is_zip or head.startswith(_GZIP_MAGIC):
+            if len(members) >= self.limits.archive_depth:
+                reason = (
+                    f"Archives lie within one another deeper than {self.limits.archive_depth} (limit: archive_depth)."
+                )
+                yield _issue("limit", shown, reason, "Unpack the outer ones first.")
+                return
+            with ExitStack() as stack:
+                if not members:
+                    stream.seek(0)
+                else:  # what comes out of an archive can't seek: take it from its start again
+                    outer = Source(shown, file, members, "", limits=self.limits)
+                    try:
+                        stream, size = spool(stack, stack.enter_context(outer.open()))
+                    except (InputError, OSError, zipfile.BadZipFile) as error:
+                        yield _issue("broken-archive", shown, f"The archive can't be read: {_first_line(error)}.")
+                        return
+                walk = self._zip if is_zip else self._gzip
+                yield from walk(stack, stream, file, shown, members, size)
+            return
+        reader = detect_reader(head, shown)
+        if reader is None:
+            yield _no_reader(shown, head)
+            return
+        whole = size if not members else None
+        yield Source(shown, file, members, reader.name, whole, self.options, self.limits)
+
+    def _gzip(
+        self, stack: ExitStack, stream: IO[bytes], file: Path, shown: str, members: tuple[str, ...], size: int
+    ) -> Iterator[Source | Issue]:
+        inner = open_member(stack, stream, "", size, shown, self.limits)
+        yield from self._stream(inner, file, shown, (*members, ""), size)
+
+    def _zip(
+        self, stack: ExitStack, stream: IO[bytes], file: Path, shown: str, members: tuple[str, ...], size: int
+    ) -> Iterator[Source | Issue]:
+        if _directory_bytes(stream, size) > self.limits.archive_directory_bytes:
+            reason = f"The archive's directory is longer than {self.limits.archive_directory_bytes} bytes"
+            yield _issue("limit", shown, f"{reason} (limit: archive_directory_bytes).", "Unpack it yourself.")
+            return
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(stream))
+            infos = [info for info in archive.infolist() if not info.is_dir()]
+        except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, struct.error, UnicodeError) as error:
+            yield _issue("broken-archive", shown, f"The zip archive can't be read: {_first_line(error)}.")
+            return
+        notes = [info for info in infos if info.filename.startswith("__MACOSX/")]
+        if notes:
+            reason = f"{len(notes)} members under __MACOSX (notes that macOS adds) were passed over."
+            yield _issue("passed-over", shown, reason)
+        infos = [info for info in infos if not info.filename.startswith("__MACOSX/")]
+        if len(infos) > self.limits.archive_members:
+            reason = f"The archive has {len(infos)} members, more than {self.limits.archive_members}"
+            yield _issue("limit", shown, f"{reason} (limit: archive_members).", "Unpack it yourself if you trust it.")
+            return
+        total = sum(info.file_size for info in infos)
+        if total > self.limits.allowed_bytes(size):
+            reason = f"{total} bytes would come out of an archive of {size} bytes (limit: expansion_ratio)."
+            yield _issue("limit", shown, reason, "Unpack it yourself if you trust it.")
+            return
+        seen: set[str] = set()
+        for info in sorted(infos, key=lambda item: item.filename):
+            name = f"{shown}!{display_path(info.filename)}"
+            if (refusal := self._refuse(info, name, seen)) is not None:
+                yield refusal
+                continue
+            seen.add(info.filename)
+            try:
+                with ExitStack() as inside:
+                    inner = open_zip_member(inside, archive, info.filename, name, self.limits)
+                    yield from self._stream(inner, file, name, (*members, info.filename), info.compress_size)
+            except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as error:
+                yield _issue("broken-archive", name, f"The member can't be read: {_first_line(error)}.")
+
+    def _refuse(self, info: zipfile.ZipInfo, name: str, seen: set[str]) -> Issue | None:
+        """Say why a member is not read, if so."""
+        path = PurePosixPath(info.filename.replace("\\", "/"))
+        refusals = (
+            (
+                path.is_absolute() or ".." in path.parts or info.filename[1:2] == ":",
+                ("unsafe-name", "The member's name leads out of the archive's folder; it wasn't read.", ""),
+            ),
+            (
+                info.flag_bits & 1,
+                ("encrypted", "The member is encrypted.", "Unpack it with its password, and add the files."),
+            ),
+            (
+                stat.S_ISLNK(info.external_attr >> 16),
+                ("passed-over", "The member is a symbolic link; links in archives aren't followed.", ""),
+            ),
+            (
+                info.filename in seen,
+                ("broken-archive", "The archive has a second member of this name; it wasn't read.", ""),
+            ),
+            (info.file_size == 0, ("empty-file", "The member is empty.", "")),
+            (
+                info.file_size > self.limits.allowed_bytes(info.compress_size),
+                (
+                    "limit",
+                    f"{info.file_size} bytes would come out of {info.compress_size} (limit: expansion_ratio).",
+                    "Unpack it yourself if you trust it.",
+                ),
+            ),
+        )
+        for refused, (code, reason, advice) in refusals:
+            if refused:
+                return _issue(code, name, reason, advice)
+        return None
+
+
+def _read_head(stream: IO[bytes]) -> bytes:
+    pieces, left = [], HEAD_BYTES
+    while left and (data := stream.read(left)):
+        pieces.append(data)
+        left -= len(data)
+    return b"".join(pieces)
+
+
+def _directory_bytes(stream: IO[bytes], size: int) -> int:
+    """Return the length of a zip's central directory as its end record states it (0 where there is none)."""
+    stream.seek(max(size - _ZIP_TAIL, 0))
+    tail = stream.read(_ZIP_TAIL)
+    stream.seek(0)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < 22:
+        return 0
+    length: int = struct.unpack_from("<I", tail, at + 12)[0]
+    big = tail.rfind(b"PK\x06\x06", 0, at)
+    if length == 0xFFFFFFFF and big >= 0 and len(tail) - big >= 56:
+        length = struct.unpack_from("<Q", tail, big + 40)[0]
+    return length
+
+
+def _no_reader(shown: str, head: bytes) -> Issue:
+    if shown.lower().endswith(".evtx"):
+        reason = "The file is called .evtx and holds no EVTX log: neither a file header nor a chunk was found."
+        return _issue("no-reader", shown, reason, "Check how it was exported.")
+    kind = "text" if b"\0" not in head[:4096] else "data"
+    reason = f"No reader recognises this {kind}."
+    return _issue(
+        "no-reader", shown, reason, "Formats: EVTX, Windows events as JSON, IIS W3C, Apache and nginx access logs."
+    )
+
+
+def _unreadable(path: Path, shown: str, error: Exception) -> Issue:
+    if isinstance(error, FileNotFoundError):
+        if path.is_symlink():
+            return _issue("unreadable-file", shown, "The link leads nowhere.")
+        return _issue("unreadable-file", shown, "There is no such file or folder.", "Check the path.")
+    if isinstance(error, PermissionError):
+        return _issue("unreadable-file", shown, "You may not read it.", "Ask its owner, or copy it with enough rights.")
+    if isinstance(error, OSError) and error.strerror and "symbolic" in error.strerror:
+        return _issue("symlink-loop", shown, "The link leads back to itself; it wasn't followed.")
+    return _issue("unreadable-file", shown, f"It can't be opened: {_first_line(error)}.")
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, InputError):
+        return error.reason.rstrip(".")
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, (zipfile.BadZipFile, gzip.BadGzipFile)):
+        return "it is damaged"
+    return type(error).__name__
+
+
+def _issue(code: str, shown: str, reason: str, advice: str = "") -> Issue:
+    return Issue("evidence", code, Place(shown), reason, advice)

@@ -1,0 +1,90 @@
+"""Sources to events in memory, range by range, for hunts that keep nothing; and the id of a range's segment."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from aleat.errors import InputError, Issue, Place
+from aleat.evidence.batch import EventBatch
+from aleat.evidence.reader import HEAD_BYTES, ByteRange, RangeResult, Reader, ReadOptions, reader_named
+from aleat.evidence.source import Source
+from aleat.stix.canonical import canonical_json
+
+__all__ = ["RangeRead", "read_batches", "read_range", "segment_id", "source_ranges"]
+
+
+def segment_id(data_sha256: str, span: ByteRange, reader: Reader, options: ReadOptions) -> str:
+    """Return the id of a range's segment: equal for equal bytes, range, reader and options, whatever the path."""
+    return hashlib.sha256(
+        canonical_json(
+            {
+                "bytes": data_sha256,
+                "range": [span.start, span.end],
+                "reader": [reader.name, reader.version],
+                "options": {**options.canonical(), "context": dict(span.context)},
+            }
+        )
+    ).hexdigest()
+
+
+def source_ranges(source: Source) -> Iterator[tuple[ByteRange, bytes]]:
+    """Yield the source's ranges with their bytes, in order; raises `InputError` where it can't be read on."""
+    reader = reader_named(source.reader)
+    try:
+        with source.open() as stream:
+            head = stream.read(HEAD_BYTES)
+        with source.open() as stream:
+            yield from reader.cut(stream, head, source.options)
+    except (OSError, EOFError, zipfile.BadZipFile, gzip.BadGzipFile, KeyError, RuntimeError) as error:
+        what = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        reason = f"It can't be read to its end: {what}."
+        raise InputError(reason, Place(source.path), advice="What comes before was read.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class RangeRead:
+    """What one range of a source gave: its batches (record base 0 unless given), and what could not be read."""
+
+    segment: str
+    batches: tuple[EventBatch, ...]
+    events: int
+    issues: tuple[Issue, ...]
+
+
+def read_range(source: Source, span: ByteRange, data: bytes, *, record_base: int = 0) -> RangeRead:
+    """Read one range; a pure function of its arguments."""
+    reader = reader_named(source.reader)
+    segment = segment_id(hashlib.sha256(data).hexdigest(), span, reader, source.options)
+    result = reader.read(data, span, source.path, source.options)
+    batches = tuple(
+        EventBatch(source.path, segment, record_base, reader.format, channel, table) for channel, table in result.tables
+    )
+    return RangeRead(segment, batches, result.events, (*result.issues, *encoding_issues(result, source.path, span)))
+
+
+def encoding_issues(result: RangeResult, path: str, span: ByteRange) -> Iterator[Issue]:
+    """Yield a note for each encoding other than UTF-8 in which lines of the range were read."""
+    for name, lines in sorted(result.encodings.items()):
+        if name != "utf-8":
+            reason = f"{lines} lines from here on are no UTF-8 and were read as {name}."
+            advice = "State another encoding if names look wrong."
+            yield Issue("evidence", "encoding", Place(path, offset=span.start), reason, advice)
+
+
+def read_batches(source: Source, issues: list[Issue] | Callable[[Issue], None]) -> Iterator[EventBatch]:
+    """Yield the source's events, at most one range in memory at a time; what can't be read goes to `issues`."""
+    report = issues.append if isinstance(issues, list) else issues
+    base = 0
+    try:
+        for span, data in source_ranges(source):
+            read = read_range(source, span, data, record_base=base)
+            for issue in read.issues:
+                report(issue)
+            yield from read.batches
+            base += read.events
+    except InputError as error:
+        report(error.issue("evidence", source.path))

@@ -1,0 +1,132 @@
+"""The seam between bytes and events: what a reader is, what it is given, what it returns, and which there are.
+
+A reader knows one log format: `detect` says whether the head of a stream is its format, `cut` parts the stream
+into ranges at record boundaries (so that workers can share a file and a killed ingest goes on), and `read`
+turns the bytes of one range into Arrow tables. `read` is a pure function of its arguments: equal bytes,
+range, options and reader version give equal tables. What can't be read is an `Issue` with its byte range.
+
+`READERS` is the registry, in the order in which readers are asked. To add one: write `readers/<name>.py`
+with a class like `readers.access.AccessReader` (the living example), and name it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Protocol
+
+import pyarrow as pa
+
+from aleat.errors import Issue, Place
+
+__all__ = ["RANGE_BYTES", "ByteRange", "RangeResult", "ReadOptions", "Reader", "detect_reader", "reader_named"]
+
+RANGE_BYTES = 32 * 1024 * 1024
+"""Nominal length of a range: a source is cut at the first record boundary at or after each multiple of it."""
+
+HEAD_BYTES = 1024 * 1024
+"""How much of a stream `detect` sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What the person who adds a source may state about it; part of a segment's id.
+
+    `encoding` is the text's code page where it is not UTF-8 (None: UTF-8, then cp1252 line by line);
+    `host` names the machine where the log itself doesn't.
+    """
+
+    encoding: str | None = None
+    host: str | None = None
+    range_bytes: int = RANGE_BYTES
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the options as JSON for a segment's id (the range's length shows in the range itself)."""
+        return {"encoding": self.encoding, "host": self.host}
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """Bytes `start` to `end` of a stream, cut at record boundaries, with what a reader must know to read them.
+
+    `context` carries what stands before the range and changes its meaning (a header in force, the text's
+    encoding, …) and is part of the segment's id; `first_line` (from 1; 0 where lines don't count) is not.
+    """
+
+    index: int
+    start: int
+    end: int
+    context: Mapping[str, Any]
+    first_line: int = 0
+
+
+@dataclass(slots=True)
+class RangeResult:
+    """What a range holds: tables by channel, and what could not be read."""
+
+    tables: list[tuple[str, pa.Table]] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    encodings: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def events(self) -> int:
+        """Number of events in all tables."""
+        return sum(table.num_rows for _, table in self.tables)
+
+    def lost(
+        self,
+        path: str,
+        code: str,
+        offset: int,
+        length: int,
+        reason: str,
+        *,
+        advice: str = "",
+        records: int | None = None,
+    ) -> None:
+        """Note that `length` bytes at `offset` could not be read (or not be trusted)."""
+        self.issues.append(Issue("evidence", code, Place(path, offset=offset), reason, advice, length, records))
+
+
+class Reader(Protocol):
+    """One log format."""
+
+    name: str
+    version: int
+    format: str
+
+    def detect(self, head: bytes, name: str) -> bool:
+        """Say whether a stream that begins with `head` (at most `HEAD_BYTES`) and is called `name` is this format."""
+        ...
+
+    def cut(self, stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
+        """Yield the stream's ranges in order, without gaps, each with its bytes; reads the stream once, forward."""
+        ...
+
+    def read(self, data: bytes, span: ByteRange, path: str, options: ReadOptions) -> RangeResult:
+        """Return the events of one range."""
+        ...
+
+
+def _readers() -> tuple[Reader, ...]:
+    # not at the top: the seam must not load every format's libraries, and readers import the seam
+    from aleat.evidence.readers.evtx import EvtxReader  # noqa: PLC0415
+    from aleat.evidence.readers.windows_json import WindowsJsonReader  # noqa: PLC0415
+
+    return (EvtxReader(), WindowsJsonReader())
+
+
+def detect_reader(head: bytes, name: str) -> Reader | None:
+    """Return the first reader that recognises a stream, or None."""
+    for reader in _readers():
+        if reader.detect(head, name):
+            return reader
+    return None
+
+
+def reader_named(name: str) -> Reader:
+    """Return the reader called `name`; raises `KeyError` where there is none."""
+    for reader in _readers():
+        if reader.name == name:
+            return reader
+    raise KeyError(name)

@@ -1,0 +1,151 @@
+"""Text logs: which encoding a stream is in, cutting it at line ends, and decoding lines that break the rule.
+
+Byte offsets always count in the stream as it is, whatever its encoding.
+"""
+
+from __future__ import annotations
+
+import codecs
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+from aleat.evidence.reader import ByteRange
+
+__all__ = ["MAX_LINE_BYTES", "TextMap", "bom_length", "cut_lines", "decode_line", "detect_encoding", "split_lines"]
+
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""`line bytes`: a longer line is cut into two."""
+
+FALLBACK = "cp1252"
+
+_BLOCK = 256 * 1024
+_BOMS = (("utf-8", codecs.BOM_UTF8), ("utf-16-le", codecs.BOM_UTF16_LE), ("utf-16-be", codecs.BOM_UTF16_BE))
+
+
+def detect_encoding(head: bytes) -> str:
+    """Return "utf-8", "utf-16-le" or "utf-16-be" by the byte order mark, else by where the zero bytes are."""
+    for name, mark in _BOMS:
+        if head.startswith(mark):
+            return name
+    sample = head[:4096]
+    if len(sample) >= 4 and sample.count(0) > len(sample) // 4:
+        return "utf-16-le" if sample[1::2].count(0) > sample[::2].count(0) else "utf-16-be"
+    return "utf-8"
+
+
+def bom_length(data: bytes) -> int:
+    """Return the length of the byte order mark that `data` starts with."""
+    return next((len(mark) for _, mark in _BOMS if data.startswith(mark)), 0)
+
+
+def newline_of(encoding: str) -> bytes:
+    """Return the bytes of a line feed."""
+    return "\n".encode(encoding)
+
+
+def find_newline(data: bytes, encoding: str, position: int) -> int:
+    """Return where the next line feed at or after `position` starts, or -1; `data` starts at a character."""
+    mark = newline_of(encoding)
+    if len(mark) == 1:
+        return data.find(mark, position)
+    position += position % 2
+    while (found := data.find(mark, position)) >= 0 and found % 2:
+        position = found + 1
+    return found
+
+
+def split_lines(data: bytes, encoding: str) -> list[bytes]:
+    """Split at line feeds, which are left out; carriage returns stay."""
+    if len(newline_of(encoding)) == 1:
+        return data.split(b"\n")
+    lines, start = [], 0
+    while (end := find_newline(data, encoding, start)) >= 0:
+        lines.append(data[start:end])
+        start = end + 2
+    lines.append(data[start:])
+    return lines
+
+
+def cut_lines(
+    stream: BinaryIO, encoding: str, range_bytes: int, context: Mapping[str, Any]
+) -> Iterator[tuple[ByteRange, bytes]]:
+    """Cut a stream at the first line end at or after each multiple of `range_bytes`."""
+    width = len(newline_of(encoding))
+    data, start, boundary, index, line = b"", 0, 0, 0, 1
+    ended = False
+    while not ended:
+        boundary += range_bytes
+        pieces, have = [data], len(data)
+        while start + have < boundary and (block := stream.read(min(boundary - start - have, 16 * _BLOCK))):
+            pieces.append(block)
+            have += len(block)
+        data = b"".join(pieces)
+        ended = start + have < boundary
+        cut = have
+        if not ended and boundary - width >= start:
+            data, cut, ended = _extend_to_newline(stream, data, encoding, boundary - width - start)
+        if cut and boundary > start:
+            yield ByteRange(index, start, start + cut, context, line), data[:cut]
+            line += data.count(newline_of(encoding), 0, cut)
+            start += cut
+            data = data[cut:]
+            index += 1
+
+
+def _extend_to_newline(stream: BinaryIO, data: bytes, encoding: str, position: int) -> tuple[bytes, int, bool]:
+    """Read on to the end of the line that `position` stands in; return (data, where to cut, whether it ended)."""
+    width = len(newline_of(encoding))
+    searched = position
+    while (found := find_newline(data, encoding, searched)) < 0:
+        if len(data) - position >= MAX_LINE_BYTES:
+            return data, len(data) - len(data) % width, False
+        searched = max(position, len(data) - width + 1)
+        searched -= searched % width
+        block = stream.read(_BLOCK)
+        if not block:
+            return data, len(data), True
+        data += block
+    return data, found + width, False
+
+
+def decode_line(line: bytes, encoding: str | None, counts: dict[str, int]) -> str:
+    """Decode one line: in the stated `encoding`, else UTF-8, else cp1252; `counts` says how often which."""
+    if line.isascii():
+        return line.decode("ascii")
+    for name in (encoding, "utf-8") if encoding else ("utf-8",):
+        try:
+            text = line.decode(name)
+        except UnicodeDecodeError:
+            continue
+        counts[name] = counts.get(name, 0) + 1
+        return text
+    counts[FALLBACK] = counts.get(FALLBACK, 0) + 1
+    try:
+        return line.decode(FALLBACK)
+    except UnicodeDecodeError:  # five bytes that cp1252 leaves open
+        return line.decode("latin-1")
+
+
+class TextMap:
+    """UTF-8 bytes of a UTF-16 range, and the way back from an offset in them to one in the range."""
+
+    def __init__(self, data: bytes, encoding: str) -> None:
+        self._encoding = encoding
+        self._from: list[int] = []
+        self._to: list[int] = []
+        pieces, source, target = [], 0, 0
+        for line in split_lines(data, encoding):
+            self._from.append(source)
+            self._to.append(target)
+            text = line.decode(encoding, "replace").encode("utf-8", "replace") + b"\n"
+            pieces.append(text)
+            source += len(line) + 2
+            target += len(text)
+        self.utf8 = b"".join(pieces)[:-1]
+
+    def source_offset(self, offset: int) -> int:
+        """Return the offset in the original range of the character at UTF-8 `offset`."""
+        line = bisect_right(self._to, offset) - 1
+        before = self.utf8[self._to[line] : offset].decode("utf-8", "replace")
+        return self._from[line] + len(before.encode(self._encoding))

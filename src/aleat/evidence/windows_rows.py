@@ -1,0 +1,302 @@
+"""Windows events, from EVTX and from every JSON form, to tables: one shape of row for all of them.
+
+Payload names (EventData, UserData and their kin) are stored as the source wrote them. System values are
+stored under their XML names (`Level`, `Execution.ProcessID`, `Security.UserID`, …) except for those that are
+fixed columns: channel, provider's name, event id, record id, time. Where a payload and a system value have
+one name, both are kept, the system's as `System.<name>`. Unnamed `Data` elements are one field, `Data`: a
+list, or a string where there is one. The element inside UserData is the value of the field `UserData`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from aleat.evidence.columns import TableBuilder, flatten_column
+from aleat.evidence.times import time_column
+
+__all__ = ["FlatEvent", "WindowsTables"]
+
+Flat = dict[str, list[tuple[list[int], list[Any]]]]
+
+_SECTIONS = (
+    "EventData",
+    "UserData",
+    "ProcessingErrorData",
+    "SubscriptionBookmarkEvent",
+    "DebugData",
+    "BinaryEventData",
+)
+_KNOWN = frozenset({"#attributes", "System", "RenderingInfo", *_SECTIONS})
+_NAME_KEYS = ("@Name", "Name", "#attributes", "@name")
+_MAX_INT64 = 2**63 - 1
+
+
+class FlatEvent(NamedTuple):
+    """An event whose facts were already told apart from its fields (see `readers.windows_json`)."""
+
+    channel: str
+    provider: str | None
+    event_id: str | None
+    record_id: int | None
+    time: Any
+    host: str | None
+    fields: dict[str, Any]
+
+
+class _Group:
+    """Events of one shape: parallel lists."""
+
+    __slots__ = ("offsets", "payloads", "records", "systems")
+
+    def __init__(self) -> None:
+        self.records: list[int] = []
+        self.offsets: list[int] = []
+        self.systems: list[Any] = []
+        self.payloads: list[Any] = []
+
+
+class WindowsTables:
+    """Collects Windows events of one range and makes one table a channel."""
+
+    def __init__(self, host: str | None = None) -> None:
+        self.events = 0
+        self.zoneless = 0
+        self._host = host
+        self._groups: dict[tuple[Any, ...], _Group] = {}
+        self._flat: dict[tuple[Any, ...], _Group] = {}
+
+    def add_event(self, offset: int, event: dict[str, Any], extra: dict[str, Any] | None = None) -> None:
+        """Add one event with a `System` object; `extra` are fields that stand beside it in the export."""
+        system = event["System"]
+        payload = event.get("EventData")
+        if type(payload) is not dict or not payload or len(event) > 3 or extra or "Data" in payload:
+            payload = _payload(event, extra)
+        key = (system.get("Channel"), *payload)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group()
+        group.records.append(self.events)
+        group.offsets.append(offset)
+        group.systems.append(system)
+        group.payloads.append(payload)
+        self.events += 1
+
+    def add_flat(self, offset: int, event: FlatEvent) -> None:
+        """Add one event whose facts are already apart from its fields."""
+        key = (event.channel, *event.fields)
+        group = self._flat.get(key)
+        if group is None:
+            group = self._flat[key] = _Group()
+        group.records.append(self.events)
+        group.offsets.append(offset)
+        group.systems.append(event)
+        group.payloads.append(event.fields)
+        self.events += 1
+
+    def tables(self) -> Iterator[tuple[str, pa.Table]]:
+        """Yield (channel, table), channels sorted; the collected rows are let go."""
+        builders: dict[str, TableBuilder] = {}
+        for group in self._groups.values():
+            _build_group(group, builders, self._host)
+        for group in self._flat.values():
+            _build_flat(group, builders, self._host)
+        self._groups, self._flat = {}, {}
+        for channel in sorted(builders):
+            yield channel, builders.pop(channel).finish()
+
+
+def _payload(event: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Flatten the payload sections of one event to one level of names (values may still be nested)."""
+    out: dict[str, Any] = {}
+    for section in _SECTIONS:
+        if section in event:
+            _put_section(out, section, event[section])
+    for name, value in event.items():
+        if name == "RenderingInfo" and isinstance(value, dict):
+            out.update({f"RenderingInfo.{key}": item for key, item in value.items() if key != "#attributes"})
+        elif name not in _KNOWN and not name.startswith(("#", "xmlns", "@xmlns")) and not name.endswith("_attributes"):
+            _put(out, name, value)
+    for name, value in (extra or {}).items():
+        _put(out, name, value)
+    return out
+
+
+def _put_section(out: dict[str, Any], section: str, value: Any) -> None:
+    if isinstance(value, list):
+        _put_data(out, value)
+    elif not isinstance(value, dict):
+        if value not in (None, ""):
+            _put(out, section, value)
+    elif section != "UserData":
+        _put_all(out, value, section)
+    else:
+        for element, inner in value.items():
+            if element.startswith(("#", "xmlns", "@")):
+                continue
+            _put(out, "UserData", element)
+            if isinstance(inner, dict):
+                _put_all(out, inner, element)
+            elif inner is not None:
+                _put(out, element, inner)
+
+
+def _put_all(out: dict[str, Any], values: Mapping[str, Any], section: str) -> None:
+    for name, value in values.items():
+        if name == "#attributes":
+            if isinstance(value, dict):
+                for key, item in value.items():
+                    if not key.startswith("xmlns"):
+                        _put(out, f"{section}.{key}", item)
+        elif name == "Data":
+            _put_data(out, value)
+        elif name == "#text":
+            _put(out, section, value)
+        elif not name.startswith(("xmlns", "@xmlns")):
+            _put(out, name, value)
+
+
+def _put_data(out: dict[str, Any], value: Any) -> None:
+    """Add `Data` elements: named ones under their names, the rest as the one field `Data`."""
+    if isinstance(value, dict) and "#text" in value and len(value) == 1:
+        value = value["#text"]
+    if not isinstance(value, list):
+        if value is not None or "Data" not in out:
+            _put(out, "Data", value)
+        return
+    unnamed = []
+    for item in value:
+        name = _data_name(item)
+        if name:
+            _put(out, name, item.get("#text", item.get("Value", item.get("@Value"))))
+        else:
+            unnamed.append(item.get("#text") if isinstance(item, dict) and len(item) == 1 else item)
+    if unnamed:
+        _put(out, "Data", unnamed)
+
+
+def _data_name(item: Any) -> str | None:
+    if not isinstance(item, dict):
+        return None
+    for key in _NAME_KEYS:
+        name = item.get(key)
+        if isinstance(name, dict):
+            name = name.get("Name")
+        if isinstance(name, str) and name:
+            return name
+    return None
+
+
+def _put(out: dict[str, Any], name: str, value: Any) -> None:
+    """Add a field; a second one of that name keeps its cell under ``name~``."""
+    while name in out:
+        name += "~"
+    out[name] = value
+
+
+def _build_group(group: _Group, builders: dict[str, TableBuilder], host: str | None) -> None:
+    rows = list(range(len(group.records)))
+    payload: Flat = {}
+    for name in group.payloads[0]:
+        flatten_column(name, rows, [item[name] for item in group.payloads], payload)
+    system: Flat = {}
+    flatten_column("", rows, group.systems, system)
+    system.pop("", None)
+    channel = _text_cells(_take(system, "Channel", len(rows)))[0] or ""
+    times = _take(system, "TimeCreated.SystemTime", len(rows))
+    hosts = _named(_text_cells(_full(system.get("Computer"), len(rows))), host)
+    builder = builders.get(channel) or builders.setdefault(channel, TableBuilder())
+    record_ids = _integers(_take(system, "EventRecordID", len(rows)))
+    event_ids = _text_cells(_take(system, "EventID", len(rows)))
+    providers = _text_cells(_take(system, "Provider.Name", len(rows)))
+    builder.extend(
+        records=group.records,
+        offsets=group.offsets,
+        times=time_column(times),
+        time_texts=_text_cells(times),
+        record_ids=record_ids,
+        hosts=hosts,
+        providers=providers,
+        event_ids=event_ids,
+        fields=_fields(payload, system, len(rows)),
+    )
+
+
+def _build_flat(group: _Group, builders: dict[str, TableBuilder], host: str | None) -> None:
+    rows = list(range(len(group.records)))
+    payload: Flat = {}
+    for name in group.payloads[0]:
+        flatten_column(name, rows, [item[name] for item in group.payloads], payload)
+    channels, providers, event_ids, record_ids, times, hosts, _ = zip(*group.systems, strict=True)
+    builder = builders.get(channels[0]) or builders.setdefault(channels[0], TableBuilder())
+    builder.extend(
+        records=group.records,
+        offsets=group.offsets,
+        times=time_column(times),
+        time_texts=_text_cells(times),
+        record_ids=record_ids,
+        hosts=_named(hosts, host),
+        providers=providers,
+        event_ids=event_ids,
+        fields=_fields(payload, {}, len(rows)),
+    )
+
+
+def _fields(payload: Flat, system: Flat, count: int) -> Iterator[tuple[str, list[int] | None, list[Any]]]:
+    for name, pieces in payload.items():
+        for rows, values in pieces:
+            yield name, rows if len(rows) < count else None, values
+    for name, pieces in system.items():
+        for rows, values in pieces:
+            if name in _EMPTY_ELEMENTS and values[0] is None:
+                continue
+            stored = f"System.{name}" if name in payload else name
+            yield stored, rows if len(rows) < count else None, values
+
+
+_EMPTY_ELEMENTS = frozenset({"Correlation", "Security", "Execution"})
+"""Elements that hold attributes only: without any they say nothing, and are no fields."""
+
+
+def _take(flat: Flat, name: str, count: int) -> list[Any]:
+    return _full(flat.pop(name, None), count)
+
+
+def _full(pieces: list[tuple[list[int], list[Any]]] | None, count: int) -> list[Any]:
+    if not pieces:
+        return [None] * count
+    if len(pieces) == 1 and len(pieces[0][0]) == count:
+        return pieces[0][1]
+    out: list[Any] = [None] * count
+    for rows, values in pieces:
+        for row, value in zip(rows, values, strict=True):
+            out[row] = value
+    return out
+
+
+def _text_cells(values: Any) -> list[str | None]:
+    """Return texts as they are, numbers in decimal, None where there is neither."""
+    types = set(map(type, values))
+    if types == {str}:
+        return list(values)
+    return [
+        value if type(value) is str else None if value is None or isinstance(value, (list, dict)) else str(value)
+        for value in values
+    ]
+
+
+def _named(hosts: Any, host: str | None) -> list[str | None]:
+    """Return the hosts, with the stated one where the log names none."""
+    return [item or host for item in hosts]
+
+
+def _integers(values: list[Any]) -> list[int | None]:
+    out: list[int | None] = []
+    for value in values:
+        number = value if type(value) is int else None
+        if type(value) is str and value.isascii() and value.isdecimal() and len(value) < 20:
+            number = int(value)
+        out.append(number if number is not None and number <= _MAX_INT64 else None)
+    return out
