@@ -205,9 +205,7 @@ def full_report(**changes: object) -> ReportInput:
         ),
         collect=(CollectItem(claim="claim-1", question="Was it hit?", logs=("web logs",), hosts=(), dates=""),),
     )
-    item = EvidenceItem(
-        id="i1", kind="malware", value="wiper", rarity=0.01, refs=(ref,), givers=("Ally",), group="g1"
-    )
+    item = EvidenceItem(id="i1", kind="malware", value="wiper", rarity=0.01, refs=(ref,), givers=("Ally",), group="g1")
     hypotheses = tuple(
         Hypothesis(
             id=f"h{i}", kind="sponsor", name=name, ref="", prior=0.3, posterior=posterior, words=words, bits=bits

@@ -1,0 +1,41 @@
+"""The catalogues: the same messages, with the same parameters, in every language."""
+
+from __future__ import annotations
+
+import re
+import string
+from importlib.resources import files
+
+from aleat.report import LANGUAGES, load_messages
+
+
+def parameters(text: str) -> set[str]:
+    """The {names} of a message."""
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_all_languages_say_the_same() -> None:
+    """Same sections, same codes, same parameters: none is missing in one of them."""
+    first = load_messages(LANGUAGES[0]).catalogue
+    for language in LANGUAGES[1:]:
+        other = load_messages(language).catalogue
+        assert {s: set(m) for s, m in other.items()} == {s: set(m) for s, m in first.items()}
+        for section, messages in first.items():
+            for code, text in messages.items():
+                assert parameters(text) == parameters(other[section][code]), (language, section, code)
+
+
+def test_an_unknown_code_is_shown_not_lost() -> None:
+    """A code that no catalogue has appears as itself, with its parameters."""
+    assert load_messages().say("cause", "sabotage") == "sabotage"
+    assert load_messages().say("next", "phone-somebody", who="the ministry") == "phone-somebody: the ministry"
+
+
+def test_every_message_that_the_template_asks_for_is_there() -> None:
+    """Constant codes in the template exist in the catalogue."""
+
+    template = (files("aleat.report") / "templates" / "report.html.j2").read_text(encoding="utf-8")
+    catalogue = load_messages().catalogue
+    asked = re.findall(r'say\("(\w+)", "([\w-]+)"', template)
+    assert asked
+    assert [(section, code) for section, code in asked if code not in catalogue[section]] == []
