@@ -175,7 +175,7 @@ def _who(assessments: tuple[Assessment, ...], messages: Messages) -> Iterator[st
             "answer",
             assessment.kind,
             name=visible(best.name),
-            words=best.words,
+            words=messages.say("icd203", best.words),
             percent=round(100 * best.posterior),
             confidence=messages.say("confidence", assessment.confidence),
         )
