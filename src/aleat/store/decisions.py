@@ -23,7 +23,6 @@ from aleat.trust.keys import SigningKey
 from aleat.trust.people import ROLES, check_roles, require_role
 
 __all__ = [
-    "Connection",
     "DecisionRow",
     "ReleaseRow",
     "add_permission",
@@ -39,9 +38,6 @@ __all__ = [
     "require",
     "set_roles",
 ]
-
-Connection = sa.Connection
-"""For rooms that pass a connection on, and write no SQL themselves."""
 
 people = sa.Table(
     "people",

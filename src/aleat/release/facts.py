@@ -1,0 +1,92 @@
+"""From what the store knows about an object to what the gate asks: labels, originators, corpora, weakened copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from aleat.release.records import CopyFacts, Subject
+from aleat.stix.objects import StixObject
+from aleat.store.objects import Provenance, StoredObject
+from aleat.trust.agreements import Label
+from aleat.trust.corpora import CorpusPolicy
+from aleat.trust.markings import EffectiveMarkings, effective_markings
+
+__all__ = ["describe_derived", "describe_stored", "strictest_label"]
+
+_ORDER: tuple[Label, ...] = ("clear", "green", "amber", "amber+strict", "red")
+
+
+def strictest_label(markings: EffectiveMarkings) -> Label | None:
+    """Return the strictest TLP label on the whole or any part of a copy, or None where it has none."""
+    levels = {marking.level for marking in markings.all if marking.kind == "tlp"}
+    found = [label for label in _ORDER if label in levels]
+    return found[-1] if found else None
+
+
+def describe_stored(
+    stored: StoredObject,
+    definitions: Mapping[str, StixObject],
+    policy: CorpusPolicy | None,
+    *,
+    variants: Sequence[StoredObject] = (),
+    values: Iterable[str] = (),
+    notes: Iterable[str] = (),
+    ally_names: Mapping[str, str] | None = None,
+) -> Subject:
+    """Return the subject of a stored object.
+
+    `definitions` are the marking definitions by id, `policy` the signed policy on public corpora (None: none is
+    trusted), `variants` other versions and variants of the same id, `values` a list's entries and `notes` their
+    contexts, `ally_names` identity ids by the short names under which allies may appear as givers.
+    """
+    strictest = max((_rank(copy.label) for item in variants for copy in _copies(item, definitions, policy)), default=-1)
+    copies = [
+        msgspec.structs.replace(copy, weakened=_weakened(copy, strictest, ally_names or {}))
+        for copy in _copies(stored, definitions, policy)
+    ]
+    return Subject(object=stored.object, copies=tuple(copies), values=tuple(values), notes=tuple(notes))
+
+
+def describe_derived(
+    item: StixObject,
+    own: str,
+    definitions: Mapping[str, StixObject],
+    *,
+    rests_on: Iterable[str] = (),
+) -> Subject:
+    """Return the subject of an object that was made here, from evidence and others' knowledge."""
+    facts = _facts(item, Provenance(giver=own, received=datetime.min), definitions, None)
+    return Subject(object=item, copies=(facts,), derived=True, rests_on=frozenset(rests_on))
+
+
+def _copies(
+    stored: StoredObject, definitions: Mapping[str, StixObject], policy: CorpusPolicy | None
+) -> list[CopyFacts]:
+    return [_facts(stored.object, copy, definitions, policy) for copy in stored.copies]
+
+
+def _facts(
+    item: StixObject, copy: Provenance, definitions: Mapping[str, StixObject], policy: CorpusPolicy | None
+) -> CopyFacts:
+    markings = effective_markings(item, definitions.get, beside=copy.markings)
+    trusted = policy is not None and policy.treats_as_clear(copy.corpus, copy.corpus_basis)
+    return CopyFacts(
+        giver=copy.giver,
+        originators=frozenset(name for name in (item.created_by_ref, copy.originator) if name),
+        label=strictest_label(markings),
+        classified=any(marking.kind == "classified" for marking in markings.all),
+        unknown=tuple(marking.id for marking in markings.all if marking.kind == "unknown"),
+        public_corpus=copy.corpus if trusted else None,
+    )
+
+
+def _rank(label: Label | None) -> int:
+    return _ORDER.index(label) if label is not None else -1
+
+
+def _weakened(copy: CopyFacts, strictest: int, ally_names: Mapping[str, str]) -> bool:
+    others = copy.originators - {copy.giver, ally_names.get(copy.giver, copy.giver)}
+    return bool(others) and copy.public_corpus is None and _rank(copy.label) < strictest

@@ -1,0 +1,151 @@
+"""A release: what leaves for one ally, as bytes, with a manifest, and the decision on every object.
+
+The bundle's and the manifest's bytes follow from the objects, the terms and the workspace's secret alone: the
+same case and policy give the same bytes. The manifest lists what is in the bundle and under which label; it
+says nothing of what is not. The decisions stay here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from aleat.errors import NotPermittedError
+from aleat.release.closure import close
+from aleat.release.gate import agreement_with, decide
+from aleat.release.records import Decision, Subject, Terms
+from aleat.release.retell import keyed_uuid
+from aleat.release.words import strings_of, uuids_of
+from aleat.stix.bundle import make_bundle
+from aleat.stix.canonical import canonical_json
+from aleat.stix.extensions import extension_definition, extension_id, extension_names
+from aleat.stix.objects import StixObject
+from aleat.trust.markings import known_marking_ids, marking_definition
+
+__all__ = ["ListRow", "Release", "prepare"]
+
+ListRow = tuple[str, str, str]
+"""One entry of an indicator list: its type, value and context (see `aleat.stix.entries`)."""
+
+_ALIAS = "marking-definition--826578e1-40ad-459f-bc73-ede076f81f37"  # read, never written (trust/markings.toml)
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """What would leave, or leaves; `sha256` (hex) is over bundle, manifest and lists, `objects` those in the bundle.
+
+    `lists` are the entries of the indicator lists in the bundle, by the list's id (in the bundle), as JSON
+    lines of [type, value, context].
+    """
+
+    recipient: str
+    agreement: str
+    agreement_version: int
+    two_people: bool
+    bundle: bytes
+    manifest: bytes
+    lists: dict[str, bytes]
+    objects: tuple[StixObject, ...]
+    decisions: tuple[Decision, ...]
+
+    @property
+    def sha256(self) -> str:
+        """The hash that the ledger binds."""
+        parts = [self.bundle, self.manifest, *(self.lists[id_] for id_ in sorted(self.lists))]
+        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+def prepare(
+    subjects: Sequence[Subject],
+    terms: Terms,
+    *,
+    secret: bytes,
+    lists: Mapping[str, Sequence[ListRow]] | None = None,
+    selection: Collection[str] | None = None,
+) -> Release:
+    """Judge all `subjects`, and return what of them (of `selection`, ids, if given) leaves for the recipient.
+
+    `subjects` must hold everything here, not only what is meant to leave: what isn't known to the gate can't be
+    kept back by it. `lists` are the entries of indicator lists by the list's id. Raises `NotPermittedError`
+    where there is no agreement in force.
+    """
+    agreements = agreement_with(terms.recipient.identity, terms)
+    if not agreements:
+        raise NotPermittedError(
+            f"There is no agreement in force with {terms.recipient.name}. Add one: aleat agreement add FILE."
+        )
+    closed = close(subjects, decide(subjects, terms), terms, secret=secret)
+    leaves_as = {d.object: str(d.parameters.get("as", d.object)) for d in closed.decisions if d.allow}
+    chosen = None if selection is None else {leaves_as[id_] for id_ in selection if id_ in leaves_as}
+    objects = [item for item in closed.objects if chosen is None or item.id in chosen]
+    objects = _with_definitions(objects, closed.objects)
+    entries = {
+        leaves_as[id_]: _lines(rows)
+        for id_, rows in (lists or {}).items()
+        if id_ in leaves_as and (chosen is None or leaves_as[id_] in chosen)
+    }
+    labels = {leaves_as[d.object]: d.label for d in closed.decisions if d.allow}
+    manifest = _manifest(objects, labels, entries, terms, agreements[0].name, agreements[0].version)
+    bundle_id = f"bundle--{keyed_uuid(secret, hashlib.sha256(manifest).hexdigest())}"
+    decisions = closed.decisions
+    if selection is not None:
+        decisions = tuple(item for item in decisions if item.object in selection)
+    return Release(
+        recipient=terms.recipient.identity,
+        agreement=agreements[0].name,
+        agreement_version=agreements[0].version,
+        two_people=agreements[0].two_people,
+        bundle=make_bundle(objects, id_=bundle_id),
+        manifest=manifest,
+        lists=entries,
+        objects=tuple(objects),
+        decisions=decisions,
+    )
+
+
+def _with_definitions(objects: Sequence[StixObject], permitted: Sequence[StixObject]) -> list[StixObject]:
+    """Add the definitions that the objects use: permitted ones of others, published ones, the project's own."""
+    there = {item.id for item in objects}
+    used = {uuid for item in objects for uuid in uuids_of(strings_of(item.properties()))}
+    published = {
+        **{item.id: item for item in permitted if item.type in {"marking-definition", "extension-definition"}},
+        **{id_: None for id_ in known_marking_ids() if id_ != _ALIAS},
+        **{extension_id(name): name for name in extension_names()},
+    }
+    added: list[StixObject] = []
+    for id_, found in sorted(published.items()):
+        if id_ in there or id_.rpartition("--")[2] not in used:
+            continue
+        if isinstance(found, StixObject):
+            added.append(found)
+        else:
+            added.append(marking_definition(id_) if found is None else extension_definition(found))
+    return sorted([*objects, *added], key=lambda item: (item.type, item.id))
+
+
+def _manifest(
+    objects: Sequence[StixObject],
+    labels: Mapping[str, str | None],
+    lists: Mapping[str, bytes],
+    terms: Terms,
+    agreement: str,
+    version: int,
+) -> bytes:
+    content: dict[str, Any] = {
+        "format": 1,
+        "from": terms.own,
+        "to": terms.recipient.identity,
+        "agreement": {"name": agreement, "version": version},
+        "objects": [
+            {"id": item.id, "version": item.version, "digest": item.digest, "label": labels.get(item.id)}
+            for item in objects
+        ],
+        "lists": [{"id": id_, "sha256": hashlib.sha256(lines).hexdigest()} for id_, lines in sorted(lists.items())],
+    }
+    return canonical_json(content)
+
+
+def _lines(rows: Sequence[ListRow]) -> bytes:
+    return b"".join(canonical_json(list(row)) + b"\n" for row in rows)

@@ -1,0 +1,139 @@
+"""Telling an object of ours again: without what is withheld, and under an id that confirms nobody's guess.
+
+Only what we made ourselves is ever told again; what others gave leaves unchanged or not at all. The new id is
+keyed with a secret of the workspace (see `SigningKey.derive_secret`): the same for the same content and
+recipient, so that a release can be made again, and different for two allies who compare notes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import uuid
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from aleat.errors import Place
+from aleat.release.words import find_words, fold, strings_of, uuids_of
+from aleat.stix.canonical import canonical_json
+from aleat.stix.objects import StixObject, parse_object
+from aleat.stix.times import format_timestamp, parse_timestamp
+
+__all__ = ["MASK", "TOLD_AGAIN", "add_label", "cut_object", "keyed_uuid", "name_again", "replace_ids"]
+
+MASK = "[withheld]"
+TOLD_AGAIN = "told-again"
+"""The label (STIX `labels`) that says so."""
+
+_FREE_TEXT = ("description", "content", "abstract", "explanation")
+_OPTIONAL = frozenset({"created_by_ref"})
+_REQUIRED_LISTS = {
+    "report": "object_refs",
+    "grouping": "object_refs",
+    "note": "object_refs",
+    "opinion": "object_refs",
+    "observed-data": "object_refs",
+}
+_ROUNDS = 16
+
+
+def cut_object(item: StixObject, uuids: Collection[str], words: Collection[str]) -> dict[str, Any] | None:
+    """Return the properties of `item` without references to `uuids` and without `words` (folded) in free text.
+
+    None where that can't be done: a reference that the object can't be without, a word in a name or a pattern,
+    an object whose parts have markings of their own, a definition.
+    """
+    properties: dict[str, Any] = orjson.loads(item.content)
+    if item.granular_markings or item.type in {"marking-definition", "extension-definition"}:
+        return None
+    for name in list(properties):
+        if name.endswith("_refs") and isinstance(properties[name], list):
+            kept = [ref for ref in properties[name] if not uuids_of([str(ref)]) & set(uuids)]
+            if not kept and (properties[name] and _REQUIRED_LISTS.get(item.type) == name):
+                return None
+            properties[name] = kept
+            if not kept:
+                del properties[name]
+        elif name in _OPTIONAL and uuids_of([str(properties[name])]) & set(uuids):
+            del properties[name]
+        elif name in _FREE_TEXT and isinstance(properties[name], str):
+            properties[name] = _mask(properties[name], uuids, words)
+    rest = [text for key, value in properties.items() if key != "id" for text in (key, *strings_of(value))]
+    if uuids_of(rest) & set(uuids) or find_words([fold("\n".join(rest))], words):
+        return None
+    return properties
+
+
+def name_again(cuts: Mapping[str, dict[str, Any]], recipient: str, secret: bytes) -> dict[str, str]:
+    """Return the new id of each object in `cuts` (old id to properties), stable as long as what they say is."""
+    marks = {
+        id_: _keyed(secret, [recipient, id_, hashlib.sha256(canonical_json(properties)).hexdigest()])
+        for id_, properties in cuts.items()
+    }
+    by_uuid = {id_.rpartition("--")[2].lower(): id_ for id_ in cuts}
+    targets = {
+        id_: sorted(by_uuid[found] for found in uuids_of(strings_of(properties)) & by_uuid.keys())
+        for id_, properties in cuts.items()
+    }
+    for _ in range(min(_ROUNDS, len(cuts))):  # what is referred to counts as said, too
+        marks = {
+            id_: _keyed(secret, [mark, *(marks[target] for target in targets[id_])]) for id_, mark in marks.items()
+        }
+    return {id_: f"{id_.rpartition('--')[0]}--{keyed_uuid(secret, mark)}" for id_, mark in marks.items()}
+
+
+def replace_ids(properties: dict[str, Any], ids: Mapping[str, str], *, told_again: bool = True) -> StixObject:
+    """Return the object with every old id in it (its own included) replaced, and labelled as told again."""
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, str):
+            return ids.get(value, value)
+        if isinstance(value, dict):
+            return {key: renamed(item) for key, item in value.items()}
+        return [renamed(item) for item in value] if isinstance(value, list) else value
+
+    content = renamed(properties)
+    if told_again and not _is_observable(content):
+        content["labels"] = sorted({*content.get("labels", ()), TOLD_AGAIN})
+    return parse_object(canonical_json(content), Place(content["id"]))
+
+
+def add_label(item: StixObject, marking: str) -> StixObject:
+    """Return an object of ours with the marking definition `marking` added, as its next version.
+
+    The new version is one millisecond younger: the content changed, so `modified` must (STIX 2.1 §3.6), and the
+    same object gets the same bytes each time.
+    """
+    properties: dict[str, Any] = orjson.loads(item.content)
+    properties["object_marking_refs"] = sorted({*properties.get("object_marking_refs", ()), marking})
+    if (modified := properties.get("modified")) is not None:
+        properties["modified"] = format_timestamp(parse_timestamp(modified) + timedelta(milliseconds=1))
+    return parse_object(canonical_json(properties), Place(item.id))
+
+
+def keyed_uuid(secret: bytes, text: str) -> uuid.UUID:
+    """Return a UUID that only the holder of `secret` can make; it looks random (version 4)."""
+    digest = hmac.new(secret, text.encode(), hashlib.sha256).digest()
+    return uuid.UUID(bytes=digest[:16], version=4)
+
+
+def _keyed(secret: bytes, value: list[str]) -> str:
+    return hmac.new(secret, canonical_json(value), hashlib.sha256).hexdigest()
+
+
+def _mask(text: str, uuids: Collection[str], words: Collection[str]) -> str:
+    """Replace ids and words; where one hides behind its spelling, the whole text."""
+    found = find_words([fold(text)], words).get(0, frozenset())
+    for word in sorted(found, key=len, reverse=True):
+        text = re.sub(re.escape(word), MASK, text, flags=re.IGNORECASE)
+    if find_words([fold(text)], words) or uuids_of([text]) & set(uuids):
+        return MASK
+    return text
+
+
+def _is_observable(content: Mapping[str, Any]) -> bool:
+    return "created" not in content

@@ -1,0 +1,176 @@
+"""The names and values by which an object could be known again, and where they occur in others.
+
+A withheld object must not be told by the words of what leaves. Its *words* are its names, aliases and values,
+the literals of its pattern, its external references, a list's entries. Texts and words are compared folded:
+Unicode NFKC, case folded, refanged (``evil[.]example`` is ``evil.example``). A word of up to five characters
+counts only where it stands alone; what says nothing (under three characters, or up to four digits) not at all.
+
+This compares words, not thoughts: a text that paraphrases a withheld object is not found. Whatever is derived
+from an object has to refer to it, or be handed to the gate with `rests_on`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+__all__ = ["find_words", "fold", "internal_addresses", "strings_of", "uuids_of", "words_of"]
+
+_NAMED = frozenset(
+    {
+        "account_login", "aliases", "command_line", "display_name", "external_id", "issuer", "key", "name", "path",
+        "serial_number", "subject", "url", "user_id", "value", "x_mitre_aliases",
+    }
+)  # fmt: skip
+_LITERAL = re.compile(r"'((?:[^'\\]|\\.)*+)'|\"((?:[^\"\\]|\\.)*+)\"", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_DEFANGED = (
+    (re.compile(r"\[\.\]|\(\.\)|\{\.\}|\[dot\]|\(dot\)"), "."),
+    (re.compile(r"\[:\]|\(:\)"), ":"),
+    (re.compile(r"\[@\]|\[at\]|\(at\)"), "@"),
+    (re.compile(r"\[/\]"), "/"),
+    (re.compile(r"\bh(?:xx|\*\*|\[tt\])p"), "http"),
+)
+# RFC 1918 and RFC 4193: addresses that mean something only inside, and map the inside to who reads them.
+_INTERNAL = re.compile(
+    r"(?<![\w.])(?:10(?:\.\d{1,3}){3}|192\.168(?:\.\d{1,3}){2}|172\.(?:1[6-9]|2\d|3[01])(?:\.\d{1,3}){2})(?![\w]|\.\d)"
+    r"|(?<![\w:])f[cd][0-9a-f]{2}(?::[0-9a-f]{0,4}){2,7}(?![\w:])"
+)
+_ALONE = 5  # words up to this length count only where they stand alone
+
+
+def fold(text: str) -> str:
+    """Return `text` as words are compared.
+
+    >>> fold("HXXP://Evil[.]Example")
+    'http://evil.example'
+    """
+    text = unicodedata.normalize("NFKC", text).casefold() if not text.isascii() else text.lower()
+    if "[" in text or "(" in text or "{" in text or "hxxp" in text or "h*" in text:
+        for pattern, plain in _DEFANGED:
+            text = pattern.sub(plain, text)
+    return text
+
+
+def strings_of(value: Any) -> Iterator[str]:
+    """Yield every string in a JSON value, keys of objects too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            yield from strings_of(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from strings_of(item)
+
+
+def uuids_of(strings: Iterable[str]) -> frozenset[str]:
+    """Return every UUID that stands in any of `strings`, in lower case: references, wherever they are."""
+    return frozenset(found.lower() for text in strings if "-" in text for found in _UUID.findall(text))
+
+
+def internal_addresses(text: str) -> frozenset[str]:
+    """Return the internal addresses in a folded text.
+
+    >>> sorted(internal_addresses("from 10.0.3.7 to 192.0.2.1"))
+    ['10.0.3.7']
+    """
+    return frozenset(_INTERNAL.findall(text))
+
+
+def words_of(properties: Mapping[str, Any], values: Iterable[str] = ()) -> frozenset[str]:
+    """Return the folded words of a STIX object; `values` are further ones (a list's entries)."""
+    found = {*_named(properties), *values}
+    if isinstance(pattern := properties.get("pattern"), str):
+        found.update(_pattern_words(pattern, str(properties.get("pattern_type", "stix"))))
+    folded = (fold(word).strip() for word in found)
+    return frozenset(word for word in folded if _tells(word))
+
+
+def find_words(texts: Sequence[str], words: Collection[str]) -> dict[int, frozenset[str]]:
+    """Return which of `words` occur in which of the (folded) `texts`, by the text's position."""
+    import polars as pl  # noqa: PLC0415 (heavy)
+
+    if not words or not texts:
+        return {}
+    needles = sorted(words)
+    column = pl.Series("text", texts, dtype=pl.String)
+    rows = column.str.contains_any(needles).arg_true()
+    found: dict[int, frozenset[str]] = {}
+    hits = column.gather(rows).str.extract_many(needles, overlapping=True)
+    for row, words_found in zip(rows.to_list(), hits.to_list(), strict=True):
+        text = texts[row]
+        kept = frozenset(word for word in set(words_found) if len(word) > _ALONE or _stands_alone(word, text))
+        if kept:
+            found[row] = kept
+    return found
+
+
+def _named(value: Any, under: bool = False) -> Iterator[str]:
+    if isinstance(value, str):
+        if under:
+            yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _named(item, under or key in _NAMED or key == "hashes")
+    elif isinstance(value, list):
+        for item in value:
+            yield from _named(item, under)
+
+
+def _pattern_words(pattern: str, pattern_type: str) -> Iterator[str]:
+    if pattern_type == "sigma":
+        yield from _sigma_words(pattern)
+        return
+    for match in _LITERAL.finditer(pattern):
+        literal = match[1] if match[1] is not None else match[2]
+        yield _ESCAPE.sub(r"\1", literal)
+
+
+def _sigma_words(pattern: str) -> Iterator[str]:
+    """Yield a rule's id and title, and the longer literals of its detection."""
+    import yaml  # noqa: PLC0415 (heavy)
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        documents = [item for item in yaml.load_all(pattern, Loader=loader) if isinstance(item, dict)]
+    except (yaml.YAMLError, RecursionError, ValueError):
+        yield from (line.strip() for line in pattern.splitlines())
+        return
+    for document in documents:
+        for name in ("id", "title", "name"):
+            if isinstance(document.get(name), str):
+                yield document[name]
+        for text in _scalars(document.get("detection")):
+            parts = (part.strip("\\/") for part in re.split(r"[*?]+", text))
+            yield from (part for part in parts if len(part) > _ALONE)
+
+
+def _scalars(value: Any) -> Iterator[str]:
+    """Yield the strings of a YAML value; what aliases share is walked once, so that they can't multiply."""
+    waiting, seen = [value], set[int]()
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, (dict, list)) and id(item) not in seen:
+            seen.add(id(item))
+            waiting.extend(item.values() if isinstance(item, dict) else item)
+
+
+def _tells(word: str) -> bool:
+    return len(word) > 2 and not (word.isdigit() and len(word) < 5)
+
+
+def _stands_alone(word: str, text: str) -> bool:
+    start = text.find(word)
+    while start >= 0:
+        end = start + len(word)
+        if not (start and text[start - 1].isalnum()) and not (end < len(text) and text[end].isalnum()):
+            return True
+        start = text.find(word, start + 1)
+    return False
