@@ -45,6 +45,10 @@ class _Interner(dict[Any, int]):
         return code
 
 
+def _is_integer(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and (text[0] != "0" or text == "0")
+
+
 def _list_text(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode()
 
@@ -124,12 +128,12 @@ class TableBuilder:
         hosts: Sequence[str | None],
         providers: Sequence[str | None],
         event_ids: Sequence[str | None],
-        fields: Iterable[tuple[str, Sequence[int] | None, Sequence[Any]]],
-    ) -> None:
+        fields: Iterable[tuple[str, Sequence[int] | None, Sequence[Any]]] = (),
+    ) -> int:
         """Add rows of one shape.
 
         `fields` yields (name, rows, values): `rows` counts within this group, None stands for all of them;
-        `ABSENT` among the values leaves the cell out.
+        `ABSENT` among the values leaves the cell out. Returns the first row's number, for `add_texts`.
         """
         start, count = self.rows, len(records)
         self.rows += count
@@ -142,6 +146,28 @@ class TableBuilder:
             self._add_word(name, start, words)
         for name, rows, values in fields:
             self._add_cells(name, start, rows, values)
+        return start
+
+    def add_texts(self, start: int, name: str, texts: Sequence[str | None], *, numeric: bool = False) -> None:
+        """Add a column of texts to the rows from `start`; None leaves a cell out.
+
+        With `numeric`, what is an integer in canonical form is a cell of kind ``i``.
+        """
+        distinct = set(texts)
+        integers = {text for text in distinct if text and _is_integer(text)} if numeric else set()
+        if None not in distinct and (not integers or integers == distinct):
+            self._column(f"{name}|{'i' if integers else 's'}").add(start, None, texts)
+            return
+        for kind, members in (("i", integers), ("s", distinct - integers - {None})):
+            rows = [row for row, text in enumerate(texts) if text in members]
+            if rows:
+                self._column(f"{name}|{kind}").add(start, np.asarray(rows, np.int32), [texts[row] for row in rows])
+
+    def _column(self, key: str) -> CellColumn:
+        column = self._fields.get(key)
+        if column is None:
+            column = self._fields[key] = CellColumn()
+        return column
 
     def _add_word(self, name: str, start: int, words: Sequence[str | None]) -> None:
         if None not in words:
@@ -169,10 +195,7 @@ class TableBuilder:
         if cell_type is _Absent:
             return
         kind, convert = _TYPE_KIND[cell_type]
-        key = f"{name}|{kind}"
-        column = self._fields.get(key)
-        if column is None:
-            column = self._fields[key] = CellColumn()
+        column = self._column(f"{name}|{kind}")
         column.add(start, rows, values if kind in "si" else [convert(value) for value in values])
 
     def finish(self) -> pa.Table:

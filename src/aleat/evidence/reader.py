@@ -110,10 +110,12 @@ class Reader(Protocol):
 
 def _readers() -> tuple[Reader, ...]:
     # not at the top: the seam must not load every format's libraries, and readers import the seam
+    from aleat.evidence.readers.access import AccessReader  # noqa: PLC0415
     from aleat.evidence.readers.evtx import EvtxReader  # noqa: PLC0415
+    from aleat.evidence.readers.iis import IisReader  # noqa: PLC0415
     from aleat.evidence.readers.windows_json import WindowsJsonReader  # noqa: PLC0415
 
-    return (EvtxReader(), WindowsJsonReader())
+    return (EvtxReader(), WindowsJsonReader(), IisReader(), AccessReader())
 
 
 def detect_reader(head: bytes, name: str) -> Reader | None:

@@ -8,14 +8,29 @@ from __future__ import annotations
 import codecs
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import Any, BinaryIO
 
-from aleat.evidence.reader import ByteRange
+from aleat.errors import Issue, Place
+from aleat.evidence.reader import ByteRange, RangeResult
 
-__all__ = ["MAX_LINE_BYTES", "TextMap", "bom_length", "cut_lines", "decode_line", "detect_encoding", "split_lines"]
+__all__ = [
+    "MAX_LINE_BYTES",
+    "LineNotes",
+    "TextMap",
+    "bom_length",
+    "cut_lines",
+    "decode_line",
+    "detect_encoding",
+    "newline_of",
+    "numbered_lines",
+    "split_lines",
+]
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 """`line bytes`: a longer line is cut into two."""
+
+MAX_LINE_ISSUES = 1000
 
 FALLBACK = "cp1252"
 
@@ -125,6 +140,67 @@ def decode_line(line: bytes, encoding: str | None, counts: dict[str, int]) -> st
         return line.decode(FALLBACK)
     except UnicodeDecodeError:  # five bytes that cp1252 leaves open
         return line.decode("latin-1")
+
+
+def numbered_lines(
+    data: bytes, span: ByteRange, skip: int, encoding: str | None, counts: dict[str, int]
+) -> Iterator[tuple[int, int, str]]:
+    """Yield (offset in the stream, line number in the range from 0, text) of each line, without line feeds."""
+    wide = str(span.context["encoding"])
+    body = data[skip:] if skip else data
+    lines = split_lines(body, wide)
+    width = len(newline_of(wide))
+    if wide != "utf-8":
+        texts = [line.decode(wide, "replace") for line in lines]
+    elif encoding is None or body.isascii():
+        try:
+            texts = body.decode("utf-8").split("\n")
+        except UnicodeDecodeError:
+            texts = [decode_line(line, encoding, counts) for line in lines]
+    else:
+        texts = [decode_line(line, encoding, counts) for line in lines]
+    lengths = map(width.__add__, map(len, lines))
+    offsets = accumulate(lengths, initial=span.start + skip)
+    return zip(offsets, range(len(texts)), texts)  # noqa: B905 - `accumulate` gives one more, the end
+
+
+class LineNotes:
+    """Names broken lines of one range: the first thousand one by one, the rest in one issue."""
+
+    def __init__(self, path: str, span: ByteRange, result: RangeResult) -> None:
+        self._path = path
+        self._span = span
+        self._result = result
+        self._broken = 0
+        self._broken_bytes = 0
+        self._odd = 0
+
+    def broken(self, offset: int, number: int, length: int, reason: str) -> None:
+        """Note a line that gave no record; `number` counts from 0 in the range, `length` is in bytes."""
+        self._broken += 1
+        if self._broken <= MAX_LINE_ISSUES:
+            place = Place(self._path, line=self._span.first_line + number, offset=offset)
+            self._result.issues.append(Issue("evidence", "broken-line", place, reason, "", length, 1))
+        else:
+            self._broken_bytes += length
+
+    def odd(self, offset: int, number: int, length: int, reason: str) -> None:
+        """Note a line that was read, but not in full order."""
+        self._odd += 1
+        if self._odd <= MAX_LINE_ISSUES:
+            place = Place(self._path, line=self._span.first_line + number, offset=offset)
+            self._result.issues.append(Issue("evidence", "odd-line", place, reason, "", length, 0))
+
+    def finish(self) -> None:
+        """Note how many lines were not named."""
+        place = Place(self._path, offset=self._span.start)
+        if self._broken > MAX_LINE_ISSUES:
+            more = self._broken - MAX_LINE_ISSUES
+            reason = f"{more} more lines between here and byte {self._span.end} can't be read."
+            self._result.issues.append(Issue("evidence", "broken-line", place, reason, "", self._broken_bytes, more))
+        if self._odd > MAX_LINE_ISSUES:
+            reason = f"{self._odd - MAX_LINE_ISSUES} more lines between here and byte {self._span.end} are odd."
+            self._result.issues.append(Issue("evidence", "odd-line", place, reason, records=0))
 
 
 class TextMap:

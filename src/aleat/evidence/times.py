@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["parse_time", "time_column"]
+__all__ = ["iso_seconds_column", "parse_time", "time_column"]
 
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\s?(Z|UTC|[+-]\d\d:?\d\d)?", re.ASCII
@@ -86,3 +86,13 @@ def time_column(values: Sequence[Any], parse: Callable[[Any], int | None] = pars
         if (micro := known[value]) is not None:
             out[row] = np.datetime64(micro, "us")
     return out
+
+
+def iso_seconds_column(values: Sequence[str]) -> npt.NDArray[np.datetime64]:
+    """Return texts like ``2022-07-15T08:00:00`` (UTC) as datetime64[us]; what is no time becomes NaT."""
+    if all(len(value) == 19 and value[10] == "T" and value[4] == "-" for value in values):
+        try:
+            return np.array(values, "datetime64[us]")
+        except ValueError:
+            pass
+    return time_column(values)

@@ -218,11 +218,6 @@ def _lax(text: str) -> dict[str, Any] | None:
         return None
     if not isinstance(value, dict):
         return None
-    clean = json.dumps(value).encode("utf-8")
-    try:
-        value = orjson.loads(clean)
-    except ValueError:
-        pass
     return {_plain(key): _plain(item) for key, item in value.items()}
 
 
