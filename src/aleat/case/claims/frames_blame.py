@@ -1,0 +1,530 @@
+"""How accusations and denials are worded: one function a frame, each a generator of drafts.
+
+A frame gets the scene and the token of its verb, and yields nothing where the verb is a noun here, is negated,
+wished for or asked about, or where no actor stands beside it. The literal table of frames is in `acts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aleat.case.claims.clauses import clause_subject, end_of_object, is_passive, subject_of
+from aleat.case.claims.lexicon import phrases, words
+from aleat.case.claims.phrases import Phrase
+from aleat.case.claims.references import Actor
+from aleat.case.claims.scene import Draft, Scene
+
+__all__ = ["accuse", "attack_by", "attribute", "behind", "blame", "call", "carry", "deny", "groundless", "hold", "identify", "implicate",
+           "involvement", "not_involved", "point", "reject"]  # fmt: skip
+
+_FOR = frozenset(("for", "over"))
+_ON = frozenset(("on",))
+_TO = frozenset(("to", "on"))
+_AS = frozenset(("as",))
+
+
+def _target(scene: Scene, phrase: Phrase | None) -> Actor | None:
+    return None if phrase is None else scene.memory.resolve(scene.parse, phrase)
+
+
+def accuse(scene: Scene, index: int) -> Iterator[Draft]:
+    """"A accuses S of X", "S was accused by A of X"."""
+    if scene.noun_here(index):
+        return
+    context = scene.context(index)
+    if not context.done:
+        return
+    by = is_passive(scene.parse, index)
+    if by is not None:
+        agents = scene.agents(by)
+        subject = [p for p in subject_of(scene.parse, index) if p.kind != "thing"]
+        of = scene.find(frozenset(("of",)), by, len(scene.lows))
+        about = scene.object_span(of + 1) if of else (0, 0)
+        yield from scene.drafts("accuses", index, agents, target=_target(scene, subject[-1] if subject else None), about=about)
+        return
+    phrase = scene.phrase_after(index + 1)
+    if phrase is None or phrase.kind == "thing":
+        return
+    place = phrase.last
+    about = scene.object_span(place + 1) if scene.low(place) in ("of", "over", "for", "in") else (0, 0)
+    actors = scene.actors(index, context)
+    yield from scene.drafts(
+        "accuses", index, actors, target=_target(scene, phrase), about=about, labels=context.labels
+    )
+
+
+def blame(scene: Scene, index: int) -> Iterator[Draft]:
+    """"A blames S for X", "A blamed X on S", "the attack that A blames on S", "blamed by A on S"."""
+    if scene.noun_here(index) or scene.low(index - 1) in ("to", "of", "no", "any", "the"):
+        context = scene.context(index)
+        if scene.noun_here(index) or scene.low(index - 1) != "to" or not context.done:
+            return
+    context = scene.context(index)
+    if not context.done:
+        return
+    by = is_passive(scene.parse, index)
+    stop = end_of_object(scene.parse, index + 1)
+    if by is not None:
+        agents = scene.agents(by)
+        on = scene.find(_ON, by, stop)
+        subject = subject_of(scene.parse, index)
+        if on is not None:
+            about = scene.span(subject[-1].first, subject[-1].last) if subject else (0, 0)
+            yield from scene.drafts("accuses", index, agents, target=_target(scene, scene.phrase_after(on + 1)), about=about)
+        elif subject and subject[-1].kind != "thing":
+            after = scene.find(_FOR, by, stop)
+            about = scene.object_span(after + 1) if after else (0, 0)
+            yield from scene.drafts("accuses", index, agents, target=_target(scene, subject[-1]), about=about)
+        return
+    actors = scene.actors(index, context)
+    if scene.low(index + 1) == "on":
+        target = _target(scene, scene.phrase_after(index + 2))
+        yield from scene.drafts("accuses", index, actors, target=target, about=_antecedent(scene, index))
+        return
+    phrase = scene.phrase_after(index + 1)
+    on = scene.find(_ON, index + 1, stop)
+    holder = scene.phrase_after(on + 1) if on is not None else None
+    if on is not None and holder is not None and holder.kind == "actor" and (phrase is None or phrase.kind != "actor"):
+        about = scene.span(index + 1, on)
+        yield from scene.drafts("accuses", index, actors, target=_target(scene, holder), about=about, labels=context.labels)
+        return
+    if phrase is None or phrase.kind == "thing":
+        return
+    after = scene.find(_FOR, phrase.last, stop)
+    about = scene.object_span(after + 1) if after is not None else (0, 0)
+    yield from scene.drafts("accuses", index, actors, target=_target(scene, phrase), about=about, labels=context.labels)
+
+
+def _antecedent(scene: Scene, index: int) -> tuple[int, int]:
+    """Return the attack of "an attack (that) the government blames on …"."""
+    subject = subject_of(scene.parse, index)
+    first = subject[0].first if subject else index
+    before = [p for p in scene.parse.phrases if p.last <= first and p.kind == "thing" and first - p.last <= 2]
+    return scene.span(before[-1].first, before[-1].last) if before else (0, 0)
+
+
+def implicate(scene: Scene, index: int) -> Iterator[Draft]:
+    """"A implicated S in X", "A fingered S for X"."""
+    context = scene.context(index)
+    phrase = scene.phrase_after(index + 1)
+    if scene.noun_here(index) or not context.done or phrase is None or phrase.kind != "actor":
+        return
+    if scene.low(phrase.last) not in ("in", "for", "over", "as"):
+        return
+    about = scene.object_span(phrase.last + 1)
+    yield from scene.drafts("accuses", index, scene.actors(index, context), target=_target(scene, phrase), about=about)
+
+
+def attribute(scene: Scene, index: int) -> Iterator[Draft]:
+    """"A attributed X to S", "A has linked the attack to S", "A traced X to S"."""
+    context = scene.context(index)
+    if scene.noun_here(index) or not context.done:
+        return
+    stop = end_of_object(scene.parse, index + 1)
+    to = scene.find(_TO, index + 1, stop)
+    by = is_passive(scene.parse, index)
+    if to is None:
+        return
+    holder = scene.phrase_after(to + 1)
+    if holder is None or holder.kind != "actor":
+        return
+    if by is not None:
+        subject = subject_of(scene.parse, index)
+        about = scene.span(subject[-1].first, subject[-1].last) if subject else (0, 0)
+        if to > by:
+            yield from scene.drafts("accuses", index, scene.agents(by), target=_target(scene, holder), about=about)
+        return
+    between = scene.lows[index + 1 : to]
+    events = words("nouns", "event") | {"it", "them", "this", "malware", "blame", "responsibility"}
+    if not any(low in events for low in between):
+        return
+    about = scene.span(index + 1, to)
+    yield from scene.drafts(
+        "accuses", index, scene.actors(index, context), target=_target(scene, holder), about=about, labels=context.labels
+    )
+
+
+def hold(scene: Scene, index: int) -> Iterator[Draft]:
+    """"A holds S responsible for X"."""
+    context = scene.context(index)
+    word = scene.find(frozenset(("responsible", "accountable")), index + 1, index + 12)
+    phrase = scene.phrase_after(index + 1)
+    if word is None or phrase is None or phrase.kind == "thing" or not context.done:
+        return
+    if phrase.last > word or "to" in scene.lows[phrase.last : word]:
+        return
+    about = scene.object_span(word + 2) if scene.low(word + 1) in _FOR else (0, 0)
+    yield from scene.drafts("accuses", index, scene.actors(index, context), target=_target(scene, phrase), about=about)
+
+
+def point(scene: Scene, index: int) -> Iterator[Draft]:
+    """"A points the finger at S (over X)"."""
+    finger = scene.find(frozenset(("finger", "fingers")), index + 1, index + 5)
+    at = scene.find(frozenset(("at",)), index + 1, index + 9)
+    context = scene.context(index)
+    if finger is None or at is None or not context.done:
+        return
+    phrase = scene.phrase_after(at + 1)
+    if phrase is None or phrase.kind != "actor":
+        return
+    about = scene.object_span(phrase.last + 1) if scene.low(phrase.last) in _FOR else (0, 0)
+    yield from scene.drafts("accuses", index, scene.actors(index, context), target=_target(scene, phrase), about=about)
+
+
+def identify(scene: Scene, index: int) -> Iterator[Draft]:
+    """"A named S as the culprit"."""
+    culprits = frozenset("perpetrator perpetrators attacker attackers source culprit culprits author behind responsible".split())
+    context = scene.context(index)
+    phrase = scene.phrase_after(index + 1)
+    if scene.noun_here(index) or phrase is None or phrase.kind != "actor" or not context.done:
+        return
+    named = scene.find(_AS, phrase.last, phrase.last + 2)
+    if named is None or scene.find(culprits, named, named + 8) is None:
+        return
+    about = scene.object_span(named + 1)
+    yield from scene.drafts("accuses", index, scene.actors(index, context), target=_target(scene, phrase), about=about)
+
+
+# --- what a voice says of somebody: "X said that S was behind it" ----------------------------------------------
+
+_DOUBT = frozenset("whether if unclear who no not accusation accusations allegation allegations claim claims suggestion suggestions rumours "
+                   "rumors speculation reports false denied denies deny rejected dismissed".split())  # fmt: skip
+
+
+def _doubted(scene: Scene, index: int, first: int) -> bool:
+    """Say whether what a voice says at `index` is put in doubt between the voice's verb and there."""
+    voices = [v for v in scene.voices if v.kind == "before" and v.verb < index]
+    start = voices[-1].verb + 1 if voices else max(0, first - 6)
+    return any(low in _DOUBT or low.endswith("n't") for low in scene.lows[start:first])
+
+
+def _said_of(scene: Scene, index: int, phrase: Phrase, about: tuple[int, int], labels: tuple[str, ...], negated: bool) -> Iterator[Draft]:
+    voice = scene.voice_at(index)
+    if phrase.head in ("who", "which"):
+        return
+    if phrase.kind == "thing" and not (phrase.head in ("services", "intelligence") and phrase.party):
+        return
+    if phrase.head in ("i", "we"):
+        actor = voice
+    else:
+        actor = scene.actor_of(phrase, index)
+    if actor is None:
+        return
+    own = voice is not None and (voice.name == actor.name or voice.key == actor.key)
+    if negated:
+        if voice is None or own:
+            yield from scene.drafts("denies", index, [voice or actor], about=about, labels=labels)
+        return
+    if _doubted(scene, index, phrase.first):
+        return
+    if voice is None:
+        yield from _evidence_of(scene, index, phrase, actor, about)
+        return
+    if own:
+        yield from scene.drafts("claims-responsibility", index, [voice], about=about, labels=labels)
+    else:
+        yield from scene.drafts("accuses", index, [voice], target=actor, about=about, labels=labels)
+
+
+def _evidence_of(scene: Scene, index: int, phrase: Phrase, actor: Actor, about: tuple[int, int]) -> Iterator[Draft]:
+    """"A described irrefutable evidence that S was behind X"."""
+    word = scene.find(frozenset(("evidence", "proof")), max(0, phrase.first - 4), phrase.first)
+    if word is None:
+        return
+    for subject in clause_subject(scene.parse, word):
+        accuser = scene.actor_of(subject, index)
+        if accuser is not None and subject.kind != "thing" and accuser.key != actor.key:
+            yield from scene.drafts("accuses", index, [accuser], target=actor, about=about)
+
+
+def behind(scene: Scene, index: int) -> Iterator[Draft]:
+    """"(A said that) S was behind X", "S is responsible for X", "S is to blame"; with "not" a denial."""
+    low = scene.low(index)
+    place = index - 1
+    if low == "blame":
+        if scene.low(place) != "to":
+            return
+        place -= 1
+    labels: list[str] = []
+    negated = False
+    found_be = False
+    while place >= 0 and place > index - 9:
+        before = scene.low(place)
+        if before in words("words", "be") or before in ("stood", "stands", "stand"):
+            found_be = True
+        elif before in words("words", "negative") or before.endswith("n't"):
+            negated = negated or before not in ("no",) or True
+            found_be = found_be or before.endswith("n't")
+        elif before in words("phrases", "hedge") or before in ("may", "might", "could"):
+            labels.append("hedged")
+        elif not (before in words("words", "aux") or before in words("words", "adverb") or before.endswith("ly") or before in "“\""):
+            break
+        place -= 1
+    if low == "guilty" or not found_be:
+        return
+    if low in ("responsible", "accountable") and scene.low(index + 1) not in ("for", ",", ".", "”", '"'):
+        return
+    subject = subject_of(scene.parse, place + 1)
+    if not subject:
+        return
+    first = index + 1 if low == "behind" else index + 2
+    about = scene.object_span(first)
+    for phrase in subject:
+        yield from _said_of(scene, index, phrase, about, tuple(dict.fromkeys(labels)), negated)
+
+
+def carry(scene: Scene, index: int) -> Iterator[Draft]:
+    """"(A said that) S carried out X", "X was carried out by S", "X came from S"."""
+    low = scene.low(index)
+    if scene.noun_here(index) or low.endswith("ing"):
+        return
+    by = is_passive(scene.parse, index) if low in words("phrases", "by") or low == "done" else None
+    if by is None and low in ("came", "originated", "carried") and scene.low(index + 1 + (low == "carried")) in ("from", "in"):
+        by = index + 1 + (low == "carried")
+    if by is not None:
+        yield from _done_by(scene, index, by)
+        return
+    if low not in words("phrases", "carry") or low in ("did", "made", "hit", "targeted", "funded", "financed", "planned"):
+        return
+    stop = end_of_object(scene.parse, index + 1)
+    if scene.find(words("nouns", "event"), index + 1, min(stop, index + 9)) is None and low not in ("attacked", "hacked", "breached"):
+        return
+    back = scene.lows[max(0, index - 4) : index]
+    negated = any(word in ("not", "never") or word.endswith("n't") for word in back)
+    if any(word in words("words", "modal") or word == "to" for word in back):
+        return
+    first = index + 1 + (scene.low(index + 1) == "out")
+    for phrase in subject_of(scene.parse, index):
+        yield from _said_of(scene, index, phrase, scene.object_span(first), (), negated)
+
+
+def _done_by(scene: Scene, index: int, by: int) -> Iterator[Draft]:
+    phrase = scene.phrase_after(by + 1)
+    subject = subject_of(scene.parse, index)
+    thing = next((p for p in subject if p.kind == "thing" and p.head in words("nouns", "event")), None)
+    voice = scene.voice_at(index)
+    if phrase is None or voice is None or (thing is None and not _event_before(scene, index)):
+        return
+    back = scene.lows[max(0, index - 4) : index]
+    negated = any(word in ("not", "never") or word.endswith("n't") for word in back)
+    if any(word in words("words", "modal") for word in back) or _doubted(scene, index, index - 3):
+        return
+    about = scene.span(thing.first, thing.last) if thing is not None else (0, 0)
+    actor = scene.memory.resolve(scene.parse, phrase)
+    if phrase.kind == "thing" and phrase.head not in ("hand", "hands", "source", "sources"):
+        return
+    independent = any(low in words("nouns", "independent") for low in scene.lows[phrase.first : phrase.last + 3])
+    if negated:
+        label = ("not-independent",) if independent and not actor.party else ()
+        if actor.key == voice.key:
+            yield from scene.drafts("denies", index, [voice], about=about)
+        elif label:
+            first = thing.first if thing is not None else by + 1
+            yield from scene.drafts("reports", index, [voice], about=scene.object_span(first), labels=label)
+        return
+    if not actor.party and phrase.head in words("nouns", "group_words") and not _same(scene, phrase):
+        return
+    if actor.key == voice.key:
+        yield from scene.drafts("claims-responsibility", index, [voice], about=about)
+        return
+    labels = ("same-as-before",) if _same(scene, phrase) else ()
+    yield from scene.drafts("accuses", index, [voice], target=actor, about=about, labels=labels)
+
+
+def _same(scene: Scene, phrase: Phrase) -> bool:
+    return "same" in scene.lows[phrase.first : phrase.last]
+
+
+def _event_before(scene: Scene, index: int) -> bool:
+    """Say whether an attack is what the participle or the relative clause at `index` speaks of."""
+    before = [p for p in scene.parse.phrases if p.last <= index and index - p.last <= 14 and p.kind == "thing"]
+    return any(p.head in words("nouns", "event") for p in before[-2:])
+
+
+def involvement(scene: Scene, index: int) -> Iterator[Draft]:
+    """"A suggested Russian involvement", "A cited evidence of S's role"."""
+    phrase = scene.parse.inside.get(index)
+    if phrase is None or phrase.kind != "thing" or phrase.head != scene.low(index):
+        return
+    party = scene.memory.party_of(scene.parse, phrase)
+    voice = scene.voice_at(index)
+    if not party or _doubted(scene, index, phrase.first):
+        return
+    verbs = frozenset("suggested suggest suggests alleged alleges cited cites confirmed concluded found claimed claims sees see".split())
+    verb = scene.find(verbs, phrase.first - 6, phrase.first)
+    if verb is None or not scene.context(verb).done:
+        return
+    actors = [voice] if voice is not None else scene.actors(verb, scene.context(verb))
+    written = scene.memory.slice(scene.parse, phrase.first, phrase.last)
+    for actor in actors:
+        if actor.key != party.lower():
+            yield from scene.drafts("accuses", index, [actor], target=Actor(party, written, party), labels=("hedged",))
+
+
+def attack_by(scene: Scene, index: int) -> Iterator[Draft]:
+    """"A reported a second cyberattack by S", "“another attack from the same aggressors”, A said"."""
+    phrase = scene.parse.inside.get(index)
+    if phrase is None or phrase.kind != "thing" or phrase.last != index + 1 or phrase.head not in words("nouns", "event"):
+        return
+    if scene.low(index + 1) not in ("by", "from"):
+        return
+    other = scene.phrase_after(index + 2)
+    voice = scene.voice_at(index)
+    if other is None or other.kind == "pronoun" or voice is None or _doubted(scene, index, phrase.first):
+        return
+    actor = scene.memory.resolve(scene.parse, other)
+    same = _same(scene, other)
+    if other.kind == "thing" and not same or not (actor.party or same) or actor.key == voice.key or phrase.head.endswith("s"):
+        return
+    about = scene.span(phrase.first, phrase.last)
+    labels = ("same-as-before",) if same else ()
+    yield from scene.drafts("accuses", index, [voice], target=actor, about=about, labels=labels)
+
+
+# --- denials ---------------------------------------------------------------------------------------------------
+
+_NOT_DENIED = frozenset("access service entry visa visas bail permission request requests opportunity asylum use them him her".split())
+
+
+def _accuser(scene: Scene, first: int, last: int) -> Actor | None:
+    """Return A of "A's accusation", "the accusation by A" in an object."""
+    for phrase in scene.parse.phrases:
+        if first <= phrase.first < last and phrase.kind == "thing" and phrase.head in words("nouns", "accusation"):
+            if phrase.head in ("involvement", "responsibility"):
+                continue
+            return scene.owner_of(phrase)
+    return None
+
+
+def deny(scene: Scene, index: int) -> Iterator[Draft]:
+    """"S denied it", "S denies any involvement", "the accusation was denied by S"."""
+    context = scene.context(index)
+    if scene.noun_here(index) or not context.done or scene.low(index + 1) in _NOT_DENIED:
+        return
+    by = is_passive(scene.parse, index)
+    if by is not None:
+        subject = subject_of(scene.parse, index)
+        about = scene.span(subject[-1].first, subject[-1].last) if subject else (0, 0)
+        target = scene.owner_of(subject[-1]) if subject and subject[-1].kind == "thing" else None
+        yield from scene.drafts("denies", index, scene.agents(by), target=target, about=about)
+        return
+    if scene.low(index - 1) in ("was", "were", "been", "be", "being"):
+        return
+    stop = end_of_object(scene.parse, index + 1)
+    target = _accuser(scene, index + 1, stop)
+    actors = scene.actors(index, context)
+    yield from scene.drafts("denies", index, actors, target=target, about=scene.span(index + 1, stop), labels=context.labels)
+
+
+def reject(scene: Scene, index: int) -> Iterator[Draft]:
+    """"S rejected the accusation (as baseless)"; an offer or a ransom that is rejected is no denial."""
+    context = scene.context(index)
+    if scene.noun_here(index) or not context.done:
+        return
+    by = is_passive(scene.parse, index)
+    if by is not None:
+        subject = subject_of(scene.parse, index)
+        if subject and subject[-1].kind == "thing" and subject[-1].head in words("nouns", "accusation"):
+            about = scene.span(subject[-1].first, subject[-1].last)
+            yield from scene.drafts("denies", index, scene.agents(by), target=scene.owner_of(subject[-1]), about=about)
+        return
+    stop = end_of_object(scene.parse, index + 1)
+    accusation = scene.find(words("nouns", "accusation"), index + 1, stop)
+    as_ = scene.find(_AS, index + 1, stop)
+    denied = as_ is not None and scene.find(words("phrases", "denial"), as_, as_ + 8) is not None
+    calls = scene.find(frozenset(("calling", "describing", "branding")), index + 1, index + 40)
+    if calls is not None and scene.find(words("phrases", "denial"), calls, calls + 10) is not None:
+        denied = True
+    if accusation is None and not denied:
+        return
+    target = _accuser(scene, index + 1, stop)
+    about = scene.span(index + 1, as_ if as_ is not None and denied else stop)
+    yield from scene.drafts("denies", index, scene.actors(index, context), target=target, about=about, labels=context.labels)
+
+
+def call(scene: Scene, index: int) -> Iterator[Draft]:
+    """"S called the accusation baseless" (denies), "A called it state aggression" (accuses), "… outrageous" (condemns)."""
+    context = scene.context(index)
+    if scene.noun_here(index) or not context.done:
+        return
+    limit = min(len(scene.lows), index + 28)
+    phrase = scene.phrase_after(index + 1)
+    if phrase is None:
+        return
+    stop = next((p for p in range(phrase.last, limit) if scene.lows[p] in (";", "—") or _new_clause(scene, p)), limit)
+    actors = scene.actors(index, context)
+    about = scene.span(index + 1, phrase.last)
+    heads = set(scene.lows[phrase.first : phrase.last])
+    if phrase.kind == "pronoun" or heads & words("nouns", "event") or heads & {"move", "decision"}:
+        for row in phrases("phrases", "state_aggression"):
+            for place in range(phrase.last, min(stop, phrase.last + 8)):
+                if tuple(scene.lows[place : place + len(row)]) == row and not heads & {"move", "decision"}:
+                    span = scene.span(place, place + len(row))
+                    yield from scene.drafts("accuses", index, actors, about=span, labels=("unnamed-state",))
+                    return
+    denial = scene.find(words("phrases", "denial"), phrase.last, stop)
+    if denial is None:
+        denial = scene.find(words("phrases", "denial"), phrase.first, phrase.last)
+    accused = phrase.kind == "pronoun" or bool(heads & words("nouns", "accusation"))
+    if denial is not None and accused:
+        target = scene.owner_of(phrase) if phrase.kind == "thing" else None
+        yield from scene.drafts("denies", index, actors, target=target, about=about, labels=context.labels)
+        return
+    harsh = scene.find(words("phrases", "blame_words"), phrase.last, stop)
+    if harsh is not None and heads & words("nouns", "event"):
+        yield from scene.drafts("condemns", index, actors, about=about, labels=context.labels)
+
+
+def _new_clause(scene: Scene, place: int) -> bool:
+    return scene.low(place) == "and" and (scene.low(place + 1).endswith("ed") or scene.low(place + 1) in words("words", "aux"))
+
+
+def groundless(scene: Scene, index: int) -> Iterator[Draft]:
+    """"(S said that) the accusations were unfounded"."""
+    place = index - 1
+    while place >= 0 and place > index - 6 and (
+        scene.low(place) in ("a", "an", "pure", "complete", "total", "and", ",", "“", '"') or scene.low(place).endswith("ly")
+        or scene.low(place) in words("phrases", "denial") or scene.low(place) in words("words", "adverb")
+    ):  # fmt: skip
+        place -= 1
+    if scene.low(place) not in ("is", "are", "was", "were", "be", "been", "being"):
+        return
+    if any(low in words("words", "negative") or low.endswith("n't") for low in scene.lows[place - 1 : index]):
+        return
+    subjects = [p for p in scene.parse.phrases if p.last <= place and place - p.last <= 12 and p.kind == "thing"]
+    accusation = next((p for p in reversed(subjects) if p.head in words("nouns", "accusation")), None)
+    voice = scene.voice_at(index)
+    if accusation is None or voice is None:
+        return
+    about = scene.span(accusation.first, place)
+    owner = scene.owner_of(accusation)
+    target = owner if owner is not None and owner.name != voice.name else None
+    yield from scene.drafts("denies", index, [voice], target=target, about=about)
+
+
+def not_involved(scene: Scene, index: int) -> Iterator[Draft]:
+    """"S has nothing to do with X", "S had no role in X", "we are not involved"."""
+    low, lows = scene.low(index), scene.lows
+    if low == "nothing":
+        if lows[index + 1 : index + 4] != ["to", "do", "with"]:
+            return
+        verb, first = index - 1, index + 4
+    elif low in ("role", "involvement", "part", "hand", "responsibility", "connection", "knowledge", "links"):
+        if scene.low(index - 1) not in ("no", "any") or (scene.low(index - 1) == "any" and "not" not in lows[max(0, index - 5) : index]):
+            return
+        verb, first = index - 2, index + 1
+        if scene.low(verb) not in ("has", "had", "have", "having", "plays", "played", "with", "bears", "bore"):
+            return
+    elif low == "involved":
+        if "not" not in lows[max(0, index - 4) : index] and not any(w.endswith("n't") for w in lows[max(0, index - 3) : index]):
+            return
+        verb, first = index, index + 1
+    else:
+        return
+    voice = scene.voice_at(index)
+    for phrase in subject_of(scene.parse, verb):
+        actor = voice if phrase.head in ("i", "we") else scene.actor_of(phrase, index)
+        if actor is None or phrase.kind == "thing":
+            continue
+        if voice is None or voice.key == actor.key or voice.name == actor.name:
+            yield from scene.drafts("denies", index, [voice or actor], about=scene.object_span(first))

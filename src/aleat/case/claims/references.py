@@ -1,0 +1,291 @@
+"""Who "he", "the ministry", "Tehran" and "the Balkan state" are, where the text settles it.
+
+A `Memory` reads the document once, sentence by sentence, and keeps who was named with which title, which bodies
+were spoken of, and who spoke last. Where two answers are possible the words stay as they are written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aleat.case.claims.clauses import clause_subject
+from aleat.case.claims.lexicon import words
+from aleat.case.claims.parties import gazetteer, same_stem
+from aleat.case.claims.phrases import Parse, Phrase
+
+__all__ = ["Actor", "Memory"]
+
+_LIMIT = 2_000
+_STATE_WORDS = frozenset(["state", "country", "nation", "republic", "kingdom"])
+_PLURAL = frozenset(["they", "we"])
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody who acts: the name resolved, as written, the party that is spoken for ("" where not settled)."""
+
+    name: str
+    written: str
+    party: str = ""
+    person: bool = False
+
+    @property
+    def key(self) -> str:
+        """What two mentions of the same side share: the party, else the name's own letters."""
+        low = (self.party or self.name).lower()
+        return low.removeprefix("the ").strip()
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the text has said so far about who is who."""
+
+    text: str
+    states: set[str] = field(default_factory=set)
+    """Parties that the document names (not only by their capital)."""
+    local: dict[str, str] = field(default_factory=dict)
+    """Names that no table knows: low form to the party's name ("varonian" to "Varonia", "torva" to "Varonia")."""
+    persons: dict[str, Actor] = field(default_factory=dict)
+    bodies: dict[str, list[Actor]] = field(default_factory=dict)
+    acronyms: dict[str, Actor] = field(default_factory=dict)
+    last_person: list[Actor] = field(default_factory=list)
+    last_body: list[Actor] = field(default_factory=list)
+    last_speaker: Actor | None = None
+    speaker_paragraph: int = -1
+
+    def survey(self, parses: list[Parse]) -> None:
+        """Look over the whole document for the states it names, and for states no table knows."""
+        names: dict[str, str] = {}
+        for parse in parses:
+            for phrase in parse.phrases:
+                if phrase.party and phrase.via != "capital":
+                    self.states.add(phrase.party)
+                if phrase.kind == "actor" and not phrase.party and phrase.last - phrase.first <= 2:
+                    token = parse.tokens[phrase.last - 1]
+                    if token.text[0].isupper() and token.low.isalpha() and len(names) < _LIMIT:
+                        names.setdefault(token.low, token.text)
+            paragraph = parse.sentence.paragraph
+            if paragraph.dateline_city and paragraph.dateline_rest.replace(" ", "").isalpha():
+                if gazetteer().at([paragraph.dateline_city.lower()], 0) is None:
+                    self.local.setdefault(paragraph.dateline_city.lower(), paragraph.dateline_rest)
+        self._learn_adjectives(parses, names)
+        self._learn_capitals(parses)
+
+    def _learn_adjectives(self, parses: list[Parse], names: dict[str, str]) -> None:
+        by_head: dict[str, list[str]] = {}
+        for low in names:
+            by_head.setdefault(low[:4], []).append(low)
+        for parse in parses:
+            for token in parse.tokens:
+                if not token.text[0].isupper() or token.low in self.local or len(self.local) >= _LIMIT:
+                    continue
+                for name in by_head.get(token.low[:4], ())[:20]:
+                    if name != token.low and len(name) < len(token.low) and same_stem(name, token.low):
+                        if gazetteer().at([token.low], 0) is None and gazetteer().at([name], 0) is None:
+                            self.local[token.low] = names[name]
+                            self.local[name] = names[name]
+                            break
+
+    def _learn_capitals(self, parses: list[Parse]) -> None:
+        """Read "Torva, the capital of Varonia" and "Varonia's capital, Torva"."""
+        for parse in parses:
+            lows = parse.lows
+            for place, low in enumerate(lows):
+                if low != "capital":
+                    continue
+                if place > 2 and lows[place - 2 : place] == [",", "the"] and lows[place + 1 : place + 2] == ["of"]:
+                    city, state = place - 3, place + 2
+                elif place > 1 and lows[place - 1] == "'s" and lows[place + 1 : place + 2] == [","]:
+                    city, state = place + 2, place - 2
+                else:
+                    continue
+                if state < len(lows) and city < len(lows) and lows[state] in self.local:
+                    self.local.setdefault(lows[city], self.local[lows[state]])
+
+    # --- one phrase -------------------------------------------------------------------------------------------
+
+    def slice(self, parse: Parse, first: int, last: int) -> str:
+        """Return tokens `first` to `last` as one line of text."""
+        return " ".join(self.text[parse.tokens[first].start : parse.tokens[last - 1].end].split())
+
+    def party_of(self, parse: Parse, phrase: Phrase) -> str:
+        """Return the party that a phrase names, by the table or by what the text taught.
+
+        "Albania's allies" speak for none; "the Cuba ransomware group" bears a state's name only.
+        """
+        if phrase.head in _OTHERS and (phrase.possessor_end is not None or phrase.determiner in ("its", "their")):
+            return ""
+        if phrase.via == "name" and phrase.possessor_end is None and phrase.head in words("nouns", "group_words"):
+            return ""
+        if phrase.party:
+            if phrase.via == "capital" and phrase.party not in self.states:
+                return ""
+            return phrase.party
+        stop = phrase.last if phrase.kind == "actor" else phrase.possessor_end or phrase.last
+        for place in range(phrase.first, stop):
+            if parse.tokens[place].text[0].isupper() and parse.lows[place] in self.local:
+                return self.local[parse.lows[place]]
+        return ""
+
+    def resolve(self, parse: Parse, phrase: Phrase) -> Actor:
+        """Return who a phrase is, resolved where the text settles it."""
+        written = self.slice(parse, phrase.first, phrase.last)
+        if phrase.kind == "pronoun":
+            return self._pronoun(parse, phrase, written)
+        if phrase.kind == "actor" and phrase.determiner in ("its", "his", "her", "their", "our", "my"):
+            return self._possessed(parse, phrase, written)
+        party = self.party_of(parse, phrase)
+        low = written.lower().removeprefix("the ").replace("’", "'")
+        size = phrase.last - phrase.first
+        if size <= 2 and phrase.via == "capital" and party and size == 1:
+            return Actor(party, written, party)
+        if low in self.local and size == 1:
+            return Actor(self.local[low], written, self.local[low])
+        if low in self.acronyms:
+            known = self.acronyms[low]
+            return Actor(known.name, written, known.party or party)
+        named = self._named_person(parse, phrase, written, party)
+        if named is not None:
+            return named
+        if not party or phrase.head in _STATE_WORDS:
+            known_body = self._definite(parse, phrase, written, low)
+            if known_body is not None:
+                return known_body
+        return self._tied(parse, phrase) or Actor(written, written, party, self._is_person(parse, phrase))
+
+    def _tied(self, parse: Parse, phrase: Phrase) -> Actor | None:
+        """Read "a hacker group associated with the Chinese government": whose hackers they are."""
+        if phrase.party:
+            return None
+        for place in range(phrase.last, min(phrase.last + 3, len(parse.lows) - 2)):
+            if parse.lows[place] in _TIED and parse.lows[place + 1] in ("with", "to", "by"):
+                other = parse.starting.get(place + 2)
+                if other is not None and other.kind == "actor" and self.party_of(parse, other):
+                    written = self.slice(parse, phrase.first, other.last)
+                    return Actor(written, written, self.party_of(parse, other))
+        return None
+
+    def _is_person(self, parse: Parse, phrase: Phrase) -> bool:
+        lows = parse.lows[phrase.first : phrase.last]
+        if not any(low in words("nouns", "persons") for low in lows):
+            return False
+        return phrase.head in words("nouns", "persons") or parse.tokens[phrase.last - 1].text[0].isupper()
+
+    def _named_person(self, parse: Parse, phrase: Phrase, written: str, party: str) -> Actor | None:
+        last = parse.tokens[phrase.last - 1]
+        if not last.text[0].isupper():
+            return None
+        known = self.persons.get(last.low)
+        if known is None:
+            return None
+        if phrase.last - phrase.first <= 2 or len(known.name) >= len(written):
+            return Actor(known.name, written, known.party or party, True)
+        return Actor(written, written, party or known.party, True)
+
+    def _definite(self, parse: Parse, phrase: Phrase, written: str, low: str) -> Actor | None:
+        if phrase.determiner not in ("the", "this", "that"):
+            return None
+        if phrase.head in _STATE_WORDS:
+            return self._definite_state(parse, phrase, written)
+        rows = self.bodies.get(phrase.head, [])
+        want = set(low.split())
+        fitting = [row for row in rows if want <= set(row.name.lower().replace("’", "'").split()) and row.name != written]
+        keys = {row.name for row in fitting}
+        if len(keys) == 1 or (fitting and len({row.key for row in fitting}) == 1 and fitting[-1].party):
+            return Actor(fitting[-1].name, written, fitting[-1].party, fitting[-1].person)
+        return None
+
+    def _definite_state(self, parse: Parse, phrase: Phrase, written: str) -> Actor | None:
+        lows = set(parse.lows[phrase.first : phrase.last])
+        for region, members in gazetteer().regions.items():
+            if set(region.split()) <= lows:
+                named = members & self.states
+                return Actor(party := named.pop(), written, party) if len(named) == 1 else None
+        if phrase.last - phrase.first > 2:
+            return None
+        before = {self.party_of(parse, other) for other in parse.phrases if other.last <= phrase.first} - {""}
+        return Actor(party := before.pop(), written, party) if len(before) == 1 else None
+
+    def _possessed(self, parse: Parse, phrase: Phrase, written: str) -> Actor:
+        rest = self.slice(parse, phrase.first + 1, phrase.last)
+        owner: Actor | None = None
+        if phrase.determiner in ("its", "their"):
+            owner = self._body_before(parse, phrase.first)
+        elif phrase.determiner in ("his", "her"):
+            owner = self._person_before(parse, phrase.first)
+        if owner is None or not owner.name or (owner.name == owner.written and owner.name.lower() in ("it", "they")):
+            return Actor(written, written, self.party_of(parse, phrase))
+        party = self.party_of(parse, phrase) or ("" if phrase.head in _OTHERS else owner.party)
+        return Actor(f"{owner.name}’s {rest}", written, party)
+
+    def _pronoun(self, parse: Parse, phrase: Phrase, written: str) -> Actor:
+        low = parse.lows[phrase.first]
+        if low in ("he", "she"):
+            known = self._person_before(parse, phrase.first)
+        elif low in ("it", "they"):
+            known = self._body_before(parse, phrase.first)
+        else:
+            known = None
+        return Actor(known.name, written, known.party, known.person) if known else Actor(written, written)
+
+    def _person_before(self, parse: Parse, index: int) -> Actor | None:
+        for phrase in parse.phrases:
+            if phrase.last <= index and phrase.kind == "actor" and not phrase.preposition:
+                actor = self.resolve(parse, phrase)
+                if actor.person:
+                    return actor
+        recent = self.last_person[-2:]
+        if recent and len({actor.name for actor in recent}) <= 2:
+            return recent[-1]
+        return None
+
+    def _body_before(self, parse: Parse, index: int) -> Actor | None:
+        for phrase in clause_subject(parse, index)[:1]:
+            if phrase.kind == "actor" and phrase.determiner not in ("its", "their"):
+                actor = self.resolve(parse, phrase)
+                return None if actor.person and not actor.party else actor
+        for phrase in reversed(parse.phrases):
+            fits = phrase.kind == "actor" and phrase.preposition in _SUBORDINATE and phrase.determiner not in ("its", "their")
+            if phrase.last <= index and fits:
+                actor = self.resolve(parse, phrase)
+                if not actor.person:
+                    return actor
+        return self.last_body[-1] if self.last_body else None
+
+    # --- learning ---------------------------------------------------------------------------------------------
+
+    def note(self, parse: Parse) -> None:
+        """Remember the people and bodies of a sentence, after it has been read."""
+        for phrase in parse.phrases:
+            if phrase.kind == "actor":
+                self._note_phrase(parse, phrase)
+        subject = next((p for p in parse.phrases if p.kind != "thing" and not p.preposition), None)
+        if subject is not None and subject.kind == "actor" and parse.sentence.paragraph.kind == "body":
+            actor = self.resolve(parse, subject)
+            if actor.person:
+                self.last_person = [*self.last_person[-3:], actor]
+            elif parse.sentence.tokens[0].text not in "“\"":
+                self.last_body = [actor]
+
+    def _note_phrase(self, parse: Parse, phrase: Phrase) -> None:
+        if phrase.determiner in ("its", "his", "her", "their"):
+            actor = self.resolve(parse, phrase)
+        else:
+            actor = Actor(self.slice(parse, phrase.first, phrase.last), "", self.party_of(parse, phrase))
+        last = parse.tokens[phrase.last - 1]
+        size = phrase.last - phrase.first
+        lows = parse.lows[phrase.first : phrase.last]
+        if self._is_person(parse, phrase) and last.text[0].isupper() and size >= 2 and len(self.persons) < _LIMIT:
+            known = self.persons.get(last.low)
+            if last.low not in words("nouns", "persons") and (known is None or len(known.name) < len(actor.name)):
+                party = actor.party or (known.party if known else "")
+                self.persons[last.low] = Actor(actor.name, actor.name, party, True)
+        if (actor.party or size > 2) and size > 1:
+            rows = self.bodies.setdefault(phrase.head, [])
+            if len(rows) < 50 and all(row.name != actor.name for row in rows):
+                person = any(low in words("nouns", "persons") for low in lows[-2:])
+                rows.append(Actor(actor.name, actor.name, actor.party, person))
+        after = parse.tokens[phrase.last : phrase.last + 3]
+        if len(after) == 3 and after[0].text == "(" and after[2].text == ")" and after[1].text.isupper():
+            if 2 <= len(after[1].text) <= 10 and len(self.acronyms) < _LIMIT:
+                self.acronyms.setdefault(after[1].low, Actor(actor.name, actor.name, actor.party))

@@ -1,0 +1,169 @@
+"""Who is speaking where: direct speech, "X said that …", "…, said X", "according to X".
+
+A `Voice` covers a stretch of a sentence. Direct speech belongs to the voice after it or before it in its own
+sentences, else to the speaker before it in the same paragraph; speech that runs on from the paragraph before
+keeps its speaker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aleat.case.claims.clauses import subject_of
+from aleat.case.claims.lexicon import phrases, words
+from aleat.case.claims.phrases import Parse, Phrase
+from aleat.case.claims.references import Actor, Memory
+from aleat.case.claims.text import QuoteSpan
+
+__all__ = ["Voice", "quote_at", "voices_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Somebody speaks: the verb's token, who, and the tokens that are said. `kind`: "before", "after", "according", "finding"."""
+
+    verb: int
+    actor: Actor
+    first: int
+    last: int
+    kind: str
+    phrase: Phrase | None = None
+
+
+def quote_at(parse: Parse, index: int) -> QuoteSpan | None:
+    """Return the direct speech in which a token stands."""
+    start = parse.tokens[index].start
+    for span in parse.sentence.paragraph.quotes:
+        if span.start <= start < span.end:
+            return span
+    return None
+
+
+def _after_verb(parse: Parse, verb: int) -> int:
+    """Step over what may stand between a speech verb and what is said: "told reporters on Friday in Berlin"."""
+    lows, index = parse.lows, verb + 1
+    skip = words("speech", "media") | words("words", "weekdays") | words("words", "months") | words("speech", "time")
+    light = frozenset(["on", "in", "at", "to", "a", "an", "the", "in_a", "last", "this", "early", "late", "and", "official", "evening", "state", "national", "own", "his", "her", "its"])
+    told = lows[verb] in ("told", "tells", "informed", "assured", "assures", "reminded")
+    if told and index in parse.starting:
+        index = parse.starting[index].last
+    steps = 0
+    while index < len(lows) and steps < 14:
+        low = lows[index]
+        adverb = low in words("words", "adverb") or low.endswith("ly")
+        prose = low in skip or (low in light and lows[index + 1 : index + 2] != ["will"]) or low.isdigit() or adverb
+        nested = index in parse.starting and lows[index - 1] in ("in", "on", "at", "to", "via")
+        if nested and parse.starting[index].kind != "pronoun":
+            index = parse.starting[index].last
+        elif prose and not (low in ("the", "a", "an", "its", "his") and lows[index - 1] not in ("in", "on", "at", "to", "via")):
+            index += 1
+        else:
+            return index
+        steps += 1
+    return index
+
+
+def voices_of(parse: Parse, memory: Memory) -> list[Voice]:
+    """Return the voices of a sentence, in order."""
+    found: list[Voice] = []
+    for index, low in enumerate(parse.lows):
+        if low in words("speech", "verbs") and not _fully_quoted(parse, index):
+            voice = _inverted(parse, memory, index) or _plain(parse, memory, index)
+            if voice is not None:
+                found.append(voice)
+        voice = _according(parse, memory, index)
+        if voice is not None:
+            found.append(voice)
+    return found
+
+
+def _fully_quoted(parse: Parse, index: int) -> bool:
+    return quote_at(parse, index) is not None
+
+
+def _inverted(parse: Parse, memory: Memory, verb: int) -> Voice | None:
+    lows = parse.lows
+    if not verb or lows[verb] not in words("speech", "inverted"):
+        return None
+    if lows[verb - 1] not in (",", "”", '"', "’", "»", "?", "!") or verb + 1 not in parse.starting:
+        return None
+    phrase = parse.starting[verb + 1]
+    if phrase.kind == "thing":
+        return None
+    after = lows[phrase.last] if phrase.last < len(lows) else "."
+    if after not in (",", ".", "in", "on", "at", "after", "during", "of", "who", "(", "as", "while", "to", "when", ":"):
+        return None
+    return Voice(verb, memory.resolve(parse, phrase), 0, verb - 1, "after", phrase)
+
+
+def _plain(parse: Parse, memory: Memory, verb: int) -> Voice | None:
+    lows = parse.lows
+    if lows[verb] in ("states", "charge", "charges", "claims", "reports", "show", "report") and verb in parse.inside:
+        return None
+    if lows[verb].endswith("ing") and lows[verb - 1 : verb] not in ([","], ["and"]):
+        return None
+    if any(low in words("words", "negative") or low.endswith("n't") for low in lows[max(0, verb - 3) : verb]):
+        return None
+    subjects = subject_of(parse, verb)
+    if not subjects:
+        return None
+    phrase = subjects[-1]
+    content = _after_verb(parse, verb)
+    ends = content >= len(lows) or lows[content] in (",", ".", "”", '"') or content >= len(lows) - 1
+    starts_quote = content < len(lows) and lows[content] in ("“", '"', ":", "«")
+    if starts_quote or (lows[content : content + 1] == [","] and lows[content + 1 : content + 2] in (["“"], ['"'])):
+        ends = False
+    before = lows[phrase.first - 1] if phrase.first else ""
+    kind = "after" if ends and before in (",", "”", '"', "?", "!", "»", "—", "’") else "before"
+    if kind == "before" and ends and content >= len(lows) - 1:
+        return None
+    if phrase.kind == "thing":
+        return _thing_speaks(parse, memory, verb, phrase, kind, content)
+    actor = memory.resolve(parse, phrase)
+    if kind == "after":
+        return Voice(verb, actor, 0, phrase.first, "after", phrase)
+    return Voice(verb, actor, content, len(lows), "before", phrase)
+
+
+def _thing_speaks(parse: Parse, memory: Memory, verb: int, phrase: Phrase, kind: str, content: int) -> Voice | None:
+    """Handle "the statement said" and "an investigation found"."""
+    span = (0, phrase.first) if kind == "after" else (content, len(parse.lows))
+    low = parse.lows[phrase.first : phrase.last]
+    if phrase.head in words("speech", "findings") and parse.lows[verb] in words("speech", "found"):
+        written = memory.slice(parse, phrase.first, phrase.last)
+        return Voice(verb, Actor(written, written, memory.party_of(parse, phrase)), *span, "finding", phrase)
+    if phrase.head not in words("speech", "media"):
+        return None
+    written = memory.slice(parse, phrase.first, phrase.last)
+    if phrase.possessor_end is not None:
+        owner = memory.slice(parse, phrase.first, phrase.possessor_end)
+        return Voice(verb, Actor(owner, written, memory.party_of(parse, phrase)), *span, kind, phrase)
+    for place in range(len(low) - 1):
+        if low[place] in words("nouns", "actors") and phrase.determiner == "the":  # "the ministry statement said"
+            rows = memory.bodies.get(low[place], [])
+            if len({row.name for row in rows}) == 1:
+                return Voice(verb, Actor(rows[0].name, written, rows[0].party), *span, kind, phrase)
+    if memory.last_speaker is not None:
+        known = memory.last_speaker
+        return Voice(verb, Actor(known.name, written, known.party, known.person), *span, kind, phrase)
+    return Voice(verb, Actor(written, written), *span, kind, phrase)
+
+
+def _according(parse: Parse, memory: Memory, index: int) -> Voice | None:
+    for row in phrases("speech", "according"):
+        stop = index + len(row)
+        if tuple(parse.lows[index:stop]) != row:
+            continue
+        phrase = next((parse.starting[spot] for spot in range(stop, stop + 4) if spot in parse.starting), None)
+        if phrase is not None and any(not low[0].isalnum() for low in parse.lows[stop : phrase.first]):
+            return None
+        if phrase is None or phrase.kind == "pronoun":
+            return None
+        if phrase.kind == "thing":
+            if phrase.possessor_end is not None and phrase.head in words("speech", "media"):
+                owner = memory.slice(parse, phrase.first, phrase.possessor_end)
+                actor = Actor(owner, owner, memory.party_of(parse, phrase))
+                return Voice(index, actor, 0, len(parse.lows), "according", phrase)
+            return None
+        return Voice(index, memory.resolve(parse, phrase), 0, len(parse.lows), "according", phrase)
+    return None
