@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from aleat.errors import Place
-from aleat.release.words import find_words, fold, strings_of, uuids_of
+from aleat.release.words import find_words, fold, replace_uuids, strings_of, uuids_of
 from aleat.stix.canonical import canonical_json
 from aleat.stix.objects import StixObject, parse_object
 from aleat.stix.times import format_timestamp, parse_timestamp
@@ -87,13 +87,14 @@ def name_again(cuts: Mapping[str, dict[str, Any]], recipient: str, secret: bytes
 
 
 def replace_ids(properties: dict[str, Any], ids: Mapping[str, str], *, told_again: bool = True) -> StixObject:
-    """Return the object with every old id in it (its own included) replaced, and labelled as told again."""
+    """Return the object with every old id in it (its own included, and in texts) replaced, labelled as told again."""
+    uuids = {old.rpartition("--")[2].lower(): new.rpartition("--")[2] for old, new in ids.items()}
 
     def renamed(value: Any) -> Any:
         if isinstance(value, str):
-            return ids.get(value, value)
+            return replace_uuids(value, uuids)
         if isinstance(value, dict):
-            return {key: renamed(item) for key, item in value.items()}
+            return {replace_uuids(key, uuids): renamed(item) for key, item in value.items()}
         return [renamed(item) for item in value] if isinstance(value, list) else value
 
     content = renamed(properties)

@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["find_words", "fold", "internal_addresses", "strings_of", "uuids_of", "words_of"]
+__all__ = ["find_words", "fold", "internal_addresses", "replace_uuids", "strings_of", "uuids_of", "words_of"]
 
 _NAMED = frozenset(
     {
@@ -71,6 +71,11 @@ def strings_of(value: Any) -> Iterator[str]:
 def uuids_of(strings: Iterable[str]) -> frozenset[str]:
     """Return every UUID that stands in any of `strings`, in lower case: references, wherever they are."""
     return frozenset(found.lower() for text in strings if "-" in text for found in _UUID.findall(text))
+
+
+def replace_uuids(text: str, uuids: Mapping[str, str]) -> str:
+    """Return `text` with each UUID (of any case) that is a key of `uuids` replaced."""
+    return _UUID.sub(lambda match: uuids.get(match[0].lower(), match[0]), text) if "-" in text else text
 
 
 def internal_addresses(text: str) -> frozenset[str]:
