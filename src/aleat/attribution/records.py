@@ -15,7 +15,7 @@ __all__ = ["Assessment", "EvidenceItem", "Hypothesis", "Sensitivity", "Weight"]
 
 
 class EvidenceItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of evidence: kind ("malware", "tool", "technique", "infrastructure", "indicator", "target", "timing"), value.
+    """One piece of evidence: its kind ("malware", "tool", "technique", "infrastructure", "indicator", "target"), value.
 
     `rarity` is the share of known actors that show it (0 to 1). `givers` are those whose knowledge it rests
     on; items that rest on one giver's single statement are not independent, and share a `group`.

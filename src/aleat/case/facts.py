@@ -15,7 +15,17 @@ import msgspec
 from aleat.case.records import Account
 from aleat.hunt.indicator import Sighting
 
-__all__ = ["Key", "accounts_of", "basename", "field_keys", "is_public_address", "matched_keys", "make_account", "persistence_value", "text_of"]
+__all__ = [
+    "Key",
+    "accounts_of",
+    "basename",
+    "field_keys",
+    "is_public_address",
+    "make_account",
+    "matched_keys",
+    "persistence_value",
+    "text_of",
+]
 
 
 class Key(msgspec.Struct, frozen=True, order=True):
@@ -46,7 +56,9 @@ _NOBODY = frozenset(
         "null",
     }
 )
-_SERVICE_DOMAINS = frozenset({"nt authority", "iis apppool", "nt service", "window manager", "font driver host", "autorite nt"})
+_SERVICE_DOMAINS = frozenset(
+    {"nt authority", "iis apppool", "nt service", "window manager", "font driver host", "autorite nt"}
+)
 _ADDRESS_FIELDS = (
     "IpAddress",
     "SourceIp",
@@ -63,7 +75,15 @@ _ADDRESS_FIELDS = (
 )
 _NAME_FIELDS = ("QueryName", "DestinationHostname")
 _HASH_FIELDS = ("Hashes", "Hash", "SHA256", "sha256", "FileHash", "Imphash")
-_ARTEFACT_FIELDS = ("ServiceName", "TaskName", "TargetFilename", "ServiceFileName", "ImagePath", "PipeName", "TargetObject")
+_ARTEFACT_FIELDS = (
+    "ServiceName",
+    "TaskName",
+    "TargetFilename",
+    "ServiceFileName",
+    "ImagePath",
+    "PipeName",
+    "TargetObject",
+)
 _COMMON_FOLDERS = ("\\windows\\", "\\program files", "\\programdata\\microsoft\\")
 _HASH = re.compile(r"(?:SHA256|SHA1|MD5)=([0-9A-Fa-f]{32,64})|\b([0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})\b")
 _HASH_TEXT = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")

@@ -74,20 +74,35 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     key_events: tuple[int, ...] = ()
     """The few sightings that tell the story (positions in `Case.sightings`), in order of time."""
     still_active: bool | None = None
+    bits: float = 0.0
+    """How strongly its evidence speaks for an attack, against the `mark` that it had to reach."""
+    mark: float = 0.0
+    boundary: str = ""
+    """Why it isn't one with the incident before it ("quiet-after-impact", "nothing-rare-shared" …)."""
+    quiet_days: float | None = None
+    """Days between the end of the incident before it and its own first sighting (0 where they overlap)."""
 
 
 class CampaignLink(msgspec.Struct, frozen=True):
-    """Rare evidence that two incidents share: kind ("indicator", "tool", "account", "infrastructure"), value, weight (bits)."""
+    """Rare evidence that two incidents share: kind, value, weight (bits).
+
+    `kind` is "indicator", "tool" (a hash), "account", "infrastructure" (an address or name on the internet) or
+    "artefact" (a file, service or task name). `label` is the indicator's title where the value is its id.
+    """
 
     kind: str
     value: str
     weight: float
     incidents: tuple[str, str]
     refs: tuple[EvidenceRef, ...] = ()
+    label: str = ""
 
 
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
-    """Incidents that rare evidence links; `weight` is the sum in bits, against `threshold`."""
+    """Incidents that rare evidence links.
+
+    `weight` is the sum of the links' bits for the weakest pair that holds it together, against `threshold`.
+    """
 
     id: str
     incidents: tuple[str, ...]
@@ -103,7 +118,17 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
 
     From `last_served` (the last request served before) to `first_served` (the first after; None: still down
     when the log ends). `cause` is "attacker", "protective-shutdown", "maintenance", "log-lost" or
-    "undetermined"; `because` are the records that say so, `reason` a code for the rule that decided.
+    "undetermined"; `because` are the records that say so, `reason` a code for the rule that decided:
+
+    ====================  ===========================================================================
+    attacker              ``destruction-on-host``, ``destruction-on-dependency``, ``attacker-shutdown``
+    protective-shutdown   ``shutdown-by-user``, ``service-stopped-by-user``, ``shutdown-for-security``
+    maintenance           ``planned-reason``, ``planned-shutdown``, ``updates``, ``recurring``
+    log-lost              ``log-deleted``, ``log-cleared-host-alive``, ``file-missing``
+    undetermined          ``no-evidence``, ``host-unknown``, ``unexpected-shutdown``, ``shutdown-unexplained``,
+                          ``conflicting``, ``log-cleared``
+    ====================  ===========================================================================
+
     `rate_before` is in requests a minute; `surprise` in bits: how unlikely the silence is at that rate.
     """
 
@@ -121,10 +146,16 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
     before: EvidenceRef | None = None
     after: EvidenceRef | None = None
     incident: str | None = None
+    by: str = ""
+    """The account that ordered it, where the evidence names one."""
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One dated fact: kind ("first-access", "sighting", "outage", "claim", "account-reset", …) with its parameters."""
+    """One dated fact with its parameters.
+
+    Kinds: "first-access", "sighting", "impact", "incident-end", "outage", "service-restored", "claim", and the
+    names of our own signals ("log-cleared", "password-reset", "shutdown-planned", "removed-task" …).
+    """
 
     time: datetime
     kind: str
@@ -137,7 +168,12 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenItem(msgspec.Struct, frozen=True, kw_only=True):
-    """Something the evidence never shows finished: "persistence-not-removed", "account-not-reset", …"""
+    """Something the evidence never shows finished.
+
+    Kinds: "web-shell-not-deleted", "persistence-not-removed", "account-not-reset", "account-created-not-removed",
+    "outage-not-ended", "host-logs-end" (an incident's host falls silent before the others), "host-without-evidence"
+    (named in an incident, nothing collected from it), "log-gap" (no web log given for a time).
+    """
 
     kind: str
     host: str
@@ -148,7 +184,11 @@ class OpenItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NextStep(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to do next: a code with parameters, and why (an open item's position, a gap in coverage)."""
+    """Something to do next: a code with parameters (`host`, `value`, `hosts`, `count`, `since` …); priority 1 is first.
+
+    Kinds: "isolate-hosts", "delete-web-shell", "remove-persistence", "reset-accounts", "remove-account",
+    "restore-service", "rebuild-hosts", "block-infrastructure", "collect-evidence", "preserve-logs", "hunt-again".
+    """
 
     kind: str
     priority: int

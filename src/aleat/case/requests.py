@@ -38,8 +38,12 @@ _SERVICE_FIELDS = {
 }
 _STATUS_FIELDS = {"iis": ("sc-status",), "access": ("status", "sc-status", "response", "code")}
 _ADDRESS_FIELDS = {"iis": ("s-computername", "s-ip"), "access": ("server_addr",)}
-_DULL_FOLDERS = re.compile(r"(?:w3svc\d+|logs?|logfiles|iis|apache2?|nginx|httpd|archive|evidence|web|inetpub|files?)", re.I)
-_DULL_STEM = re.compile(r"(?:u_ex|ex|u_in|access|other_vhosts_access|ssl_access)?[_\-.]?[\d_\-.x]*(?:log|gz|txt|[_\-.])*", re.I)
+_DULL_FOLDERS = re.compile(
+    r"(?:w3svc\d+|logs?|logfiles|iis|apache2?|nginx|httpd|archive|evidence|web|inetpub|files?)", re.I
+)
+_DULL_STEM = re.compile(
+    r"(?:u_ex|ex|u_in|access|other_vhosts_access|ssl_access)?[_\-.]?[\d_\-.x]*(?:log|gz|txt|[_\-.])*", re.I
+)
 
 
 def empty_requests() -> pa.Table:
@@ -117,7 +121,9 @@ def _first(table: pa.Table, fields: tuple[str, ...], count: int) -> pa.Array:
 def _on_dictionary(values: pa.Array, fallback: str) -> pa.DictionaryArray:
     """Clean names once a distinct value: case folded, the port dropped, the fallback for null."""
     encoded = pc.fill_null(values, fallback).dictionary_encode()
-    names = [re.sub(r":\d+$", "", str(name)).casefold().rstrip(".") or fallback for name in encoded.dictionary.to_pylist()]
+    names = [
+        re.sub(r":\d+$", "", str(name)).casefold().rstrip(".") or fallback for name in encoded.dictionary.to_pylist()
+    ]
     unique = list(dict.fromkeys(names))
     place = {name: position for position, name in enumerate(unique)}
     codes = pc.take(pa.array([place[name] for name in names], pa.int32()), encoded.indices)

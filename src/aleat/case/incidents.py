@@ -1,0 +1,399 @@
+"""Sightings to incidents: stretches of activity on one host, joined by what they share.
+
+1. Copies of one event are folded; sightings that weigh less than `least` are left out (`weigh`).
+2. What is left is cut, host by host, at pauses: a *stretch*. Its bits add up over independent kinds of
+   evidence: each rule of an ally once, generic rules once a tactic, several rules in one event at a share.
+3. A stretch *founds* an incident where its bits exceed what chance would show anywhere in all the days of
+   hosts that were looked at; other stretches join one where their own bits and the rarity of what they share
+   (accounts, indicators, values) reach the same mark. Noise therefore never makes, joins or lengthens one.
+4. Founding stretches join where they are close in time and share a host or something rare; over a long quiet
+   interval (fourteen months of dwell) only where they share the host *and* something rare; and not across an
+   impact followed by quiet: a second wave is a second incident, and the campaign (`campaign`) links the two.
+
+Every decision looks at two stretches only, in an order made of their content: the result doesn't depend on
+the order of the sightings. Work is near linear: a key is followed to its next few neighbours in time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from math import log2
+
+import msgspec
+
+from aleat.case.facts import Key, field_keys, matched_keys
+from aleat.case.parameters import IncidentParameters, Parameters, defaults
+from aleat.case.records import CoverageRow
+from aleat.case.refs import DAY, HOUR
+from aleat.case.tactics import is_impact, tactics_of
+from aleat.case.weigh import Rarity, days_of_hosts, is_generic, rule_weights
+from aleat.hunt.indicator import Sighting
+
+__all__ = ["Boundary", "Cluster", "Grouping", "Stretch", "fold_copies", "group_sightings"]
+
+
+class Stretch(msgspec.Struct, frozen=True, kw_only=True):
+    """Activity on one host without a long pause; `members` are positions among the folded sightings."""
+
+    host: str
+    first: int
+    last: int
+    bits: float
+    members: tuple[int, ...]
+    keys: tuple[Key, ...]
+    impact: int | None
+    """The time of its last sighting of impact."""
+    founds: bool
+
+
+class Boundary(msgspec.Struct, frozen=True):
+    """Why an incident isn't one with the one before it: a code, the days of quiet, hosts that both have."""
+
+    reason: str
+    quiet_days: float
+    shared_hosts: tuple[str, ...]
+
+
+class Cluster(msgspec.Struct, frozen=True, kw_only=True):
+    """Stretches that make one incident, in order of time."""
+
+    stretches: tuple[Stretch, ...]
+    boundary: Boundary | None = None
+
+
+class Grouping(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome: clusters in order of time, the weights by indicator, the mark that founds, days looked at."""
+
+    clusters: tuple[Cluster, ...]
+    weights: dict[str, float]
+    mark: float
+    total_days: int
+    rarity: Rarity
+
+
+def fold_copies(sightings: Iterable[Sighting]) -> list[Sighting]:
+    """Return one sighting for each indicator and event, in order of time; hidden ones are left out."""
+    kept: dict[tuple[str, str], Sighting] = {}
+    for sighting in sightings:
+        if sighting.hidden_by is not None:
+            continue
+        key = (sighting.indicator, sighting.event or f"{sighting.evidence}\0{sighting.record}")
+        other = kept.get(key)
+        if other is None or _place(sighting) < _place(other):
+            kept[key] = sighting
+    return sorted(kept.values(), key=_order)
+
+
+def _place(sighting: Sighting) -> tuple[str, int]:
+    return (sighting.evidence, sighting.record)
+
+
+def _order(sighting: Sighting) -> tuple[int, str, str, int, str]:
+    time = sighting.time if sighting.time is not None else 1 << 62
+    return (time, sighting.host, sighting.evidence, sighting.record, sighting.indicator)
+
+
+def group_sightings(
+    hits: Sequence[Sighting],
+    signals: Sequence[Sighting] = (),
+    coverage: Sequence[CoverageRow] = (),
+    parameters: Parameters | None = None,
+) -> Grouping:
+    """Group folded sightings (`fold_copies`; hosts already by one name) into clusters.
+
+    `signals` only tell how common an account, an address or a name is.
+    """
+    chosen = parameters or defaults()
+    total = days_of_hosts(coverage, hits)
+    weights = rule_weights(hits, total, chosen.weights)
+    keys = [_keys_of(hit) if weights.get(hit.indicator, 0.0) >= chosen.weights.least else () for hit in hits]
+    rarity = Rarity(_days_by_key(hits, signals), total, chosen.incidents.key_cap)
+    mark = max(chosen.incidents.floor, log2(total) + chosen.incidents.margin)
+    stretches = _cut(hits, weights, keys, mark, chosen)
+    joined = _Joiner(stretches, rarity, mark, chosen.incidents).clusters()
+    return Grouping(clusters=joined, weights=weights, mark=mark, total_days=total, rarity=rarity)
+
+
+def _keys_of(hit: Sighting) -> tuple[Key, ...]:
+    return tuple(dict.fromkeys((*matched_keys(hit), *field_keys(hit))))
+
+
+def _days_by_key(hits: Sequence[Sighting], signals: Sequence[Sighting]) -> dict[Key, int]:
+    cells: dict[Key, set[tuple[str, int]]] = {}
+    for sighting in (*hits, *signals):
+        if sighting.time is not None:
+            cell = (sighting.host, sighting.time // DAY)
+            for key in _keys_of(sighting):
+                cells.setdefault(key, set()).add(cell)
+    return {key: len(days) for key, days in cells.items()}
+
+
+# --- stretches
+
+
+def _cut(
+    hits: Sequence[Sighting],
+    weights: Mapping[str, float],
+    keys: Sequence[tuple[Key, ...]],
+    mark: float,
+    parameters: Parameters,
+) -> list[Stretch]:
+    by_host: dict[str, list[int]] = {}
+    for position, hit in enumerate(hits):
+        if hit.time is not None and weights[hit.indicator] >= parameters.weights.least:
+            by_host.setdefault(hit.host, []).append(position)
+    pause = int(parameters.incidents.pause_hours * HOUR)
+    found: list[Stretch] = []
+    for host in sorted(by_host):
+        for members in _runs(by_host[host], hits, weights, pause, parameters.weights.chaining):
+            found.append(_stretch(host, members, hits, weights, keys, mark, parameters))
+    return sorted(found, key=_stretch_order)
+
+
+def _stretch_order(stretch: Stretch) -> tuple[int, str, int]:
+    return (stretch.first, stretch.host, stretch.last)
+
+
+def _runs(
+    positions: Sequence[int], hits: Sequence[Sighting], weights: Mapping[str, float], pause: int, chaining: float
+) -> list[list[int]]:
+    """Cut one host's sightings at pauses between strong ones; weak ones fall into the run they lie in or near."""
+    runs: list[list[int]] = []
+    spans: list[tuple[int, int]] = []
+    for position in positions:
+        time = hits[position].time or 0
+        if weights[hits[position].indicator] < chaining:
+            continue
+        if spans and time - spans[-1][1] <= pause:
+            runs[-1].append(position)
+            spans[-1] = (spans[-1][0], time)
+        else:
+            runs.append([position])
+            spans.append((time, time))
+    run = 0
+    for position in positions:
+        if weights[hits[position].indicator] >= chaining:
+            continue
+        time = hits[position].time or 0
+        while run < len(spans) and spans[run][1] + HOUR < time:
+            run += 1
+        if run < len(spans) and spans[run][0] - HOUR <= time:
+            runs[run].append(position)
+    return [sorted(members) for members in runs]
+
+
+def _stretch(
+    host: str,
+    members: list[int],
+    hits: Sequence[Sighting],
+    weights: Mapping[str, float],
+    keys: Sequence[tuple[Key, ...]],
+    mark: float,
+    parameters: Parameters,
+) -> Stretch:
+    bits = _bits([hits[position] for position in members], weights, parameters)
+    impacts = [hits[position].time or 0 for position in members if is_impact(hits[position])]
+    strong = [position for position in members if weights[hits[position].indicator] >= parameters.weights.chaining]
+    return Stretch(
+        host=host,
+        first=hits[members[0]].time or 0,
+        last=hits[members[-1]].time or 0,
+        bits=bits,
+        members=tuple(members),
+        keys=tuple(sorted({key for position in strong for key in keys[position]})),
+        impact=max(impacts) if impacts else None,
+        founds=bits >= mark,
+    )
+
+
+def _bits(members: Sequence[Sighting], weights: Mapping[str, float], parameters: Parameters) -> float:
+    """Add the bits of a stretch: an event's heaviest rule in full, the rest at a share; generic ones a tactic."""
+    chosen = parameters.weights
+    heaviest: dict[str, Sighting] = {}
+    rest: dict[str, Sighting] = {}
+    for hit in members:
+        other = heaviest.get(hit.event)
+        if other is None:
+            heaviest[hit.event] = hit
+            continue
+        lighter, heavier = sorted((hit, other), key=lambda one: (weights[one.indicator], one.indicator))
+        heaviest[hit.event] = heavier
+        rest[lighter.indicator] = lighter
+    allied: dict[str, float] = {}
+    generic: dict[str, dict[str, float]] = {}
+    for share, group in ((1.0, heaviest.values()), (chosen.dependent, rest.values())):
+        for hit in group:
+            bits = share * weights[hit.indicator]
+            if is_generic(hit.source, chosen):
+                tactic = next(iter(tactics_of(hit)), "")
+                bucket = generic.setdefault(tactic, {})
+                bucket[hit.indicator] = max(bits, bucket.get(hit.indicator, 0.0))
+            else:
+                allied[hit.indicator] = max(bits, allied.get(hit.indicator, 0.0))
+    return sum(allied.values()) + sum(
+        _tactic_bits(bucket, chosen.dependent, chosen.tactic_cap) for bucket in generic.values()
+    )
+
+
+def _tactic_bits(bucket: Mapping[str, float], dependent: float, cap: float) -> float:
+    ordered = sorted(bucket.values(), reverse=True)
+    return min(cap, ordered[0] + dependent * sum(ordered[1:]))
+
+
+# --- joining
+
+
+class _Edge(msgspec.Struct, frozen=True):
+    bits: float
+    earlier: int
+    later: int
+
+
+class _Joiner:
+    """Joins stretches along edges (same host, shared keys), strongest first."""
+
+    def __init__(
+        self, stretches: Sequence[Stretch], rarity: Rarity, mark: float, parameters: IncidentParameters
+    ) -> None:
+        self._stretches = stretches
+        self._rarity = rarity
+        self._mark = mark
+        self._parameters = parameters
+        self._parent = list(range(len(stretches)))
+        self._founded = [stretch.founds for stretch in stretches]
+        self._impacts = sorted(
+            {stretch.impact for stretch in stretches if stretch.founds and stretch.impact is not None}
+        )
+
+    def clusters(self) -> tuple[Cluster, ...]:
+        """Join, then return the components that hold a founding stretch, in order of time."""
+        edges = self._edges()
+        both = [edge for edge in edges if self._founds(edge.earlier) and self._founds(edge.later)]
+        others = [edge for edge in edges if not (self._founds(edge.earlier) and self._founds(edge.later))]
+        for edge in both:
+            if self._founders_join(edge):
+                self._union(edge.earlier, edge.later)
+        for edge in others:
+            if self._lesser_joins(edge):
+                self._union(edge.earlier, edge.later)
+        groups: dict[int, list[int]] = {}
+        for node in range(len(self._stretches)):
+            groups.setdefault(self._find(node), []).append(node)
+        kept = [tuple(self._stretches[node] for node in nodes) for nodes in groups.values() if self._stands(nodes)]
+        kept.sort(key=lambda stretches: _stretch_order(stretches[0]))
+        return tuple(
+            Cluster(stretches=stretches, boundary=self._boundary(kept[:number], stretches))
+            for number, stretches in enumerate(kept)
+        )
+
+    def _founds(self, node: int) -> bool:
+        return self._stretches[node].founds
+
+    def _stands(self, nodes: Sequence[int]) -> bool:
+        """A component stands where a stretch founds it, or where several together are far above the mark."""
+        if any(self._founds(node) for node in nodes):
+            return True
+        return len(nodes) > 1 and sum(self._stretches[node].bits for node in nodes) >= 1.5 * self._mark
+
+    def _edges(self) -> list[_Edge]:
+        """Pairs of neighbours on one host or under one key, with the bits of all the keys that they share."""
+        pairs: dict[tuple[int, int], None] = {}
+        hosts: dict[str, list[int]] = {}
+        keyed: dict[Key, list[int]] = {}
+        for node, stretch in enumerate(self._stretches):
+            hosts.setdefault(stretch.host, []).append(node)
+            for key in stretch.keys:
+                if self._rarity.bits(key) >= 1.0:
+                    keyed.setdefault(key, []).append(node)
+        for nodes in (*hosts.values(), *keyed.values()):
+            for position, node in enumerate(nodes):
+                for other in nodes[position + 1 : position + 1 + self._parameters.neighbours]:
+                    pairs.setdefault((node, other))
+        edges = [_Edge(self._shared_bits(first, second), first, second) for first, second in pairs]
+        return sorted(edges, key=lambda edge: (-edge.bits, edge.earlier, edge.later))
+
+    def _shared_bits(self, first: int, second: int) -> float:
+        """The rarest shared key in full, the others at half, fourths …: what two stretches share is related."""
+        a, b = self._stretches[first], self._stretches[second]
+        cap = self._parameters.field_key_cap
+        shared = set(a.keys) & set(b.keys)
+        bits = sorted(
+            (self._rarity.bits(key) if key.kind == "indicator" else min(cap, self._rarity.bits(key)) for key in shared),
+            reverse=True,
+        )
+        return sum(value / 2.0**rank for rank, value in enumerate(bits[:8]))
+
+    def _gap(self, edge: _Edge) -> float:
+        return max(0, self._stretches[edge.later].first - self._stretches[edge.earlier].last) / DAY
+
+    def _after_impact(self, edge: _Edge) -> float | None:
+        """Days of quiet between the last impact that lies between the two stretches and the later one."""
+        earlier, later = self._stretches[edge.earlier], self._stretches[edge.later]
+        position = bisect_left(self._impacts, later.first) - 1
+        if position < 0:
+            return None
+        impact = self._impacts[position]
+        if impact < earlier.first:
+            return None
+        return (later.first - max(impact, min(earlier.last, later.first))) / DAY
+
+    def _founders_join(self, edge: _Edge) -> bool:
+        parameters = self._parameters
+        same_host = self._stretches[edge.earlier].host == self._stretches[edge.later].host
+        quiet = self._after_impact(edge)
+        if quiet is not None and quiet > parameters.after_impact_days:
+            return False
+        if self._gap(edge) <= parameters.quiet_days:
+            return same_host or edge.bits >= parameters.link_bits
+        return same_host and edge.bits >= parameters.dwell_bits
+
+    def _lesser_joins(self, edge: _Edge) -> bool:
+        """A stretch that founds nothing joins by its own bits and what it shares; never two incidents to one."""
+        first, second = self._find(edge.earlier), self._find(edge.later)
+        if first == second or (self._founded[first] and self._founded[second]):
+            return False
+        earlier, later = self._stretches[edge.earlier], self._stretches[edge.later]
+        quiet = self._after_impact(edge)
+        same_host = earlier.host == later.host
+        gap = self._gap(edge)
+        if quiet is not None and quiet > self._parameters.after_impact_days and not (same_host and gap <= quiet):
+            return False
+        if gap > self._parameters.quiet_days and not (same_host and edge.bits >= self._parameters.dwell_bits):
+            return False
+        if not same_host and edge.bits < self._parameters.link_bits:
+            return False
+        near = self._parameters.link_bits if same_host and gap <= self._parameters.after_impact_days else 0.0
+        lesser = min(earlier.bits, later.bits)
+        if not (earlier.founds or later.founds) and edge.bits < self._parameters.dwell_bits:
+            return False
+        return lesser + edge.bits + near >= self._mark
+
+    def _boundary(self, before: Sequence[tuple[Stretch, ...]], stretches: tuple[Stretch, ...]) -> Boundary | None:
+        if not before:
+            return None
+        previous = max(before, key=lambda group: (max(one.last for one in group), _stretch_order(group[0])))
+        ended = max(one.last for one in previous)
+        started = stretches[0].first
+        shared = {one.host for one in previous} & {one.host for one in stretches}
+        quiet = max(0.0, (started - ended) / DAY)
+        if any(one.impact is not None for one in previous) and quiet > self._parameters.after_impact_days:
+            reason = "quiet-after-impact" if shared else "quiet-after-impact-other-victim"
+        elif quiet > self._parameters.quiet_days:
+            reason = "quiet-interval" if shared else "quiet-interval-other-victim"
+        else:
+            reason = "nothing-rare-shared"
+        return Boundary(reason, round(quiet, 2), tuple(sorted(shared)))
+
+    def _find(self, node: int) -> int:
+        while self._parent[node] != node:
+            self._parent[node] = self._parent[self._parent[node]]
+            node = self._parent[node]
+        return node
+
+    def _union(self, first: int, second: int) -> None:
+        a, b = self._find(first), self._find(second)
+        if a != b:
+            low, high = min(a, b), max(a, b)
+            self._parent[high] = low
+            self._founded[low] = self._founded[low] or self._founded[high]

@@ -1,0 +1,83 @@
+"""How much a sighting weighs: bits for "an attack is under way on this host", against "it isn't".
+
+For each rule, ``log2(P(fires on a host's day | attack) / P(fires on a host's day | none))``. The first comes
+from the rule's level and giver; the second from both that prior and how often the rule fires in this very
+evidence: a rule that fires every day on every host weighs nothing, however its author rated it. Weights are
+capped by level, because rarity alone isn't malice (an administrator's one-off is rare too).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import log2
+
+from aleat.case.facts import Key
+from aleat.case.parameters import WeightParameters
+from aleat.case.records import CoverageRow
+from aleat.case.refs import DAY, micros_of
+from aleat.hunt.indicator import Sighting
+
+__all__ = ["Rarity", "days_of_hosts", "is_generic", "rule_weights"]
+
+
+def days_of_hosts(coverage: Iterable[CoverageRow], hits: Iterable[Sighting]) -> int:
+    """Return how many days of hosts the evidence spans: from each host's first event to its last, and at least 1."""
+    spans: dict[str, list[int]] = {}
+    for row in coverage:
+        if row.first is not None and row.last is not None:
+            _widen(spans, row.host, micros_of(row.first), micros_of(row.last))
+    for hit in hits:
+        if hit.time is not None:
+            _widen(spans, hit.host, hit.time, hit.time)
+    return max(1, sum(last // DAY - first // DAY + 1 for first, last in spans.values()))
+
+
+def _widen(spans: dict[str, list[int]], host: str, first: int, last: int) -> None:
+    span = spans.setdefault(host, [first, last])
+    span[0] = min(span[0], first)
+    span[1] = max(span[1], last)
+
+
+def is_generic(source: str, parameters: WeightParameters) -> bool:
+    """Say whether a rule's giver makes rules for everybody (a public corpus), not for this adversary."""
+    folded = source.casefold()
+    return any(folded == name or (name and folded.startswith(f"{name}/")) for name in parameters.generic_sources)
+
+
+def rule_weights(hits: Sequence[Sighting], total_days: int, parameters: WeightParameters) -> dict[str, float]:
+    """Return indicator → weight in bits (0 and more)."""
+    cells: dict[str, set[tuple[str, int]]] = {}
+    facts: dict[str, tuple[bool, str]] = {}
+    for hit in hits:
+        if hit.time is None:
+            continue
+        cells.setdefault(hit.indicator, set()).add((hit.host, hit.time // DAY))
+        facts[hit.indicator] = (is_generic(hit.source, parameters), hit.level)
+    return {
+        indicator: _rule_weight(generic, level, len(cells[indicator]), total_days, parameters)
+        for indicator, (generic, level) in facts.items()
+    }
+
+
+def _rule_weight(generic: bool, level: str, count: int, total: int, parameters: WeightParameters) -> float:
+    level = level if level in parameters.hit else "medium"
+    hit = (parameters.hit if generic else parameters.ally_hit)[level]
+    noise = (parameters.noise if generic else parameters.ally_noise)[level]
+    cap = (parameters.cap if generic else parameters.ally_cap)[level]
+    # one day of one host is what an attack would show; only what goes beyond it speaks for noise
+    rate = (count - 1 + parameters.prior_days * noise) / (total + parameters.prior_days)
+    return max(0.0, min(cap, log2(hit / rate))) if rate > 0 else cap
+
+
+class Rarity:
+    """How rare a key is among all sightings and signals: in bits, by the days of hosts on which it occurs."""
+
+    def __init__(self, days: Mapping[Key, int], total_days: int, cap: float) -> None:
+        self._days = days
+        self._total = max(total_days, 2)
+        self._cap = cap
+
+    def bits(self, key: Key) -> float:
+        """Return log2(total/occurring) of a key's days of hosts, at most the cap, 0 where it is everywhere."""
+        days = max(1, self._days.get(key, 1))
+        return max(0.0, min(self._cap, log2((self._total + 1) / (days + 1))))
