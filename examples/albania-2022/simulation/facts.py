@@ -359,6 +359,8 @@ class Teller:
             ServiceType="0x1" if driver else "0x10",
             ServiceStartType=2 if start == "auto start" else 3,
         )
+        key = f"HKLM\\System\\CurrentControlSet\\Services\\{name}\\ImagePath"
+        self.registry(host, moment - 1000, process_of(host, 0, SERVICES), key, path)
 
     def service_state(self, host: Host, moment: int, name: str, state: str) -> None:
         """Record that a service entered a state."""

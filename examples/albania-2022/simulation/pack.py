@@ -19,6 +19,7 @@ from .world import DATA, table
 
 GIVEN = "2022-09-24T08:00:00.000Z"
 _TIMES = {"ally": "2022-08-18T09:30:00.000Z", "third": "2022-06-02T11:00:00.000Z"}
+_MADE_UP = "Invented for the simulation: the value is from a documentation range, a reserved domain, or made by a generator."
 _VALID_FROM = "2021-04-01T00:00:00Z"
 _TLP2 = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
 # TLP 2.0 as published by FIRST and OASIS: https://docs.oasis-open.org/cti/stix-best-practices (marking definitions)
@@ -99,9 +100,7 @@ class Bundle:
         known = self.data["references"].get(name)
         if known:
             return dict(known)
-        kind = "software" if name.startswith("S") else "techniques"
-        url = f"https://attack.mitre.org/{kind}/{name.replace('.', '/')}"
-        return {"source_name": "mitre-attack", "external_id": name, "url": url}
+        return {"source_name": "mitre-attack", "external_id": name}
 
     def relate(self, source: str, kind: str, target: str, by: str = "ally", tlp: str = "", **properties: Any) -> None:
         """Add a relationship; by default under the stricter label of its ends."""
@@ -158,7 +157,7 @@ def _indicators(bundle: Bundle) -> None:
     for row in data["indicators"]:
         pattern = row.get("pattern") or f"[file:hashes.'SHA-256' = '{tool_hash(row['tool'])}']"
         bundle.add(
-            "indicator", row, name=row["name"], indicator_types=[row["type"]], pattern=pattern, pattern_type="stix",
+            "indicator", row, name=row["name"], description=row.get("description", _MADE_UP), indicator_types=[row["type"]], pattern=pattern, pattern_type="stix",
             pattern_version="2.1", valid_from=_VALID_FROM, confidence=row["confidence"],
         )
         bundle.relate(row["key"], "indicates", row["indicates"], row["by"], row["tlp"] if row["by"] == "third" else "")

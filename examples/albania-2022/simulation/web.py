@@ -57,7 +57,7 @@ class Site:
         self.row, self.data = row, data
         self.chance = Chance(seed, f"site {row['service']}")
         self.pages = Weighted(row["pages"])
-        self.agents = Weighted(data["agents"])
+        self.agents = Weighted(data["desk_agents" if row["users"] == "police" else "agents"])
         self.scale = scale
         self.outages = [
             {**outage, "start": at(outage["from"]), "dark": at(outage.get("dark", outage["from"])), "end": at(outage["to"])}
