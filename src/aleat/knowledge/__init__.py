@@ -1,1 +1,23 @@
-"""Room."""
+"""What an ally knows: bytes in, STIX objects out, with their place; no network, no clock, no judgement.
+
+`read_knowledge` walks files, folders and zip archives and gives `KnowledgeItem`s and `Issue`s. Who gave it,
+when and under which agreement is for the caller to say (`aleat.store.Provenance`); what may be hunted for is
+for `aleat.hunt`, what may be passed on for `aleat.release`.
+"""
+
+from aleat.knowledge.document import Document
+from aleat.knowledge.items import UNDATED, KnowledgeItem
+from aleat.knowledge.limits import Limits
+from aleat.knowledge.reader import NOTE_CODES, READERS, Reader, detect_reader, read_knowledge
+
+__all__ = [
+    "NOTE_CODES",
+    "READERS",
+    "UNDATED",
+    "Document",
+    "KnowledgeItem",
+    "Limits",
+    "Reader",
+    "detect_reader",
+    "read_knowledge",
+]

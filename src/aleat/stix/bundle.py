@@ -137,9 +137,7 @@ def _parse_all(
             dropped += 1
             if len(issues) < limits.issues:
                 place = Place(path, offset=offset)
-                issues.append(
-                    Issue(_STAGE, error.code, place, error.reason, error.advice, length=len(raw), records=1)
-                )
+                issues.append(Issue(_STAGE, error.code, place, error.reason, error.advice, length=len(raw), records=1))
     if dropped > len(issues):
         reason = f"{dropped - len(issues)} more objects of this file can't be used; they are not listed one by one."
         issues.append(Issue(_STAGE, "object", Place(path), reason, records=dropped - len(issues)))

@@ -4,8 +4,8 @@
 column     type                what
 =========  ==================  ===========================================================================
 type       string, dictionary  what the value is: `ENTRY_TYPES`
-value      string              the value, refanged and trimmed, otherwise as given
-context    string              the other columns of its line: a canonical JSON object, or empty
+value      string              the value, refanged and trimmed; hashes and domains in lower case
+context    string              the other columns of its line: ``column: cell; …``, a lone comment as it stands
 line       int64               where it first stood (from 1), or null
 count      int64               how often it stood in the list (duplicates are one row)
 =========  ==================  ===========================================================================

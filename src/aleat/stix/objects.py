@@ -183,7 +183,11 @@ def make_object(
         if type_ != "marking-definition":  # §7.2.1: these have no versions
             content["modified"] = modified or created
     content |= {"created_by_ref": created_by_ref, "object_marking_refs": sorted(set(markings)), **properties}
-    return parse_object(canonical_json(_plain(content)), Place(id_))
+    try:
+        raw = canonical_json(_plain(content))
+    except (TypeError, ValueError) as error:  # a lone surrogate, NaN, or what is no JSON
+        raise ObjectError(f"The object can't be written as JSON: {_short(error)}.", Place(id_)) from None
+    return parse_object(raw, Place(id_))
 
 
 def has_duplicate_keys(raw: bytes, canonical: bytes) -> bool:
@@ -233,9 +237,7 @@ def _check(received: _Received) -> None:
     for name in _TIMES:
         text = getattr(received, name)
         if text is not None and not is_timestamp(text):
-            raise ObjectError(
-                f"Its {name!r} is no STIX timestamp.", advice="STIX 2.1 §3.2: YYYY-MM-DDTHH:MM:SS.sssZ."
-            )
+            raise ObjectError(f"Its {name!r} is no STIX timestamp.", advice="STIX 2.1 §3.2: YYYY-MM-DDTHH:MM:SS.sssZ.")
     for reference in (
         *received.object_marking_refs,
         received.created_by_ref,

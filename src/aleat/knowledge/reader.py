@@ -1,0 +1,147 @@
+"""The seam of knowledge: what a reader is, which there are, and the walk from paths to items.
+
+A reader is two functions: `detect` looks at a document's name and head and says whether it is one of its own;
+`read` yields its objects, and an `Issue` for whatever it can't use. To add one, write a file in `readers/` (the
+smallest to imitate is `readers/stix.py`) and put it into `READERS`; the first that detects a document reads
+it, so the order is from the most to the least specific.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aleat.errors import InputError, Issue, Place
+from aleat.knowledge.document import Document
+from aleat.knowledge.items import KnowledgeItem
+from aleat.knowledge.limits import Limits
+from aleat.knowledge.opener import open_documents
+from aleat.knowledge.readers import lists, sigma, stix
+from aleat.knowledge.text import decode_text
+from aleat.stix.objects import StixObject
+from aleat.trust.corpora import CorpusMatch, CorpusPolicy, recognise_objects, recognise_rules
+
+__all__ = ["NOTE_CODES", "READERS", "Reader", "detect_reader", "read_knowledge"]
+
+_STAGE = "knowledge"
+
+NOTE_CODES = frozenset({"not-a-rule", "not-knowledge", "encoding", "empty", "list-value"})
+"""Issues with these codes tell something that the user should know; nothing that is knowledge was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One reader: its name, and its two functions."""
+
+    name: str
+    detect: Callable[[Document], bool]
+    read: Callable[[Document, Limits], Iterator[KnowledgeItem | Issue]]
+
+
+READERS: tuple[Reader, ...] = (
+    Reader("stix", stix.detect, stix.read),  # JSON that says what it is
+    Reader("sigma", sigma.detect, sigma.read),  # YAML
+    Reader("lists", lists.detect, lists.read),  # text, most of whose lines are values
+)
+
+
+def detect_reader(document: Document) -> Reader | None:
+    """Return the reader that reads `document`, or None."""
+    return next((reader for reader in READERS if reader.detect(document)), None)
+
+
+def read_knowledge(
+    paths: Sequence[Path],
+    *,
+    limits: Limits | None = None,
+    policy: CorpusPolicy | None = None,
+    corpus: str | None = None,
+    markings: Sequence[str] = (),
+) -> Iterator[KnowledgeItem | Issue]:
+    """Yield everything that is known at or below `paths` (in their order), and an issue for what can't be read.
+
+    With a `policy` a collection (each of the paths) or a bundle that is a public corpus is recognised, unless
+    `markings` (ids of marking definitions, put on everything beside its own) say otherwise; `corpus` declares
+    that all of it is that corpus, and raises `TrustError` where the policy has none of that name.
+    """
+    limits = limits or Limits()
+    if corpus is not None and policy is not None:
+        policy.get(corpus)
+    declared = CorpusMatch(corpus, "declared") if corpus is not None else None
+    for path in paths:
+        yield from _read_collection(path, limits, None if markings else policy, declared, tuple(markings))
+
+
+def _read_collection(
+    path: Path,
+    limits: Limits,
+    policy: CorpusPolicy | None,
+    declared: CorpusMatch | None,
+    markings: tuple[str, ...],
+) -> Iterator[KnowledgeItem | Issue]:
+    rules = declared
+    if rules is None and policy is not None:
+        rules = _recognise_rules(path, limits, policy)
+    for document in open_documents(path, limits):
+        if isinstance(document, Issue):
+            yield document
+            continue
+        reader = detect_reader(document)
+        if reader is None:
+            yield Issue(
+                _STAGE, "not-knowledge", Place(document.path), "No reader of knowledge recognises the file's form."
+            )
+            continue
+        found = _read_document(reader, document, limits)
+        match = declared
+        if reader.name == "sigma":
+            match = rules
+        elif reader.name == "stix" and match is None and policy is not None:
+            items = list(found)
+            match = recognise_objects(_objects(items), policy)
+            found = iter(items)
+        for item in found:
+            yield item if isinstance(item, Issue) else _with_container(item, match, markings)
+
+
+def _read_document(reader: Reader, document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
+    try:
+        yield from reader.read(document, limits)
+    except InputError as error:
+        yield error.issue(_STAGE, document.path)
+    except (MemoryError, RecursionError):
+        yield Issue(_STAGE, "limit", Place(document.path), "The file needs more memory than there is.")
+
+
+def _with_container(item: KnowledgeItem, match: CorpusMatch | None, markings: tuple[str, ...]) -> KnowledgeItem:
+    """Return `item` with what its container says: the corpus (unless it is labelled itself), and the markings."""
+    both = tuple(sorted({*item.markings, *markings}))
+    if match is None or both:
+        return replace(item, markings=both) if both != item.markings else item
+    return replace(item, corpus=match.name, corpus_basis=match.basis, corpus_version=match.version)
+
+
+def _objects(items: Sequence[KnowledgeItem | Issue]) -> list[StixObject]:
+    return [item.object for item in items if isinstance(item, KnowledgeItem)]
+
+
+def _recognise_rules(path: Path, limits: Limits, policy: CorpusPolicy) -> CorpusMatch | None:
+    """Look through a collection once for its rules and licence; most collections have none, and cost little."""
+    names = {name for corpus in policy.corpora for name in corpus.licence_file}
+    paths: list[str] = []
+    digests: list[str] = []
+    licences: list[str] = []
+    for document in open_documents(path, limits):
+        if isinstance(document, Issue):
+            continue
+        try:
+            if document.relative in names:
+                licences.append(decode_text(document.head)[0])
+            elif document.size <= limits.yaml_bytes and sigma.detect(document):
+                paths.append(document.relative)
+                digests.append(hashlib.sha256(document.read()).hexdigest())
+        except InputError:
+            continue
+    return recognise_rules(paths, digests, licences, policy)
