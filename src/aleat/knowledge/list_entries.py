@@ -177,10 +177,15 @@ def _settle_type() -> pl.Expr:
 
 
 def _settle_untyped(frame: pl.DataFrame, hint: str) -> pl.DataFrame:
-    """Where most values are regular expressions, all are; where the list's name promises keywords, the rest are."""
+    """Where the list's name promises keywords, the rest are; where most are regular expressions, all are."""
     kind, undeclared = pl.col("type"), pl.col("declared") == ""
     names = ["", "file:path", "file:name", "domain-name"]
-    if 2 * (frame["type"] == "regex").sum() >= max(1, len(frame)):
+    if hint == "text":
+        names = ["", "regex", "file:path"]
+        frame = frame.with_columns(
+            pl.when(undeclared & kind.is_in(names)).then(pl.lit("text")).otherwise(kind).alias("type")
+        )
+    elif 2 * (frame["type"] == "regex").sum() >= max(1, len(frame)):
         frame = frame.with_columns(
             pl.when(undeclared & kind.is_in(names)).then(pl.lit("regex")).otherwise(kind).alias("type")
         )

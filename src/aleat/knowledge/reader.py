@@ -21,7 +21,15 @@ from aleat.knowledge.opener import open_documents
 from aleat.knowledge.readers import lists, sigma, stix
 from aleat.knowledge.text import decode_text
 from aleat.stix.objects import StixObject
-from aleat.trust.corpora import CorpusMatch, CorpusPolicy, recognise_objects, recognise_rules
+from aleat.trust.corpora import (
+    CorpusMatch,
+    CorpusPolicy,
+    in_corpus_folder,
+    parse_policy,
+    policy_bytes,
+    recognise_objects,
+    recognise_rules,
+)
 
 __all__ = ["NOTE_CODES", "READERS", "Reader", "detect_reader", "read_knowledge"]
 
@@ -64,12 +72,13 @@ def read_knowledge(
 
     With a `policy` a collection (each of the paths) or a bundle that is a public corpus is recognised, unless
     `markings` (ids of marking definitions, put on everything beside its own) say otherwise; `corpus` declares
-    that all of it is that corpus, and raises `TrustError` where the policy has none of that name.
+    that all of it is that corpus, and raises `TrustError` where the policy (the shipped one, where none is
+    given) has none of that name.
     """
     limits = limits or Limits()
-    if corpus is not None and policy is not None:
-        policy.get(corpus)
-    declared = CorpusMatch(corpus, "declared") if corpus is not None else None
+    declared = None
+    if corpus is not None:
+        declared = CorpusMatch((policy or parse_policy(policy_bytes())).get(corpus).name, "declared")
     for path in paths:
         yield from _read_collection(path, limits, None if markings else policy, declared, tuple(markings))
 
@@ -81,9 +90,7 @@ def _read_collection(
     declared: CorpusMatch | None,
     markings: tuple[str, ...],
 ) -> Iterator[KnowledgeItem | Issue]:
-    rules = declared
-    if rules is None and policy is not None:
-        rules = _recognise_rules(path, limits, policy)
+    rules = _recognise_rules(path, limits, policy) if declared is None and policy is not None else None
     for document in open_documents(path, limits):
         if isinstance(document, Issue):
             yield document
@@ -96,8 +103,8 @@ def _read_collection(
             continue
         found = _read_document(reader, document, limits)
         match = declared
-        if reader.name == "sigma":
-            match = rules
+        if rules is not None and policy is not None and reader.name == "sigma":
+            match = rules if in_corpus_folder(document.relative, policy.get(rules.name)) else None
         elif reader.name == "stix" and match is None and policy is not None:
             items = list(found)
             match = recognise_objects(_objects(items), policy)
@@ -130,8 +137,7 @@ def _objects(items: Sequence[KnowledgeItem | Issue]) -> list[StixObject]:
 def _recognise_rules(path: Path, limits: Limits, policy: CorpusPolicy) -> CorpusMatch | None:
     """Look through a collection once for its rules and licence; most collections have none, and cost little."""
     names = {name for corpus in policy.corpora for name in corpus.licence_file}
-    paths: list[str] = []
-    digests: list[str] = []
+    rules: dict[str, str] = {}
     licences: list[str] = []
     for document in open_documents(path, limits):
         if isinstance(document, Issue):
@@ -140,8 +146,7 @@ def _recognise_rules(path: Path, limits: Limits, policy: CorpusPolicy) -> Corpus
             if document.relative in names:
                 licences.append(decode_text(document.head)[0])
             elif document.size <= limits.yaml_bytes and sigma.detect(document):
-                paths.append(document.relative)
-                digests.append(hashlib.sha256(document.read()).hexdigest())
+                rules[document.relative] = hashlib.sha256(document.read()).hexdigest()
         except InputError:
             continue
-    return recognise_rules(paths, digests, licences, policy)
+    return recognise_rules(rules, licences, policy)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Literal
 
@@ -27,6 +27,7 @@ __all__ = [
     "CorpusMatch",
     "CorpusPolicy",
     "corpus_digest",
+    "in_corpus_folder",
     "parse_policy",
     "policy_bytes",
     "recognise_objects",
@@ -57,6 +58,7 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     attribution: str
     treat_as: Literal["clear"]
     accept: tuple[Basis, ...]
+    aliases: tuple[str, ...] = ()
     identity: str = ""
     markings: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
@@ -86,9 +88,9 @@ class CorpusPolicy(msgspec.Struct, frozen=True):
     corpora: tuple[Corpus, ...]
 
     def get(self, name: str) -> Corpus:
-        """Return the corpus `name`; raises `TrustError` where the policy has none."""
+        """Return the corpus called `name` (or that by an alias); raises `TrustError` where the policy has none."""
         for corpus in self.corpora:
-            if corpus.name == name:
+            if name == corpus.name or name in corpus.aliases:
                 return corpus
         known = ", ".join(corpus.name for corpus in self.corpora)
         raise TrustError(f"The workspace's policy knows no corpus {name[:60]!r}. It knows {known}.")
@@ -153,28 +155,30 @@ def recognise_objects(objects: Sequence[StixObject], policy: CorpusPolicy) -> Co
     return None
 
 
-def recognise_rules(
-    paths: Sequence[str], digests: Iterable[str], licences: Iterable[str], policy: CorpusPolicy
-) -> CorpusMatch | None:
+def recognise_rules(rules: Mapping[str, str], licences: Iterable[str], policy: CorpusPolicy) -> CorpusMatch | None:
     """Return the corpus that a collection of rule files is, or None.
 
-    `paths` are the rule files' paths below the collection's root (with ``/``), `digests` the SHA-256 (hex) of
-    their bytes, `licences` the texts of the licence files at its root.
+    `rules` are the rule files: path below the collection's root (with ``/``) and SHA-256 (hex) of its bytes;
+    `licences` the texts of the licence files at its root. The answer is about the files in the corpus' own
+    folders only: see `in_corpus_folder`.
     """
-    if not paths:
-        return None
-    digest = corpus_digest(digests)
+    texts = [" ".join(text.split()) for text in licences]
     for corpus in policy.corpora:
+        own = [digest for path, digest in rules.items() if in_corpus_folder(path, corpus)]
+        if not own or not corpus.folders:
+            continue
+        digest = corpus_digest(own)
         for version in corpus.versions:
             if version.digest == digest:
                 return CorpusMatch(corpus.name, "digest", version.name)
-    texts = [" ".join(text.split()) for text in licences]
-    for corpus in policy.corpora:
-        licensed = any(all(phrase in text for phrase in corpus.licence_phrases) for text in texts)
-        heads = {path.partition("/")[0] for path in paths}
-        if corpus.licence_phrases and licensed and heads.intersection(corpus.folders):
+        if any(all(phrase in text for phrase in corpus.licence_phrases) for text in texts):
             return CorpusMatch(corpus.name, "appearance")
     return None
+
+
+def in_corpus_folder(path: str, corpus: Corpus) -> bool:
+    """Tell whether a path below a collection's root is in one of the corpus' folders (any, where it has none)."""
+    return not corpus.folders or path.partition("/")[0] in corpus.folders
 
 
 def _appears(item: StixObject, corpus: Corpus) -> bool:
