@@ -6,8 +6,9 @@ events in memory; `ingest` keeps them as segments with custody. Readers are in `
 """
 
 from aleat.evidence.batch import FIXED_SCHEMA, KINDS, EventBatch, field_column, split_column
+from aleat.evidence.ingest import IngestProgress, IngestResult, ingest
 from aleat.evidence.opener import NOTE_CODES, open_sources
-from aleat.evidence.read import RangeRead, read_batches, read_range, segment_id, source_ranges
+from aleat.evidence.read import RangeRead, read_batches, read_range, read_segment, segment_id, source_ranges
 from aleat.evidence.reader import RANGE_BYTES, ByteRange, Reader, ReadOptions
 from aleat.evidence.source import Limits, Source
 
@@ -18,15 +19,19 @@ __all__ = [
     "RANGE_BYTES",
     "ByteRange",
     "EventBatch",
+    "IngestProgress",
+    "IngestResult",
     "Limits",
     "RangeRead",
     "ReadOptions",
     "Reader",
     "Source",
     "field_column",
+    "ingest",
     "open_sources",
     "read_batches",
     "read_range",
+    "read_segment",
     "segment_id",
     "source_ranges",
     "split_column",

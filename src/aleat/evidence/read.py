@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from aleat.errors import InputError, Issue, Place
@@ -13,8 +13,10 @@ from aleat.evidence.batch import EventBatch
 from aleat.evidence.reader import HEAD_BYTES, ByteRange, RangeResult, Reader, ReadOptions, reader_named
 from aleat.evidence.source import Source
 from aleat.stix.canonical import canonical_json
+from aleat.store.lake import Lake, SegmentRow
+from aleat.store.lake_files import ColumnFilter
 
-__all__ = ["RangeRead", "read_batches", "read_range", "segment_id", "source_ranges"]
+__all__ = ["RangeRead", "read_batches", "read_range", "read_segment", "segment_id", "source_ranges"]
 
 
 def segment_id(data_sha256: str, span: ByteRange, reader: Reader, options: ReadOptions) -> str:
@@ -88,3 +90,15 @@ def read_batches(source: Source, issues: list[Issue] | Callable[[Issue], None]) 
             base += read.events
     except InputError as error:
         report(error.issue("evidence", source.path))
+
+
+def read_segment(
+    lake: Lake, row: SegmentRow, columns: Collection[str] | ColumnFilter | None = None
+) -> Iterator[EventBatch]:
+    """Yield a stored segment's events, as `read_batches` gave them; the evidence is its first source.
+
+    `columns` narrows the field columns (``<field>|<kind>``) that are read from disk; fixed ones always come.
+    """
+    first = row.sources[0]
+    for part in lake.read(row.id, columns):
+        yield EventBatch(first.path, row.id, first.record_base, part.format, part.channel, part.table)

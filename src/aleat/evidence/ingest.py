@@ -1,0 +1,347 @@
+"""Paths into the lake: cut, hash, hand ranges to workers, commit in a fixed order.
+
+The coordinator reads each source once, hashes it and its ranges, and passes over ranges whose segment is
+already there; so an ingest that was killed goes on where it was, and a file that was ingested before costs
+its reading only. Workers write segment files; the coordinator alone commits, in the order of sources and
+ranges, so that ledger and lake are the same for any number of workers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from aleat.errors import InputError, Issue, Place, WorkspaceError
+from aleat.evidence.opener import open_sources
+from aleat.evidence.read import segment_id, source_ranges
+from aleat.evidence.reader import ByteRange, ReadOptions, reader_named
+from aleat.evidence.segment import RangeTask, write_range
+from aleat.evidence.source import Limits, Source
+from aleat.store.lake import Custodian, Lake, RangeRow, SegmentDraft, SourceFacts, sync_folder
+from aleat.store.lake_files import hash_file
+from aleat.trust.keys import SigningKey
+
+__all__ = ["IngestProgress", "IngestResult", "ingest"]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestProgress:
+    """How far an ingest is: the source at hand, its bytes so far and in all (None: unknown), events so far."""
+
+    path: str
+    bytes: int
+    size: int | None
+    sources: int
+    events: int
+
+
+@dataclass(slots=True)
+class IngestResult:
+    """What an ingest brought: ids of new sources, paths that were there already, new segments and events."""
+
+    sources: list[int] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    segments: int = 0
+    events: int = 0
+    issues: list[Issue] = field(default_factory=list)
+
+
+def ingest(
+    paths: Sequence[Path],
+    lake: Lake,
+    *,
+    actor: str,
+    time: datetime,
+    key: SigningKey,
+    given_by: str,
+    copy: bool = False,
+    options: ReadOptions | None = None,
+    limits: Limits | None = None,
+    workers: int = 1,
+    executor: Executor | None = None,
+    progress: Callable[[IngestProgress], None] | None = None,
+) -> IngestResult:
+    """Bring everything that a reader recognises below `paths` into the lake, and return what came in.
+
+    `copy` keeps the evidence in the workspace under its SHA-256; else it is referenced where it lies. Work is
+    done in this process, by `workers` processes, or by `executor`. What can't be read is in the result and in
+    the lake's issues; the rest goes on. Raises `WorkspaceError` where the disk is full or a worker dies:
+    what was committed stays, and the next ingest goes on from there.
+    """
+    lake.prepare()
+    with ExitStack() as stack:
+        if executor is None and workers > 1:
+            context = multiprocessing.get_context("spawn")
+            executor = stack.enter_context(ProcessPoolExecutor(workers, mp_context=context))
+        run = _Ingest(lake, Custodian(actor, time, key), given_by, copy, executor, max(workers, 2), progress)
+        try:
+            for found in open_sources(paths, limits=limits, options=options):
+                if isinstance(found, Issue):
+                    run.note(found)
+                else:
+                    run.add(found)
+            run.drain(0)
+        except BrokenProcessPool as error:
+            raise WorkspaceError(
+                "A worker process died (out of memory?). What was committed stays: run it again, with fewer workers."
+            ) from error
+        finally:
+            run.close()
+    return run.result
+
+
+@dataclass(slots=True)
+class _Run:
+    """One source on its way: what is committed of it, and which known ranges wait for the next commit."""
+
+    source: Source
+    facts: SourceFacts
+    id: int | None = None
+    committed: list[RangeRow] = field(default_factory=list)
+    waiting: list[RangeRow] = field(default_factory=list)
+    dead: bool = False
+
+
+@dataclass(slots=True)
+class _Step:
+    """One range in the order of commits; `future` is None where its segment is there (or on its way) already."""
+
+    run: _Run
+    span: ByteRange
+    segment: str
+    future: Future[SegmentDraft] | None
+    ending: tuple[str, int] | None
+
+
+class _Ingest:
+    """The coordinator's state."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        custodian: Custodian,
+        given_by: str,
+        copy: bool,
+        executor: Executor | None,
+        window: int,
+        progress: Callable[[IngestProgress], None] | None,
+    ) -> None:
+        self.lake = lake
+        self.custodian = custodian
+        self.given_by = given_by
+        self.copy = copy
+        self.executor = executor
+        self.window = window if executor else 0
+        self.progress = progress
+        self.result = IngestResult()
+        self.loose: list[Issue] = []
+        self.steps: deque[_Step] = deque()
+        self.flying: set[str] = set()
+        self.containers: dict[Path, str] = {}
+        self.tasks = 0
+        self.done = 0
+
+    def note(self, issue: Issue) -> None:
+        """Keep an issue that belongs to no source."""
+        self.result.issues.append(issue)
+        self.loose.append(issue)
+
+    def add(self, source: Source) -> None:
+        """Cut one source, hand out its ranges, commit what is ready."""
+        try:
+            run = self._begin(source)
+            digest, size = hashlib.sha256(), 0
+            for span, data, last in _with_last(source_ranges(run.source), self.note):
+                digest.update(data)
+                size += len(data)
+                self._queue(run, span, data, (digest.hexdigest(), size) if last else None)
+                self.drain(self.window)
+        except InputError as error:
+            self.note(error.issue("evidence", source.path))
+
+    def _begin(self, source: Source) -> _Run:
+        container = ""
+        if self.copy or source.members:
+            container = self._container(source)
+        if self.copy:
+            source = replace(source, file=self.lake.evidence_folder / container)
+        facts = SourceFacts(
+            path=source.path,
+            file=str(Path(os.path.abspath(source.file))),
+            members=source.members,
+            container_sha256=container,
+            reader=source.reader,
+            reader_version=reader_named(source.reader).version,
+            given_by=self.given_by,
+            copied=self.copy,
+            options=source.options.canonical(),
+        )
+        run = _Run(source, facts)
+        if (unfinished := self.lake.open_source(facts)) is not None:
+            run.id, run.committed = unfinished
+        return run
+
+    def _container(self, source: Source) -> str:
+        """Hash (and with `copy`: keep) the file that the source lies in, once."""
+        known = self.containers.get(source.file)
+        if known is None:
+            try:
+                known = self._keep(source.file) if self.copy else hash_file(source.file)
+            except OSError as error:
+                reason = f"It can't be read: {error.strerror or type(error).__name__}."
+                raise InputError(reason, Place(source.path)) from error
+            self.containers[source.file] = known
+        return known
+
+    def _keep(self, file: Path) -> str:
+        folder = self.lake.evidence_folder
+        temporary = folder / f".tmp-{os.getpid()}-copy"
+        digest = hashlib.sha256()
+        with file.open("rb") as original:
+            try:
+                with temporary.open("wb") as kept:
+                    while block := original.read(1024 * 1024):
+                        digest.update(block)
+                        kept.write(block)
+                    kept.flush()
+                    os.fsync(kept.fileno())
+                shutil.copystat(file, temporary)
+                temporary.replace(folder / digest.hexdigest())
+                sync_folder(folder)
+            except OSError as error:
+                temporary.unlink(missing_ok=True)
+                what = error.strerror or type(error).__name__
+                reason = f"{folder}: evidence can't be copied: {what}."
+                raise WorkspaceError(
+                    f"{reason} What was committed before stays; make room and run it again."
+                ) from error
+        return digest.hexdigest()
+
+    def _queue(self, run: _Run, span: ByteRange, data: bytes, ending: tuple[str, int] | None) -> None:
+        digest = hashlib.sha256(data).hexdigest()
+        segment = segment_id(digest, span, reader_named(run.source.reader), run.source.options)
+        future: Future[SegmentDraft] | None = None
+        if segment not in self.flying and self.lake.known_events(segment) is None:
+            self.flying.add(segment)
+            self.tasks += 1
+            temporary = self.lake.segment_folder / f".tmp-{os.getpid()}-{self.tasks}"
+            carried = data if run.source.members or self.executor is None else None
+            task = RangeTask(run.source, span, segment, digest, str(temporary), carried)
+            future = self._submit(task)
+        self.steps.append(_Step(run, span, segment, future, ending))
+
+    def _submit(self, task: RangeTask) -> Future[SegmentDraft]:
+        if self.executor is not None:
+            return self.executor.submit(write_range, task)
+        future: Future[SegmentDraft] = Future()
+        try:
+            future.set_result(write_range(task))
+        except Exception as error:  # handed on by `result`, as a pool does
+            future.set_exception(error)
+        return future
+
+    def drain(self, keep: int) -> None:
+        """Commit, in order, until at most `keep` steps are waiting."""
+        while len(self.steps) > keep:
+            self._commit(self.steps.popleft())
+
+    def _commit(self, step: _Step) -> None:
+        run = step.run
+        try:
+            draft = step.future.result() if step.future is not None else None
+        except InputError as error:  # the file changed under our hands: this source stays unfinished
+            self.note(error.issue("evidence", run.source.path))
+            run.dead = True
+            draft = None
+        if not run.dead:
+            events = draft.events if draft is not None else self.lake.known_events(step.segment)
+            row = RangeRow(step.span.index, step.span.start, step.span.end, step.segment, events or 0)
+            self._commit_range(run, row, draft, step.ending)
+            if draft is not None:
+                self.result.segments += 1
+                self.result.events += draft.events
+                self.result.issues.extend(draft.issues)
+        elif draft is not None:
+            Path(draft.temporary).unlink(missing_ok=True)
+        self.flying.discard(step.segment)
+        self._report(step)
+
+    def _commit_range(
+        self, run: _Run, row: RangeRow, draft: SegmentDraft | None, ending: tuple[str, int] | None
+    ) -> None:
+        if row.ordinal < len(run.committed):
+            if run.committed[row.ordinal] == row:  # done before the ingest was cut off
+                if draft is not None or ending is not None:
+                    run.id = self.lake.commit(self.custodian, run.facts, run.id, [], draft, ending)
+                return
+            if run.id is not None:  # the file is another one now
+                self.lake.abandon_source(run.id)
+            run.waiting = run.committed[: row.ordinal]
+            run.committed, run.id = [], None
+        run.waiting.append(row)
+        if draft is None and ending is None:
+            return
+        if draft is None and ending is not None and run.id is None and self._is_known(run, *ending):
+            return
+        if run.id is None:
+            run.id = self.lake.commit(self.custodian, run.facts, None, run.waiting, draft, ending)
+            self.result.sources.append(run.id)
+        else:
+            self.lake.commit(self.custodian, run.facts, run.id, run.waiting, draft, ending)
+        run.waiting = []
+
+    def _is_known(self, run: _Run, sha256: str, size: int) -> bool:
+        """Say whether these bytes are in the lake already; from another path, that is noted in its custody."""
+        path = run.source.path
+        if not self.lake.path_known(path, sha256):
+            same = self.lake.complete_source(sha256)
+            if same is None:
+                return False
+            self.lake.commit_copy(self.custodian, run.facts, same[0], sha256, size)
+            reason = f"Its bytes are those of {same[1]}, which is there already."
+            self.note(Issue("evidence", "known-source", Place(path), reason))
+        self.result.known.append(path)
+        return True
+
+    def _report(self, step: _Step) -> None:
+        if step.ending is not None:
+            self.done += 1
+        if self.progress is not None:
+            source = step.run.source
+            self.progress(IngestProgress(source.path, step.span.end, source.size, self.done, self.result.events))
+
+    def close(self) -> None:
+        """Let go of what is still under way, and keep the loose issues."""
+        for step in self.steps:
+            if step.future is not None:
+                step.future.cancel()
+        for left in self.lake.segment_folder.glob(f".tmp-{os.getpid()}-*"):
+            left.unlink(missing_ok=True)
+        if self.loose:
+            self.lake.add_issues(self.loose)
+
+
+def _with_last(
+    ranges: Iterator[tuple[ByteRange, bytes]], note: Callable[[Issue], None]
+) -> Iterator[tuple[ByteRange, bytes, bool]]:
+    """Yield (range, bytes, whether it is the last); where reading fails, the range before is the last."""
+    waiting: tuple[ByteRange, bytes] | None = None
+    try:
+        for item in ranges:
+            if waiting is not None:
+                yield (*waiting, False)
+            waiting = item
+    except InputError as error:
+        note(error.issue("evidence"))
+    if waiting is not None:
+        yield (*waiting, True)

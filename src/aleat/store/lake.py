@@ -1,0 +1,640 @@
+"""The lake: what was ingested, as segment files with their rows, custody and coverage.
+
+Segments are the truth. A segment's file is written under a temporary name, synced and renamed; then one
+transaction adds its row (with the file's SHA-256), its place in its source, its coverage and issues, and the
+ledger's entry: the only commit point. When a source's last range is in, the same transaction binds the
+source's SHA-256 to the list of its ranges. What is read later comes from segments alone: the log files may
+be gone. This file knows no log format; `aleat.evidence.ingest` fills the lake.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from aleat.errors import Issue, Place, WorkspaceError
+from aleat.stix.canonical import canonical_json
+from aleat.store.database import Database, metadata
+from aleat.store.lake_files import ColumnFilter, StoredTable, read_segment_file
+from aleat.store.ledger import append_entry
+from aleat.trust.keys import SigningKey
+
+__all__ = [
+    "Coverage",
+    "Custodian",
+    "Lake",
+    "RangeRow",
+    "SegmentDraft",
+    "SegmentRow",
+    "SegmentSource",
+    "SourceFacts",
+    "SourceRow",
+]
+
+sources = sa.Table(
+    "sources",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("path", sa.String, nullable=False, index=True),
+    sa.Column("facts", sa.LargeBinary, nullable=False),  # SourceFacts as canonical JSON
+    sa.Column("sha256", sa.String, index=True),  # of the innermost stream; null until the last range is in
+    sa.Column("size", sa.BigInteger),
+    sa.Column("same_as", sa.Integer),  # an earlier source with the same bytes
+    sa.Column("abandoned", sa.Boolean, nullable=False, default=False),
+    sa.Column("added", sa.String, nullable=False),
+    sa.Column("actor", sa.String, nullable=False),
+)
+
+ranges = sa.Table(
+    "ranges",
+    metadata,
+    sa.Column("source", sa.Integer, sa.ForeignKey("sources.id"), primary_key=True),
+    sa.Column("ordinal", sa.Integer, primary_key=True),
+    sa.Column("start", sa.BigInteger, nullable=False),
+    sa.Column("end", sa.BigInteger, nullable=False),
+    sa.Column("segment", sa.String, nullable=False, index=True),
+    sa.Column("record_base", sa.BigInteger, nullable=False),
+)
+
+segments = sa.Table(
+    "segments",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("data_sha256", sa.String, nullable=False),
+    sa.Column("file_sha256", sa.String, nullable=False),
+    sa.Column("file_size", sa.BigInteger, nullable=False),
+    sa.Column("events", sa.BigInteger, nullable=False),
+    sa.Column("reader", sa.String, nullable=False),
+    sa.Column("encodings", sa.LargeBinary, nullable=False),
+)
+
+coverage = sa.Table(
+    "coverage",
+    metadata,
+    sa.Column("segment", sa.String, sa.ForeignKey("segments.id"), primary_key=True),
+    sa.Column("host", sa.String, primary_key=True),
+    sa.Column("format", sa.String, primary_key=True),
+    sa.Column("channel", sa.String, primary_key=True),
+    sa.Column("first", sa.BigInteger),
+    sa.Column("last", sa.BigInteger),
+    sa.Column("events", sa.BigInteger, nullable=False),
+)
+
+evidence_issues = sa.Table(
+    "evidence_issues",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("source", sa.Integer),  # null: no source could be made of it
+    sa.Column("path", sa.String, nullable=False),
+    sa.Column("code", sa.String, nullable=False),
+    sa.Column("line", sa.BigInteger),
+    sa.Column("offset", sa.BigInteger),
+    sa.Column("length", sa.BigInteger),
+    sa.Column("records", sa.BigInteger),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("advice", sa.String, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Custodian:
+    """Who commits, when, and the key that signs the ledger's entries."""
+
+    actor: str
+    time: datetime
+    key: SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Events of one host in one log: how many, the first and the last (microseconds since 1970, None: no time)."""
+
+    host: str
+    format: str
+    channel: str
+    first: int | None
+    last: int | None
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What is known of a source before it is read."""
+
+    path: str
+    file: str
+    members: tuple[str, ...]
+    container_sha256: str
+    reader: str
+    reader_version: int
+    given_by: str
+    copied: bool
+    options: Mapping[str, Any]
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the facts as JSON."""
+        return {
+            "path": self.path,
+            "file": self.file,
+            "members": list(self.members),
+            "container_sha256": self.container_sha256,
+            "reader": self.reader,
+            "reader_version": self.reader_version,
+            "given_by": self.given_by,
+            "copied": self.copied,
+            "options": dict(self.options),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentDraft:
+    """A segment whose file is written under a temporary name, ready to be committed."""
+
+    id: str
+    start: int
+    end: int
+    temporary: str
+    data_sha256: str
+    file_sha256: str
+    file_size: int
+    events: int
+    reader: str
+    coverage: tuple[Coverage, ...]
+    issues: tuple[Issue, ...]
+    encodings: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RangeRow:
+    """A range of a source and the segment that holds its events."""
+
+    ordinal: int
+    start: int
+    end: int
+    segment: str
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSource:
+    """Where a segment's bytes stand: the source, its path as given, and the number of records before it."""
+
+    source: int
+    path: str
+    record_base: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """A committed segment; times in microseconds since 1970. `sources` has several where files share bytes."""
+
+    id: str
+    sources: tuple[SegmentSource, ...]
+    formats: tuple[str, ...]
+    channels: tuple[str, ...]
+    hosts: tuple[str, ...]
+    first: int | None
+    last: int | None
+    events: int
+    file_sha256: str
+    file_size: int
+    data_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """The custody record of a source. `complete` is false where an ingest was cut off before the last range."""
+
+    id: int
+    facts: SourceFacts
+    sha256: str | None
+    size: int | None
+    same_as: int | None
+    complete: bool
+    added: str
+    actor: str
+    records: int
+    first: int | None
+    last: int | None
+    issues: int
+    unreadable_bytes: int
+    encodings: Mapping[str, int]
+
+
+class Lake:
+    """The lake of one workspace: `root` holds ``segments/`` and ``evidence/``."""
+
+    def __init__(self, root: Path, database: Database) -> None:
+        self.root = root
+        self.database = database
+        self.segment_folder = root / "segments"
+        self.evidence_folder = root / "evidence"
+
+    def prepare(self) -> None:
+        """Make the folders, and remove what a killed ingest left under temporary names."""
+        try:
+            for folder in (self.segment_folder, self.evidence_folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                for left in folder.glob(".tmp-*"):
+                    left.unlink(missing_ok=True)
+        except OSError as error:
+            raise _disk_error(error, self.root) from error
+
+    def segment_path(self, segment: str) -> Path:
+        """Return where a segment's file is."""
+        return self.segment_folder / f"{segment}.parquet"
+
+    def temporary_path(self, segment: str) -> Path:
+        """Return where a segment's file is written first (one name a process)."""
+        return self.segment_folder / f".tmp-{segment}-{os.getpid()}"
+
+    def known_events(self, segment: str) -> int | None:
+        """Return how many events a committed segment has, or None where there is no such segment (or no file)."""
+        with self.database.read() as connection:
+            row = connection.execute(sa.select(segments.c.events).where(segments.c.id == segment)).first()
+        return int(row.events) if row is not None and self.segment_path(segment).is_file() else None
+
+    # -- committing ---------------------------------------------------------------------------------------------
+
+    def open_source(self, facts: SourceFacts) -> tuple[int, list[RangeRow]] | None:
+        """Return an unfinished source with these facts, and its ranges so far."""
+        text = canonical_json(facts.canonical())
+        with self.database.read() as connection:
+            row = connection.execute(
+                sa.select(sources.c.id).where(
+                    sources.c.path == facts.path,
+                    sources.c.facts == text,
+                    sources.c.sha256.is_(None),
+                    sources.c.abandoned.is_(False),
+                )
+            ).first()
+            return (row.id, _range_rows(connection, row.id)) if row else None
+
+    def abandon_source(self, source: int) -> None:
+        """Mark an unfinished source whose file has changed since: it is never finished, its segments stay."""
+        with self.database.write() as connection:
+            connection.execute(sources.update().where(sources.c.id == source).values(abandoned=True))
+
+    def complete_source(self, sha256: str) -> tuple[int, str] | None:
+        """Return (id, path) of the first finished source with these bytes."""
+        with self.database.read() as connection:
+            row = connection.execute(
+                sa.select(sources.c.id, sources.c.path)
+                .where(sources.c.sha256 == sha256, sources.c.same_as.is_(None))
+                .order_by(sources.c.id)
+            ).first()
+        return (row.id, row.path) if row else None
+
+    def path_known(self, path: str, sha256: str) -> bool:
+        """Say whether these bytes were already ingested from this path."""
+        with self.database.read() as connection:
+            query = sa.select(sources.c.id).where(sources.c.path == path, sources.c.sha256 == sha256)
+            return connection.execute(query).first() is not None
+
+    def commit(
+        self,
+        custodian: Custodian,
+        facts: SourceFacts,
+        source: int | None,
+        new_ranges: Sequence[RangeRow],
+        draft: SegmentDraft | None,
+        ending: tuple[str, int] | None,
+    ) -> int:
+        """Commit one step of a source in one transaction, and return the source's id.
+
+        `source` is None for its first step; `new_ranges` are the ranges that this step adds (the draft's among them);
+        `ending` is (SHA-256, size) of the whole source with its last range.
+        """
+        if draft is not None:
+            self._place(draft)
+        with self.database.write() as connection:
+            if source is None:
+                source = _insert_source(connection, custodian, facts)
+            if draft is not None:
+                _insert_segment(connection, source, draft)
+            base = connection.execute(
+                sa.select(sa.func.coalesce(sa.func.sum(segments.c.events), 0))
+                .select_from(ranges.join(segments, ranges.c.segment == segments.c.id))
+                .where(ranges.c.source == source)
+            ).scalar_one()
+            for row in new_ranges:
+                values = {"source": source, "ordinal": row.ordinal, "start": row.start, "end": row.end}
+                connection.execute(ranges.insert(), {**values, "segment": row.segment, "record_base": int(base)})
+                base += row.events
+            if draft is not None:
+                _append_segment(connection, custodian, facts, draft)
+            if ending is not None:
+                _finish_source(connection, custodian, facts, source, ending, int(base))
+        return source
+
+    def commit_copy(self, custodian: Custodian, facts: SourceFacts, same_as: int, sha256: str, size: int) -> None:
+        """Note a source whose bytes are those of an earlier one."""
+        with self.database.write() as connection:
+            source = _insert_source(connection, custodian, facts)
+            connection.execute(
+                sources.update().where(sources.c.id == source).values(sha256=sha256, size=size, same_as=same_as)
+            )
+            data = {"path": facts.path, "sha256": sha256, "size": size, "given_by": facts.given_by, "same_as": same_as}
+            append_entry(connection, "custody", "copy", data, **_signing(custodian))
+
+    def add_issues(self, issues: Sequence[Issue]) -> None:
+        """Keep issues that belong to no source; what is already there isn't added again."""
+        with self.database.write() as connection:
+            for issue in issues:
+                row = _issue_values(None, issue)
+                same = [evidence_issues.c[name] == row[name] for name in ("path", "code", "reason")]
+                query = sa.select(evidence_issues.c.id).where(evidence_issues.c.source.is_(None), *same)
+                if connection.execute(query).first() is None:
+                    connection.execute(evidence_issues.insert(), row)
+
+    def _place(self, draft: SegmentDraft) -> None:
+        target = self.segment_path(draft.id)
+        try:
+            Path(draft.temporary).replace(target)
+            sync_folder(self.segment_folder)
+        except OSError as error:
+            raise _disk_error(error, target) from error
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def segments(self) -> list[SegmentRow]:
+        """Return every committed segment, in the order of sources and ranges."""
+        with self.database.read() as connection:
+            places: dict[str, list[SegmentSource]] = {}
+            query = (
+                sa.select(ranges, sources.c.path)
+                .join(sources, ranges.c.source == sources.c.id)
+                .order_by(ranges.c.source, ranges.c.ordinal)
+            )
+            for row in connection.execute(query):
+                places.setdefault(row.segment, []).append(SegmentSource(row.source, row.path, row.record_base))
+            covered: dict[str, list[Any]] = {}
+            for row in connection.execute(sa.select(coverage)):
+                covered.setdefault(row.segment, []).append(row)
+            rows = {row.id: row for row in connection.execute(sa.select(segments))}
+        return [
+            _segment_row(rows[name], where, covered.get(name, [])) for name, where in places.items() if name in rows
+        ]
+
+    def read(self, segment: str, columns: Collection[str] | ColumnFilter | None = None) -> Iterator[StoredTable]:
+        """Yield the segment's tables: all of it, or the fixed columns and the field columns asked for."""
+        wanted = columns if columns is None or callable(columns) else set(columns).__contains__
+        path = self.segment_path(segment)
+        try:
+            yield from read_segment_file(path, segment, wanted)
+        except FileNotFoundError:
+            reason = f"The segment {segment} is missing from {self.segment_folder}."
+            raise WorkspaceError(f"{reason} Bring it back from a backup, or add its evidence again.") from None
+
+    def sources(self) -> list[SourceRow]:
+        """Return the custody records, in the order in which the sources came in."""
+        with self.database.read() as connection:
+            return [
+                _source_row(connection, row) for row in connection.execute(sa.select(sources).order_by(sources.c.id))
+            ]
+
+    def source_ranges(self, source: int) -> list[RangeRow]:
+        """Return the ranges of a source, in order."""
+        with self.database.read() as connection:
+            return _range_rows(connection, source)
+
+    def issues(self) -> list[Issue]:
+        """Return everything that could not be read, or that the user should know, in the order it was found."""
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(evidence_issues).order_by(evidence_issues.c.id)).all()
+        return [
+            Issue(
+                "evidence",
+                row.code,
+                Place(row.path, line=row.line, offset=row.offset),
+                row.reason,
+                row.advice,
+                row.length,
+                row.records,
+            )
+            for row in rows
+        ]
+
+    def coverage(self) -> list[Coverage]:
+        """Return events by host, format and channel over all segments, sorted."""
+        query = (
+            sa.select(
+                coverage.c.host,
+                coverage.c.format,
+                coverage.c.channel,
+                sa.func.min(coverage.c.first),
+                sa.func.max(coverage.c.last),
+                sa.func.sum(coverage.c.events),
+            )
+            .group_by(coverage.c.host, coverage.c.format, coverage.c.channel)
+            .order_by(coverage.c.host, coverage.c.format, coverage.c.channel)
+        )
+        with self.database.read() as connection:
+            return [Coverage(*row) for row in connection.execute(query)]
+
+    def identity(self) -> str:
+        """Return the Merkle root (hex) over the sorted (segment id, file's SHA-256): equal for equal lakes."""
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(segments.c.id, segments.c.file_sha256).order_by(segments.c.id))
+            leaves = [hashlib.sha256(b"\0" + f"{row.id} {row.file_sha256}".encode()).digest() for row in rows]
+        return merkle_root(leaves).hex()
+
+
+def merkle_root(leaves: Sequence[bytes]) -> bytes:
+    """Return the root of a binary Merkle tree as in RFC 9162 §2.1.1 (leaf hashes given)."""
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return leaves[0]
+    half = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\1" + merkle_root(leaves[:half]) + merkle_root(leaves[half:])).digest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable, where the system has a way to."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, handle)
+        os.fsync(handle)
+
+
+def _disk_error(error: OSError, path: Path) -> WorkspaceError:
+    what = error.strerror or type(error).__name__
+    return WorkspaceError(
+        f"{path}: can't be written: {what}. What was committed before stays; make room and run it again to go on."
+    )
+
+
+def _signing(custodian: Custodian) -> dict[str, Any]:
+    return {"actor": custodian.actor, "time": custodian.time, "key": custodian.key}
+
+
+def _insert_source(connection: sa.Connection, custodian: Custodian, facts: SourceFacts) -> int:
+    values = {
+        "path": facts.path,
+        "facts": canonical_json(facts.canonical()),
+        "abandoned": False,
+        "added": custodian.time.isoformat(),
+        "actor": custodian.actor,
+    }
+    key = connection.execute(sources.insert(), values).inserted_primary_key
+    if key is None:
+        raise WorkspaceError("The workspace's database gave no id for a new source.")
+    return int(key[0])
+
+
+def _insert_segment(connection: sa.Connection, source: int, draft: SegmentDraft) -> None:
+    values = {
+        "id": draft.id,
+        "data_sha256": draft.data_sha256,
+        "file_sha256": draft.file_sha256,
+        "file_size": draft.file_size,
+        "events": draft.events,
+        "reader": draft.reader,
+        "encodings": canonical_json(dict(draft.encodings)),
+    }
+    connection.execute(segments.delete().where(segments.c.id == draft.id))  # its file was lost and made again
+    connection.execute(coverage.delete().where(coverage.c.segment == draft.id))
+    connection.execute(segments.insert(), values)
+    for row in draft.coverage:
+        cell = {"host": row.host, "format": row.format, "channel": row.channel}
+        cell_values = {**cell, "first": row.first, "last": row.last, "events": row.events}
+        connection.execute(coverage.insert(), {"segment": draft.id, **cell_values})
+    for issue in draft.issues:
+        connection.execute(evidence_issues.insert(), _issue_values(source, issue))
+
+
+def _append_segment(connection: sa.Connection, custodian: Custodian, facts: SourceFacts, draft: SegmentDraft) -> None:
+    data = {
+        "path": facts.path,
+        "range": [draft.start, draft.end],
+        "segment": draft.id,
+        "file_sha256": draft.file_sha256,
+        "data_sha256": draft.data_sha256,
+        "events": draft.events,
+        "coverage_sha256": coverage_digest(draft.coverage),
+        "issues": len(draft.issues),
+    }
+    append_entry(connection, "custody", "segment", data, **_signing(custodian))
+
+
+def coverage_digest(rows: Sequence[Coverage]) -> str:
+    """Return a digest (hex) over a segment's coverage, whatever its order."""
+    cells = sorted([row.host, row.format, row.channel, str(row.first), str(row.last), row.events] for row in rows)
+    return hashlib.sha256(canonical_json(cells)).hexdigest()
+
+
+def _finish_source(
+    connection: sa.Connection,
+    custodian: Custodian,
+    facts: SourceFacts,
+    source: int,
+    ending: tuple[str, int],
+    records: int,
+) -> None:
+    sha256, size = ending
+    connection.execute(sources.update().where(sources.c.id == source).values(sha256=sha256, size=size))
+    listed = [[row.start, row.end, row.segment] for row in _range_rows(connection, source)]
+    data = {
+        **facts.canonical(),
+        "sha256": sha256,
+        "size": size,
+        "records": records,
+        "ranges": len(listed),
+        "ranges_sha256": hashlib.sha256(canonical_json(listed)).hexdigest(),
+    }
+    append_entry(connection, "custody", "source", data, **_signing(custodian))
+
+
+def _issue_values(source: int | None, issue: Issue) -> dict[str, Any]:
+    return {
+        "source": source,
+        "path": issue.place.path,
+        "code": issue.code,
+        "line": issue.place.line,
+        "offset": issue.place.offset,
+        "length": issue.length,
+        "records": issue.records,
+        "reason": issue.reason,
+        "advice": issue.advice,
+    }
+
+
+def _range_rows(connection: sa.Connection, source: int) -> list[RangeRow]:
+    query = (
+        sa.select(ranges, segments.c.events)
+        .join(segments, ranges.c.segment == segments.c.id)
+        .where(ranges.c.source == source)
+        .order_by(ranges.c.ordinal)
+    )
+    return [RangeRow(row.ordinal, row.start, row.end, row.segment, row.events) for row in connection.execute(query)]
+
+
+def _segment_row(row: Any, where: list[SegmentSource], covered: list[Any]) -> SegmentRow:
+    firsts = [cell.first for cell in covered if cell.first is not None]
+    lasts = [cell.last for cell in covered if cell.last is not None]
+    return SegmentRow(
+        id=row.id,
+        sources=tuple(where),
+        formats=tuple(sorted({cell.format for cell in covered})),
+        channels=tuple(sorted({cell.channel for cell in covered})),
+        hosts=tuple(sorted({cell.host for cell in covered})),
+        first=min(firsts, default=None),
+        last=max(lasts, default=None),
+        events=row.events,
+        file_sha256=row.file_sha256,
+        file_size=row.file_size,
+        data_sha256=row.data_sha256,
+    )
+
+
+def _source_row(connection: sa.Connection, row: Any) -> SourceRow:
+    holder = row.same_as or row.id
+    joined = ranges.join(segments, ranges.c.segment == segments.c.id)
+    found = connection.execute(
+        sa.select(segments.c.id, segments.c.events, segments.c.encodings)
+        .select_from(joined)
+        .where(ranges.c.source == holder)
+    ).all()
+    span = connection.execute(
+        sa.select(sa.func.min(coverage.c.first), sa.func.max(coverage.c.last))
+        .select_from(ranges.join(coverage, ranges.c.segment == coverage.c.segment))
+        .where(ranges.c.source == holder)
+    ).one()
+    lost = connection.execute(
+        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(evidence_issues.c.length), 0)).where(
+            evidence_issues.c.source == holder
+        )
+    ).one()
+    encodings: dict[str, int] = {}
+    for item in found:
+        for name, lines in orjson.loads(item.encodings).items():
+            encodings[name] = encodings.get(name, 0) + lines
+    facts = orjson.loads(row.facts)
+    return SourceRow(
+        id=row.id,
+        facts=SourceFacts(**{**facts, "members": tuple(facts["members"])}),
+        sha256=row.sha256,
+        size=row.size,
+        same_as=row.same_as,
+        complete=row.sha256 is not None,
+        added=row.added,
+        actor=row.actor,
+        records=sum(item.events for item in found),
+        first=span[0],
+        last=span[1],
+        issues=lost[0],
+        unreadable_bytes=int(lost[1]),
+        encodings=encodings,
+    )
