@@ -22,7 +22,8 @@ def main() -> None:
     started = time.perf_counter()
     known = build(options.folder, seed=options.seed, scale=options.scale)
     size = sum(path.stat().st_size for path in options.folder.rglob("*") if path.is_file())
-    print(f"{known['events']['total']:,} events, {size / 1e6:.0f} MB, in {time.perf_counter() - started:.1f} s: {options.folder}")
+    total, taken = known["events"]["total"], time.perf_counter() - started
+    print(f"{total:,} events, {size / 1e6:.0f} MB, in {taken:.1f} s: {options.folder}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ DENSE = ((at("2022-07-04 22:00"), at("2022-07-25 22:00")), (at("2022-08-29 22:00
 """Three weeks around each wave: these logs were kept whole; of the months before, only a selection."""
 
 _DENSE_RATE = 5
+_ALWAYS_ASKED = ("web", "exchange", "sharepoint", "application")
+"""Roles that serve people at night too."""
 _DAILY = (3, 2, 2, 2, 3, 5, 9, 20, 26, 28, 27, 26, 24, 25, 26, 24, 18, 10, 7, 6, 6, 5, 4, 3)
 
 
@@ -63,7 +65,8 @@ class Background:
             dense = any(start <= moment < end for start, end in DENSE)
             rate = per_day * (_DENSE_RATE if dense else 0.62)
             weight = _DAILY[local_hour(moment)] * (10 if weekday(moment) < 5 else 4)
-            mean = int(DAY * 115 / (rate * max(weight, 30)))
+            floor = 110 if self.host.role in _ALWAYS_ASKED else 30
+            mean = int(DAY * 115 / (rate * max(weight, floor)))
             moment += self.chance.gap(min(mean, 6 * HOUR if scale >= 1 else 40 * DAY)) + self.chance.below(SECOND)
             if moment >= LAST:
                 return

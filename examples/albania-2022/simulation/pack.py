@@ -19,7 +19,9 @@ from .world import DATA, table
 
 GIVEN = "2022-09-24T08:00:00.000Z"
 _TIMES = {"ally": "2022-08-18T09:30:00.000Z", "third": "2022-06-02T11:00:00.000Z"}
-_MADE_UP = "Invented for the simulation: the value is from a documentation range, a reserved domain, or made by a generator."
+_MADE_UP = (
+    "Invented for the simulation: the value is from a documentation range, a reserved domain, or made by a generator."
+)
 _VALID_FROM = "2021-04-01T00:00:00Z"
 _TLP2 = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
 # TLP 2.0 as published by FIRST and OASIS: https://docs.oasis-open.org/cti/stix-best-practices (marking definitions)
@@ -107,7 +109,14 @@ class Bundle:
         order = list(_TLP)
         label = tlp or max((self.labels[self.ids[key]][1] for key in (source, target)), key=order.index)
         row = {"key": f"{source} {kind} {target}", "by": by, "tlp": label}
-        self.add("relationship", row, relationship_type=kind, source_ref=self.ids[source], target_ref=self.ids[target], **properties)
+        self.add(
+            "relationship",
+            row,
+            relationship_type=kind,
+            source_ref=self.ids[source],
+            target_ref=self.ids[target],
+            **properties,
+        )
 
 
 def _said(row: dict[str, Any]) -> dict[str, str]:
@@ -122,8 +131,13 @@ def _actors(bundle: Bundle) -> None:
         bundle.add("location", row, name=row["name"], country=row["country"])
     for row in data["threat_actors"]:
         bundle.add(
-            "threat-actor", row, name=row["name"], threat_actor_types=row["types"], resource_level=row["resource"],
-            primary_motivation=row["motivation"], **_said(row),
+            "threat-actor",
+            row,
+            name=row["name"],
+            threat_actor_types=row["types"],
+            resource_level=row["resource"],
+            primary_motivation=row["motivation"],
+            **_said(row),
         )
     for row in data["intrusion_sets"]:
         aliases = {"aliases": row["aliases"]} if "aliases" in row else {}
@@ -136,7 +150,9 @@ def _means(bundle: Bundle) -> None:
     data = bundle.data
     for row in [*data["malware"], data["third_party"]["malware"]]:
         aliases = {"aliases": row["aliases"]} if "aliases" in row else {}
-        bundle.add("malware", row, name=row["name"], is_family=True, malware_types=row["types"], **aliases, **_said(row))
+        bundle.add(
+            "malware", row, name=row["name"], is_family=True, malware_types=row["types"], **aliases, **_said(row)
+        )
     for row in data["tools"]:
         bundle.add("tool", row, name=row["name"], tool_types=row["types"], **_said(row))
     for number, name in data["techniques"]:
@@ -157,8 +173,16 @@ def _indicators(bundle: Bundle) -> None:
     for row in data["indicators"]:
         pattern = row.get("pattern") or f"[file:hashes.'SHA-256' = '{tool_hash(row['tool'])}']"
         bundle.add(
-            "indicator", row, name=row["name"], description=row.get("description", _MADE_UP), indicator_types=[row["type"]], pattern=pattern, pattern_type="stix",
-            pattern_version="2.1", valid_from=_VALID_FROM, confidence=row["confidence"],
+            "indicator",
+            row,
+            name=row["name"],
+            description=row.get("description", _MADE_UP),
+            indicator_types=[row["type"]],
+            pattern=pattern,
+            pattern_type="stix",
+            pattern_version="2.1",
+            valid_from=_VALID_FROM,
+            confidence=row["confidence"],
         )
         bundle.relate(row["key"], "indicates", row["indicates"], row["by"], row["tlp"] if row["by"] == "third" else "")
     for row in data["relations"]:
@@ -168,17 +192,28 @@ def _indicators(bundle: Bundle) -> None:
 def _campaign(bundle: Bundle) -> None:
     row = {"key": "campaign", "by": "ally", "tlp": "clear", "refs": ["attack", "cisa", "mandiant"]}
     bundle.add(
-        "campaign", row, name="HomeLand Justice (as publicly reported)", first_seen="2021-05-01T00:00:00Z",
+        "campaign",
+        row,
+        name="HomeLand Justice (as publicly reported)",
+        first_seen="2021-05-01T00:00:00Z",
         last_seen="2022-09-10T00:00:00Z",
-        description="The campaign that ATT&CK describes as C0038: first access in May 2021, destruction in July 2022, a second attack in September 2022.",
+        description="The campaign that ATT&CK describes as C0038: first access in May 2021, destruction in July 2022, "
+        "a second attack in September 2022.",
     )
     for key in ("homeland-access", "homeland-destruction"):
         bundle.relate("campaign", "attributed-to", key)
-    everything = [bundle.ids[key] for key in ("campaign", "homeland-access", "roadsweep", "t-red-set", "t-amber-malware")]
+    everything = [
+        bundle.ids[key] for key in ("campaign", "homeland-access", "roadsweep", "t-red-set", "t-amber-malware")
+    ]
     row = {"key": "report", "by": "ally", "tlp": "clear", "refs": ["cisa"]}
     bundle.add(
-        "report", row, name="Aid pack for the attacked government (simulation)", report_types=["campaign"], published=GIVEN,
-        object_refs=everything, description="What the ally holds on the campaign. Some of what it refers to is a third party's.",
+        "report",
+        row,
+        name="Aid pack for the attacked government (simulation)",
+        report_types=["campaign"],
+        published=GIVEN,
+        object_refs=everything,
+        description="What the ally holds on the campaign. Some of what it refers to is a third party's.",
     )
 
 

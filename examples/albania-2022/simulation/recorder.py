@@ -40,7 +40,12 @@ class Recorder:
     def drop(self, host: Host, start: int, end: int) -> None:
         """Forget what a host recorded in [start, end): it was off, or wiped. Story events stay."""
         kept = self._events.get(host.name, [])
-        told = {(moment, event) for events in self.stages.values() for moment, name, event in events if name == host.name and event != "Security/4634"}
+        told = {
+            (moment, event)
+            for events in self.stages.values()
+            for moment, name, event in events
+            if name == host.name and event != "Security/4634"
+        }
         self._events[host.name] = [row for row in kept if not start <= row[0] < end or (row[0], row[2]) in told]
 
     def moments(self, host: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""What the owners did: services shut down to protect them, hosts rebuilt, persistence removed, accounts reset, not all."""
+"""What the owners did: services shut down to protect them, hosts rebuilt, persistence removed, most accounts reset."""
 
 from __future__ import annotations
 
@@ -53,8 +53,13 @@ def _protect(teller: Teller) -> None:
                 teller.service_state(host, at("2022-07-15 17:21:08") + number * 25 * SECOND, service, "stopped")
         teller.service_state(host, at(stopped), W3SVC, "stopped")
         teller.process(
-            host, moment - SECOND, "C:\\Windows\\System32\\shutdown.exe", f"shutdown /s /t 0 /d p:5:19 /c \"{comment}\"",
-            process_of(host, moment - 5 * MINUTE, CMD), admin, logon=logon,
+            host,
+            moment - SECOND,
+            "C:\\Windows\\System32\\shutdown.exe",
+            f'shutdown /s /t 0 /d p:5:19 /c "{comment}"',
+            process_of(host, moment - 5 * MINUTE, CMD),
+            admin,
+            logon=logon,
         )
         teller.shutdown(host, moment, admin, comment, SECURITY_REASON, SECURITY_CODE, "shutdown")
 
@@ -86,7 +91,10 @@ def _clean(teller: Teller) -> None:
     teller.recorder.stage("owner:cleaning")
     _remove(teller, exch, "2022-07-19 14:15:09", MIRELA, f"{first_wave.OWA_AUTH}\\error4.aspx", "error4.aspx")
     teller.event(
-        exch, at("2022-07-19 14:18:44"), "Security/4699", **subject(MIRELA, logon_id(exch, at("2022-07-19 14:18:44"))),
+        exch,
+        at("2022-07-19 14:18:44"),
+        "Security/4699",
+        **subject(MIRELA, logon_id(exch, at("2022-07-19 14:18:44"))),
         TaskName=first_wave.EXCHANGE_TASK,
     )
     _remove(teller, shp, "2022-07-21 09:02:13", LUAN, f"{first_wave.LAYOUTS}\\pickers.aspx", "pickers.aspx")
@@ -109,8 +117,14 @@ def _remove_service(teller: Teller, host: Host, when: str, admin: Account) -> No
     teller.process(host, moment + 20 * SECOND, sc, f"sc delete {first_wave.SERVICE}", shell, admin)
     services = process_of(host, 0, "C:\\Windows\\System32\\services.exe")
     teller.event(
-        host, moment + 20 * SECOND + 30_000, "Sysmon/12", UtcTime=spaced(moment + 20 * SECOND), ProcessGuid=services.guid,
-        ProcessId=services.pid, Image=services.image, TargetObject=f"HKLM\\System\\CurrentControlSet\\Services\\{first_wave.SERVICE}",
+        host,
+        moment + 20 * SECOND + 30_000,
+        "Sysmon/12",
+        UtcTime=spaced(moment + 20 * SECOND),
+        ProcessGuid=services.guid,
+        ProcessId=services.pid,
+        Image=services.image,
+        TargetObject=f"HKLM\\System\\CurrentControlSet\\Services\\{first_wave.SERVICE}",
     )
     _remove(teller, host, spaced(moment + MINUTE)[:19], admin, first_wave.BACKDOOR, "tlsvc.exe backdoor")
 
@@ -126,7 +140,10 @@ def _reset(teller: Teller) -> None:
         ("2022-07-22 11:47:02", first_wave.CLERK),
     ):
         teller.reset(controller, at(moment), LUAN, account)
-    for moment, account in (("2022-09-10 07:20:41", second_wave.ADMINISTRATOR), ("2022-09-11 08:55:12", second_wave.OPERATOR)):
+    for moment, account in (
+        ("2022-09-10 07:20:41", second_wave.ADMINISTRATOR),
+        ("2022-09-11 08:55:12", second_wave.OPERATOR),
+    ):
         teller.reset(police, at(moment), GENC, account)
 
 

@@ -1,4 +1,4 @@
-"""Benign administration that looks suspicious: patch nights, deployment, backup, a test with PsExec, encoded scripts."""
+"""Benign administration that looks suspicious: patch nights, deployment, backup, PsExec once, encoded scripts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,26 @@ MIRELA: Account = ("QEVERIA", "adm.mirela")
 GENC: Account = ("POLICIA", "adm.genc")
 
 PATCHING = "Operating System: Service pack (Planned)"
-PATCH_NIGHTS = [f"{month}-{day}" for month, day in (
-    ("2021-05", 12), ("2021-06", 9), ("2021-07", 14), ("2021-08", 11), ("2021-09", 15), ("2021-10", 13), ("2021-11", 10),
-    ("2021-12", 15), ("2022-01", 12), ("2022-02", 9), ("2022-03", 9), ("2022-04", 13), ("2022-05", 11), ("2022-06", 15),
-    ("2022-08", 10),
-)]
+PATCH_NIGHTS = [
+    f"{month}-{day}"
+    for month, day in (
+        ("2021-05", 12),
+        ("2021-06", 9),
+        ("2021-07", 14),
+        ("2021-08", 11),
+        ("2021-09", 15),
+        ("2021-10", 13),
+        ("2021-11", 10),
+        ("2021-12", 15),
+        ("2022-01", 12),
+        ("2022-02", 9),
+        ("2022-03", 9),
+        ("2022-04", 13),
+        ("2022-05", 11),
+        ("2022-06", 15),
+        ("2022-08", 10),
+    )
+]
 """No patch night falls into the weeks whose web logs were kept: July's and September's were put off."""
 
 
@@ -54,15 +69,24 @@ def deploy(teller: Teller, chance: Chance) -> None:
             admin = GENC if host.domain == "POLICIA" else MIRELA
             logon = teller.logon(host, moment - SECOND, admin, 3, "10.20.0.50", special=True)
             teller.process(
-                host, moment, "C:\\Windows\\System32\\msiexec.exe",
+                host,
+                moment,
+                "C:\\Windows\\System32\\msiexec.exe",
                 f"msiexec.exe /i \\\\UJ-FS01\\Programe\\inventar-{version}.msi /qn /norestart",
-                process_of(host, moment - MINUTE, "C:\\Windows\\System32\\wbem\\WmiPrvSE.exe"), admin, logon=logon,
+                process_of(host, moment - MINUTE, "C:\\Windows\\System32\\wbem\\WmiPrvSE.exe"),
+                admin,
+                logon=logon,
             )
-            path = "\"C:\\Program Files\\Agjenti i Inventarit\\inventar.exe\" --sherbim"
+            path = '"C:\\Program Files\\Agjenti i Inventarit\\inventar.exe" --sherbim'
             teller.service(host, moment + 9 * SECOND, "AgjentiInventarit", path, admin, logon)
             teller.task(
-                host, moment + 12 * SECOND, "\\Inventari\\Raporti ditor",
-                "C:\\Program Files\\Agjenti i Inventarit\\inventar.exe", "--raport ditor", admin, logon,
+                host,
+                moment + 12 * SECOND,
+                "\\Inventari\\Raporti ditor",
+                "C:\\Program Files\\Agjenti i Inventarit\\inventar.exe",
+                "--raport ditor",
+                admin,
+                logon,
             )
 
 
@@ -74,9 +98,12 @@ def backup(teller: Teller, chance: Chance) -> None:
     while moment < at("2022-09-19 00:00"):
         start = moment + chance.below(20 * MINUTE)
         agent = teller.process(
-            host, start, "C:\\Program Files\\Rezervim\\agent\\bkagent.exe",
-            "\"C:\\Program Files\\Rezervim\\agent\\bkagent.exe\" --job i-plotë",
-            process_of(host, start - HOUR, SERVICES), account,
+            host,
+            start,
+            "C:\\Program Files\\Rezervim\\agent\\bkagent.exe",
+            '"C:\\Program Files\\Rezervim\\agent\\bkagent.exe" --job i-plotë',
+            process_of(host, start - HOUR, SERVICES),
+            account,
         )
         for target in ("UJ-FS01", "UJ-DC01", "UJ-EXCH01"):
             other = hosts()[target]
@@ -95,22 +122,45 @@ def test_with_psexec(teller: Teller) -> None:
     moment = at("2022-02-08 10:05:12")
     logon = teller.logon(host, moment - 5 * MINUTE, MIRELA, 2, special=True, minutes=180)
     shell = teller.process(
-        host, moment - MINUTE, CMD, "\"C:\\Windows\\system32\\cmd.exe\"", process_of(host, moment - HOUR, EXPLORER), MIRELA, logon=logon
+        host,
+        moment - MINUTE,
+        CMD,
+        '"C:\\Windows\\system32\\cmd.exe"',
+        process_of(host, moment - HOUR, EXPLORER),
+        MIRELA,
+        logon=logon,
     )
     teller.process(
-        host, moment, "C:\\Tools\\PsExec.exe", "PsExec.exe -accepteula \\\\UJ-WEB02 -s cmd.exe /c whoami", shell, MIRELA,
-        logon=logon, directory="C:\\Tools\\",
+        host,
+        moment,
+        "C:\\Tools\\PsExec.exe",
+        "PsExec.exe -accepteula \\\\UJ-WEB02 -s cmd.exe /c whoami",
+        shell,
+        MIRELA,
+        logon=logon,
+        directory="C:\\Tools\\",
     )
     remote = teller.logon(other, moment + SECOND, MIRELA, 3, host.ip, special=True)
-    teller.service(other, moment + 2 * SECOND, "PSEXESVC", "%SystemRoot%\\PSEXESVC.exe", MIRELA, remote, start="demand start")
+    teller.service(
+        other, moment + 2 * SECOND, "PSEXESVC", "%SystemRoot%\\PSEXESVC.exe", MIRELA, remote, start="demand start"
+    )
     service = teller.process(
-        other, moment + 3 * SECOND, "C:\\Windows\\PSEXESVC.exe", "C:\\Windows\\PSEXESVC.exe",
-        process_of(other, moment - DAY, SERVICES), SYSTEM,
+        other,
+        moment + 3 * SECOND,
+        "C:\\Windows\\PSEXESVC.exe",
+        "C:\\Windows\\PSEXESVC.exe",
+        process_of(other, moment - DAY, SERVICES),
+        SYSTEM,
     )
     teller.process(other, moment + 4 * SECOND, "C:\\Windows\\System32\\whoami.exe", "whoami", service, SYSTEM)
     teller.process(
-        other, moment + 9 * MINUTE, "C:\\Tools\\procdump64.exe", "procdump64.exe -ma w3wp.exe D:\\diag\\w3wp.dmp",
-        process_of(other, moment, CMD), MIRELA, directory="C:\\Tools\\",
+        other,
+        moment + 9 * MINUTE,
+        "C:\\Tools\\procdump64.exe",
+        "procdump64.exe -ma w3wp.exe D:\\diag\\w3wp.dmp",
+        process_of(other, moment, CMD),
+        MIRELA,
+        directory="C:\\Tools\\",
     )
 
 
@@ -123,28 +173,49 @@ def maintain(teller: Teller, chance: Chance) -> None:
     while moment < at("2022-09-19 00:00"):
         when = moment + chance.below(3 * HOUR)
         teller.process(
-            developer, when, POWERSHELL, f"powershell.exe -NoProfile -ExecutionPolicy Bypass -EncodedCommand {build}",
-            process_of(developer, when - HOUR, CMD), ("QEVERIA", "ardit.përmeti"),
+            developer,
+            when,
+            POWERSHELL,
+            f"powershell.exe -NoProfile -ExecutionPolicy Bypass -EncodedCommand {build}",
+            process_of(developer, when - HOUR, CMD),
+            ("QEVERIA", "ardit.përmeti"),
         )
         when += chance.between(20, 200) * MINUTE
         teller.process(
-            management, when, POWERSHELL, f"powershell.exe -NonInteractive -enc {stock}",
-            process_of(management, when - HOUR, SVCHOST), MIRELA,
+            management,
+            when,
+            POWERSHELL,
+            f"powershell.exe -NonInteractive -enc {stock}",
+            process_of(management, when - HOUR, SVCHOST),
+            MIRELA,
         )
         moment += 9 * DAY
     backup_host = hosts()["UJ-BKP01"]
     exclusion = "HKLM\\SOFTWARE\\Microsoft\\Windows Defender\\Exclusions\\Paths\\E:\\Rezervim = 0x0"
     teller.event(backup_host, at("2021-08-17 09:12:44"), "Defender/5007", **{"New Value": exclusion})
     teller.recorder.add(
-        web, at("2021-11-24 14:31:07"), "System/104",
-        {"SubjectUserName": "adm.luan", "SubjectDomainName": "QEVERIA", "Channel": "Application"}, "",
+        web,
+        at("2021-11-24 14:31:07"),
+        "System/104",
+        {"SubjectUserName": "adm.luan", "SubjectDomainName": "QEVERIA", "Channel": "Application"},
+        "",
     )
     controller = hosts()["UJ-DC01"]
     moment = at("2021-10-18 07:55:10")
-    new = {"TargetUserName": "klea.çarçani", "TargetDomainName": "QEVERIA", "TargetSid": "S-1-5-21-1804289383-846930886-1681692777-9907"}
+    new = {
+        "TargetUserName": "klea.çarçani",
+        "TargetDomainName": "QEVERIA",
+        "TargetSid": "S-1-5-21-1804289383-846930886-1681692777-9907",
+    }
     teller.event(
-        controller, moment, "Security/4720", **new, **subject(MIRELA, "0x3f21ab"), SamAccountName="klea.çarçani",
-        DisplayName="Klea Çarçani", UserPrincipalName="klea.çarçani@qeveria.example",
+        controller,
+        moment,
+        "Security/4720",
+        **new,
+        **subject(MIRELA, "0x3f21ab"),
+        SamAccountName="klea.çarçani",
+        DisplayName="Klea Çarçani",
+        UserPrincipalName="klea.çarçani@qeveria.example",
     )
     teller.event(controller, moment + SECOND, "Security/4724", **new, **subject(MIRELA, "0x3f21ab"))
 

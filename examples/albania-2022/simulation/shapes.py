@@ -46,9 +46,7 @@ def _message(kind: dict[str, Any], fields: dict[str, str]) -> str:
     return f"{kind['message']}\r\n{body}" if body else str(kind["message"])
 
 
-def evtx_dump(
-    host: Host, moment: int, record: int, kind: dict[str, Any], fields: dict[str, Any], user: str
-) -> bytes:
+def evtx_dump(host: Host, moment: int, record: int, kind: dict[str, Any], fields: dict[str, Any], user: str) -> bytes:
     """Write the event as ``evtx_dump -o jsonl`` does."""
     process, thread = _process(kind, record)
     provider = {"Name": kind["provider"]}
@@ -88,9 +86,7 @@ def evtx_dump(
     return orjson.dumps({"Event": event}, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def winlogbeat(
-    host: Host, moment: int, record: int, kind: dict[str, Any], fields: dict[str, Any], user: str
-) -> bytes:
+def winlogbeat(host: Host, moment: int, record: int, kind: dict[str, Any], fields: dict[str, Any], user: str) -> bytes:
     """Write the event as winlogbeat 7 does."""
     process, thread = _process(kind, record)
     texts = {name: value for name, value in _texts(fields).items() if value}

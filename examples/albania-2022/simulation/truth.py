@@ -53,13 +53,20 @@ def _outage(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "last_served": _second(row["last_served"]), "first_served": _second(row["first_served"])}
 
 
-def truth(recorder: Recorder, served: list[Served], canaries: dict[str, Any], count: Callable[[str], int]) -> dict[str, Any]:
+def truth(
+    recorder: Recorder, served: list[Served], canaries: dict[str, Any], count: Callable[[str], int]
+) -> dict[str, Any]:
     """Return the ground truth; `count` gives the number of a host's Windows events."""
     incidents = [_incident(recorder, name, prefix) for name, (prefix, _) in _CLOSED.items()]
-    incidents[0]["accounts"] = ["QEVERIA\\" + name for name in ("Administrator", "HealthMailbox7f3c21", "a.kelmendi", "gëzim.çela", "svc-sharepoint")]
+    incidents[0]["accounts"] = [
+        "QEVERIA\\" + name
+        for name in ("Administrator", "HealthMailbox7f3c21", "a.kelmendi", "gëzim.çela", "svc-sharepoint")
+    ]
     incidents[1]["accounts"] = ["POLICIA\\Administrator", "POLICIA\\e.dervishi"]
     hit = {host for incident in incidents for host in incident["hosts"]}
-    outages = sorted((row for site in served for row in site.outages), key=lambda row: (row["last_served"], row["service"]))
+    outages = sorted(
+        (row for site in served for row in site.outages), key=lambda row: (row["last_served"], row["service"])
+    )
     windows = {host: count(host) for host in hosts()}
     return {
         "simulation": True,
@@ -73,7 +80,17 @@ def truth(recorder: Recorder, served: list[Served], canaries: dict[str, Any], co
         "incidents": incidents,
         "sponsor": "Islamic Republic of Iran (as publicly reported)",
         "groups": ["DEV-0861", "DEV-0842"],
-        "links": ["203.0.113.77", "edge-sync-cdn.test", "cl.exe", "rwdsk.sys", "GoXML.exe", "Mellona.exe", "tlsvc.exe", "TLSPolicyHelper", second_wave.TASK],
+        "links": [
+            "203.0.113.77",
+            "edge-sync-cdn.test",
+            "cl.exe",
+            "rwdsk.sys",
+            "GoXML.exe",
+            "Mellona.exe",
+            "tlsvc.exe",
+            "TLSPolicyHelper",
+            second_wave.TASK,
+        ],
         "benign_hosts": sorted(set(hosts()) - hit),
         "outages": [_outage(row) for row in outages],
         "not_collected": {
@@ -84,7 +101,9 @@ def truth(recorder: Recorder, served: list[Served], canaries: dict[str, Any], co
         },
         "web_requests_of_intruders": {site.service: site.intruder for site in served if site.intruder},
         "open": {
-            "persistence": [{"host": "UJ-FS01", "kind": "scheduled-task", "value": first_wave.TASK, "since": "2022-03-03T19:48:27Z"}],
+            "persistence": [
+                {"host": "UJ-FS01", "kind": "scheduled-task", "value": first_wave.TASK, "since": "2022-03-03T19:48:27Z"}
+            ],
             "accounts": ["QEVERIA\\" + first_wave.MADE[1]],
         },
         "closed": {
@@ -97,9 +116,15 @@ def truth(recorder: Recorder, served: list[Served], canaries: dict[str, Any], co
                 {"host": "POL-DC01", "kind": "service", "value": second_wave.SERVICE},
                 {"host": "POL-DB01", "kind": "scheduled-task", "value": second_wave.TASK},
             ],
-            "accounts": [account for incident in incidents for account in incident["accounts"] if "HealthMailbox" not in account],
+            "accounts": [
+                account for incident in incidents for account in incident["accounts"] if "HealthMailbox" not in account
+            ],
         },
-        "taken": {"mailboxes": ["it.admin", "juridiku", "kabineti", "ministri", "prokurimet"], "from": "2021-10-07", "to": "2022-07-12"},
+        "taken": {
+            "mailboxes": ["it.admin", "juridiku", "kabineti", "ministri", "prokurimet"],
+            "from": "2021-10-07",
+            "to": "2022-07-12",
+        },
         "first_alarm": iso(at("2022-07-15 12:05:08")),
         "canaries": canaries,
     }

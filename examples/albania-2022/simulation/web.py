@@ -18,7 +18,8 @@ _HOURLY = (70, 66, 64, 62, 62, 64, 72, 92, 118, 134, 140, 138, 130, 126, 130, 12
 _HEADER = (
     "#Software: Microsoft Internet Information Services 10.0\r\n#Version: 1.0\r\n#Date: {date}\r\n"
     "#Fields: date time s-sitename s-computername s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip "
-    "cs-version cs(User-Agent) cs(Referer) cs-host sc-status sc-substatus sc-win32-status sc-bytes cs-bytes time-taken\r\n"
+    "cs-version cs(User-Agent) cs(Referer) cs-host sc-status sc-substatus sc-win32-status sc-bytes cs-bytes "
+    "time-taken\r\n"
 )
 
 
@@ -60,7 +61,12 @@ class Site:
         self.agents = Weighted(data["desk_agents" if row["users"] == "police" else "agents"])
         self.scale = scale
         self.outages = [
-            {**outage, "start": at(outage["from"]), "dark": at(outage.get("dark", outage["from"])), "end": at(outage["to"])}
+            {
+                **outage,
+                "start": at(outage["from"]),
+                "dark": at(outage.get("dark", outage["from"])),
+                "end": at(outage["to"]),
+            }
             for outage in data["outages"]
             if outage["service"] == row["service"]
         ]
@@ -68,7 +74,9 @@ class Site:
         nets = ("198.51.100.", "203.0.113.", "192.0.2.")
         outside = [net + str(last) for net in nets for last in range(1, 255) if net + str(last) not in reserved]
         inside = [f"10.{60 if row['users'] == 'police' else 20}.4.{last}" for last in range(10, 130)]
-        self.clients = inside if row["users"] == "police" else outside + inside[:40] if row["users"] == "all" else outside
+        self.clients = (
+            inside if row["users"] == "police" else outside + inside[:40] if row["users"] == "all" else outside
+        )
         domain = "POLICIA" if row["users"] == "police" else "QEVERIA"
         names = [name for name in table("world")["accounts"][domain] if not name.startswith("adm.")]
         self.users = [name if domain == "POLICIA" else f"{domain}\\{name}" for name in names]
@@ -119,12 +127,16 @@ class Site:
         method, path, query, status = chance.weighted(self.pages)
         if "{" in query:
             query = query.format(
-                number=f"{100000 + chance.below(900000)}", pair=f"{chance.below(256):02x}", crossing=chance.pick(self.data["crossings"]),
+                number=f"{100000 + chance.below(900000)}",
+                pair=f"{chance.below(256):02x}",
+                crossing=chance.pick(self.data["crossings"]),
                 user=quote(user),
             )
         if not chance.below(250):
             status = chance.pick((400, 404, 500, 500))
-        return Request(moment, ip, user, method, path, query, status, agent, chance.between(700, 64000), chance.between(8, 900))
+        return Request(
+            moment, ip, user, method, path, query, status, agent, chance.between(700, 64000), chance.between(8, 900)
+        )
 
     def _asset(self, moment: int, ip: str, user: str, agent: str) -> Request:
         chance = self.chance
@@ -141,7 +153,9 @@ class Site:
         for service, moment, ip, method, path, query, status in self.data["intruder_requests"]:
             if service == self.row["service"]:
                 size = 48_211_034 if path.endswith(".pst") else self.chance.between(900, 9000)
-                yield Request(at(moment), ip, "-", method, path, query, status, agent, size, self.chance.between(30, 2000))
+                yield Request(
+                    at(moment), ip, "-", method, path, query, status, agent, size, self.chance.between(30, 2000)
+                )
 
     def _scanner(self) -> Iterator[Request]:
         scanner = self.data["scanner"]
@@ -153,8 +167,16 @@ class Site:
                 if not any(outage["start"] <= moment < outage["end"] for outage in self.outages):
                     for number, path in enumerate(scanner["paths"]):
                         yield Request(
-                            moment + number * SECOND, scanner["ip"], "-", "GET", path, self._none(), 404,
-                            self.data["tool_agents"]["scanner"], 1245, 3,
+                            moment + number * SECOND,
+                            scanner["ip"],
+                            "-",
+                            "GET",
+                            path,
+                            self._none(),
+                            404,
+                            self.data["tool_agents"]["scanner"],
+                            1245,
+                            3,
                         )
                 moment += scanner["every_hours"] * HOUR
 
@@ -163,7 +185,8 @@ class Site:
         row = self.row
         if row["kind"] == "iis":
             return (
-                f"{date_text(request.moment // DAY)} {clock_text(request.moment)} {row['site']} {row['host']} {row['ip']} "
+                f"{date_text(request.moment // DAY)} {clock_text(request.moment)} "
+                f"{row['site']} {row['host']} {row['ip']} "
                 f"{request.method} {request.path} {request.query} 443 {request.user} {request.ip} HTTP/1.1 "
                 f"{request.agent.replace(' ', '+')} - {row['service']} {request.status} 0 0 "
                 f"{request.size} {310 + len(request.path)} {request.taken}\r\n"
@@ -171,8 +194,8 @@ class Site:
         target = f"{request.path}?{request.query}" if request.query else request.path
         user, end = request.user, "\n" if row["kind"] == "nginx" else "\r\n"
         return (
-            f"{request.ip} - {user} [{access_time(request.moment)}] \"{request.method} {target} HTTP/1.1\" "
-            f"{request.status} {request.size} \"-\" \"{request.agent}\"{end}"
+            f'{request.ip} - {user} [{access_time(request.moment)}] "{request.method} {target} HTTP/1.1" '
+            f'{request.status} {request.size} "-" "{request.agent}"{end}'
         )
 
     def write(self, evidence: Path) -> Served:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 
 
-@lru_cache(maxsize=None)
+@cache
 def table(name: str) -> Any:
     """Return a JSON table of the data folder; treat it as read-only."""
     return json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
@@ -43,7 +43,7 @@ class Host:
         return hashlib.sha256(self.name.encode()).hexdigest()[:8].upper()
 
 
-@lru_cache(maxsize=None)
+@cache
 def hosts() -> dict[str, Host]:
     """Return all Windows hosts by name, in the order of the data file."""
     world = table("world")
@@ -63,7 +63,7 @@ def hosts() -> dict[str, Host]:
     }
 
 
-@lru_cache(maxsize=None)
+@cache
 def sid(domain: str, account: str) -> str:
     """Return an account's security identifier."""
     if domain in ("NT AUTHORITY", ""):
