@@ -1,1 +1,33 @@
-"""Room."""
+"""The hunt: indicators times events gives sightings. The hot path.
+
+`compile_plan` turns indicators (Sigma rules, correlations and filters; STIX patterns; lists of values) into a
+`Plan`, which is data; a `Hunter` evaluates it over `EventBatch`es, each distinct value once; `correlate` looks
+over the sightings of all segments; `apply_filters` labels what somebody dismissed. What could not be compiled
+is in `Plan.not_evaluated`, by name.
+
+This room does not read logs (`aleat.evidence`) or rule files (`aleat.knowledge`), fold copies of events or judge
+what sightings mean (`aleat.case`). Its pure parts know no clock, disk or network; `drive` hands the work to an
+executor and keeps the ledger of what was hunted.
+"""
+
+from __future__ import annotations
+
+from aleat.hunt.compiler import compile_plan
+from aleat.hunt.engine import Hunter, hunt_segment
+from aleat.hunt.indicator import LEVELS, Indicator, ListEntry, NotEvaluated, Part, SegmentResult, Sighting
+from aleat.hunt.plan import ENGINE_VERSION, Plan
+
+__all__ = [
+    "ENGINE_VERSION",
+    "LEVELS",
+    "Hunter",
+    "Indicator",
+    "ListEntry",
+    "NotEvaluated",
+    "Part",
+    "Plan",
+    "SegmentResult",
+    "Sighting",
+    "compile_plan",
+    "hunt_segment",
+]

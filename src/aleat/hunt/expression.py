@@ -108,7 +108,7 @@ class View(_Node, frozen=True, gc=False):
 
 
 class Everywhere(_Node, frozen=True, gc=False):
-    """Every field of the event (not the facts): a test passes where any cell of any field passes it."""
+    """Every field of the event, and its channel, provider, event id and host: any cell of any of them."""
 
 
 Subject = Field | Fact | Joined | View | Everywhere

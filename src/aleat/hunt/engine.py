@@ -1,0 +1,727 @@
+"""The hot path: a plan over batches of events, by distinct values instead of events.
+
+For each batch, the `Hunter`
+
+1. reads the facts (format, channel, provider, event id) and opens the gates of the variants that could apply;
+   for each combination of facts that is worked out once (`_Active`);
+2. looks only at the columns that those variants name, and in each only at the texts it hasn't met before: a
+   text becomes the number of the *set of atoms* that it passes, nearly always the empty one, 0;
+3. adds the columns' set numbers up to a row's *signature*: rows with equal signatures match the same rules, so
+   the trees are evaluated once for each new signature, by set operations over atom numbers, and only those of
+   variants that one of the atoms triggers;
+4. turns the rows that matched something into sightings.
+
+An absent field passes no atom, hence contributes nothing; `IsNull` is compiled to "a null passed, or nothing
+was present". What was learnt is kept between batches and segments in one process, and dropped as a whole when
+it outgrows `memory` bytes. The result depends on nothing but the plan and the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+
+from aleat.evidence.batch import EventBatch, split_column
+from aleat.hunt.event_digest import cell_text
+from aleat.hunt.expression import (
+    Atom,
+    Everywhere,
+    Exists,
+    Fact,
+    Field,
+    FieldsMatch,
+    Joined,
+    Subject,
+    Text,
+    View,
+    fold,
+    normalise_name,
+)
+from aleat.hunt.indicator import SegmentResult, Sighting
+from aleat.hunt.matcher import Matcher
+from aleat.hunt.plan import FACT_FIELDS, Plan, Tree, Variant, atom_numbers
+from aleat.hunt.rows import RowReader
+from aleat.hunt.views import view
+
+__all__ = ["Hunter", "hunt_segment"]
+
+_MEMORY = 96_000_000
+_PER_TEXT = 120  # bytes of a cached text beside its characters
+_PER_ATOM = 36
+_PER_SIGNATURE = 400
+_EVERYWHERE = Everywhere()
+_TEXT_KINDS = "sib"
+
+Codes = npt.NDArray[np.int64]
+Predicate = Callable[[set[int]], bool]
+
+
+def hunt_segment(plan: Plan, batches: Iterable[EventBatch]) -> SegmentResult:
+    """Return what `plan` finds in the batches of one segment. Pure; a `Hunter` does the same, and remembers."""
+    return Hunter(plan).hunt(batches)
+
+
+class _Column(NamedTuple):
+    """A column of a batch: dictionary codes (-1: absent) and the dictionary's texts."""
+
+    field: str
+    kind: str
+    codes: Codes
+    texts: list[str]
+
+
+class _Contribution(NamedTuple):
+    """What a column adds to the rows' signatures: for each of its codes the number of a set of atoms."""
+
+    column: _Column
+    sets: npt.NDArray[np.int64]  # by code; the last entry, 0, is for absent cells (code -1)
+
+
+class _Active:
+    """The variants whose gates are open under some facts, indexed by the atoms that trigger them."""
+
+    def __init__(self, hunter: Hunter, variants: tuple[int, ...]) -> None:
+        self.variants = variants
+        self.always: list[int] = []
+        self.triggered: dict[int, list[int]] = {}
+        subjects: set[int] = set()
+        self.everywhere: set[int] = set()
+        self.matches: set[int] = set()
+        for number in variants:
+            variant = hunter.variants[number]
+            if variant.triggers is None:
+                self.always.append(number)
+            else:
+                for atom in variant.triggers:
+                    self.triggered.setdefault(atom, []).append(number)
+            for atom in hunter.numbers_of(number):
+                subject = hunter.subject_of[atom]
+                if subject == -1:
+                    self.matches.add(atom)
+                elif hunter.subjects[subject] == _EVERYWHERE:
+                    self.everywhere.add(atom)
+                else:
+                    subjects.add(subject)
+        self.subjects = frozenset(subjects)
+
+    def find(self, hunter: Hunter, hits: set[int]) -> tuple[int, ...]:
+        """Return the variants that are true where exactly the atoms `hits` pass."""
+        candidates = set(self.always)
+        triggered = self.triggered
+        for atom in hits:
+            if atom in triggered:
+                candidates.update(triggered[atom])
+        return tuple(sorted(number for number in candidates if hunter.predicate(number)(hits)))
+
+
+class Hunter:
+    """A plan made ready to hunt, with what it has learnt about texts; one for each process."""
+
+    def __init__(self, plan: Plan, *, variants: Sequence[Variant] | None = None, memory: int = _MEMORY) -> None:
+        self.plan = plan
+        self.variants = plan.variants if variants is None else variants
+        self.memory = memory
+        self.subjects: list[Subject] = []
+        self.subject_of: list[int] = []
+        self._by_name: dict[str, list[int]] = {}
+        self._by_fact: dict[str, list[int]] = {}
+        self._joined: list[int] = []
+        self._atoms_of: dict[int, list[int]] = {}
+        self._index_subjects()
+        self._matchers: dict[int, Matcher] = {}
+        self._scanners: dict[frozenset[int], _Scanner] = {}
+        self._numbers: dict[int, tuple[int, ...]] = {}
+        self._predicates: dict[int, Predicate] = {}
+        self._gates = self._group_gates()
+        self._active_sets: dict[tuple[int, ...], _Active] = {}
+        self._forget()
+
+    # ------------------------------------------------------------------------------------ what is kept
+
+    def _forget(self) -> None:
+        """Start anew with an empty memory of texts, sets of atoms and signatures."""
+        self._known: dict[tuple[int, str], dict[str, int]] = {}
+        self._set_numbers: dict[tuple[int, ...], int] = {(): 0}
+        self.sets: list[tuple[int, ...]] = [()]
+        self._found: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._by_facts: dict[tuple[Any, ...], _Active] = {}
+        self._bytes = 0
+
+    def set_number(self, atoms: Iterable[int]) -> int:
+        """Return the number of a set of atoms."""
+        key = tuple(sorted(set(atoms)))
+        number = self._set_numbers.get(key)
+        if number is None:
+            number = self._set_numbers[key] = len(self.sets)
+            self.sets.append(key)
+            self._bytes += _PER_TEXT + _PER_ATOM * len(key)
+        return number
+
+    def _index_subjects(self) -> None:
+        numbers: dict[Subject, int] = {}
+        for atom, leaf in enumerate(self.plan.atoms):
+            if isinstance(leaf, FieldsMatch):
+                self.subject_of.append(-1)
+                continue
+            number = numbers.setdefault(leaf.subject, len(numbers))
+            self.subject_of.append(number)
+            self._atoms_of.setdefault(number, []).append(atom)
+        self.subjects = list(numbers)
+        for number, subject in enumerate(self.subjects):
+            if isinstance(subject, Field | View):
+                self._by_name.setdefault(subject.name, []).append(number)
+                fact = FACT_FIELDS.get(subject.name)
+                if fact:
+                    self._by_fact.setdefault(fact, []).append(number)
+            elif isinstance(subject, Fact):
+                self._by_fact.setdefault(subject.name, []).append(number)
+            elif isinstance(subject, Joined):
+                self._joined.append(number)
+
+    def _matcher(self, subject: int) -> Matcher:
+        matcher = self._matchers.get(subject)
+        if matcher is None:
+            matcher = self._matchers[subject] = Matcher()
+            for atom in self._atoms_of[subject]:
+                matcher.add(atom, self._test(atom))
+        return matcher
+
+    def _test(self, atom: int) -> Any:
+        leaf = self.plan.atoms[atom]
+        assert isinstance(leaf, Atom)  # noqa: S101 - matches of fields have no subject, and never come here
+        return leaf.test
+
+    def numbers_of(self, variant: int) -> tuple[int, ...]:
+        """Return the atoms of a variant."""
+        numbers = self._numbers.get(variant)
+        if numbers is None:
+            numbers = self._numbers[variant] = tuple({n for n, _ in atom_numbers(self.variants[variant].tree)})
+        return numbers
+
+    def predicate(self, variant: int) -> Predicate:
+        """Return a variant's tree as a function of the atoms that pass."""
+        predicate = self._predicates.get(variant)
+        if predicate is None:
+            predicate = self._predicates[variant] = _predicate(self.variants[variant].tree)
+        return predicate
+
+    # ------------------------------------------------------------------------------------------- gates
+
+    def _group_gates(self) -> list[tuple[Tree, list[int]]]:
+        groups: dict[str, tuple[Tree, list[int]]] = {}
+        for number, variant in enumerate(self.variants):
+            groups.setdefault(repr(variant.gate), (variant.gate, []))[1].append(number)
+        return list(groups.values())
+
+    def _active(self, facts: tuple[int, ...], unsure: frozenset[int]) -> _Active:
+        """Return the variants open where the sets `facts` pass; `unsure` are subjects that payloads hold too."""
+        key = (facts, unsure)
+        active = self._by_facts.get(key)
+        if active is None:
+            hits = {atom for number in facts for atom in self.sets[number]}
+            open_: list[int] = []
+            for gate, members in self._gates:
+                if _kleene(gate, hits, lambda atom: self.subject_of[atom] in unsure) is not False:
+                    open_ += members
+            variants = tuple(sorted(open_))
+            active = self._active_sets.get(variants)
+            if active is None:
+                active = self._active_sets[variants] = _Active(self, variants)
+            self._by_facts[key] = active
+        return active
+
+    # -------------------------------------------------------------------------------------------- hunt
+
+    def hunt(self, batches: Iterable[EventBatch]) -> SegmentResult:
+        """Return what the plan finds in the batches of one segment, in order of record and rule."""
+        sightings: list[Sighting] = []
+        feeds: list[Sighting] = []
+        segment, events = "", 0
+        for batch in batches:
+            segment = batch.segment
+            events += batch.table.num_rows
+            for rule, sighting in self.hunt_batch(batch):
+                (sightings if self.plan.rules[rule].reported else feeds).append(sighting)
+        order = _sighting_order
+        return SegmentResult(segment, tuple(sorted(sightings, key=order)), tuple(sorted(feeds, key=order)), events)
+
+    def hunt_batch(self, batch: EventBatch) -> Iterator[tuple[int, Sighting]]:
+        """Yield (position in `Plan.rules`, sighting) for each rule in each record of `batch`."""
+        rows, contributions = self.match_batch(batch)
+        if not rows:
+            return
+        reader = RowReader(batch, rows)
+        for row in reader.rows:
+            best: dict[int, list[int]] = {}
+            for variant in rows[row]:
+                best.setdefault(self.variants[variant].rule, []).append(variant)
+            for rule, variants in sorted(best.items()):
+                matched = self._matched(row, variants, contributions)
+                yield rule, reader.sighting(row, self.plan.rules[rule].indicator, matched=matched)
+
+    def match_batch(self, batch: EventBatch) -> tuple[dict[int, tuple[int, ...]], list[_Contribution]]:
+        """Return the variants that are true in each row that has any, and the columns that decided."""
+        if self._bytes > self.memory:
+            self._forget()
+        table = _Table(batch)
+        if not table.rows:
+            return {}, []
+        facts = self._facts(table)
+        names = {normalise_name(field) for field, _ in table.fields}
+        unsure = frozenset(number for name in names & FACT_FIELDS.keys() for number in self._by_name.get(name, ()))
+        combinations, of_row = facts.combinations()
+        actives = [self._active(combination, unsure) for combination in combinations]
+        subjects = frozenset().union(*[active.subjects for active in actives])
+        contributions = self._field_contributions(table, subjects)
+        contributions += self._keyword_contributions(table, actives)
+        contributions += self._match_contributions(table, actives)
+        return self._evaluate(table, combinations, actives, of_row, contributions), contributions
+
+    def _facts(self, table: _Table) -> _Facts:
+        constant = [
+            self._text_sets(subject, "s", [text])[0]
+            for fact, text in (("format", table.batch.format), ("channel", table.batch.channel))
+            for subject in self._by_fact.get(fact, ())
+        ]
+        columns = []
+        for fact in ("provider", "event_id"):
+            column = table.fixed(fact)
+            for subject in self._by_fact.get(fact, ()):
+                columns.append(_Contribution(column, self._sets_of(subject, column)))
+        return _Facts(tuple(sorted(set(constant) - {0})), columns, table.rows)
+
+    def _field_contributions(self, table: _Table, subjects: frozenset[int]) -> list[_Contribution]:
+        found: list[_Contribution] = []
+        for field, kind in table.fields:
+            for subject in self._by_name.get(normalise_name(field), ()):
+                if subject in subjects:
+                    column = table.column(field, kind)
+                    found.append(_Contribution(column, self._sets_of(subject, column)))
+        for fact in ("host",):
+            for subject in self._by_fact.get(fact, ()):
+                if subject in subjects:
+                    column = table.fixed(fact)
+                    found.append(_Contribution(column, self._sets_of(subject, column)))
+        for subject in self._joined:
+            if subject in subjects:
+                joined = self.subjects[subject]
+                assert isinstance(joined, Joined)  # noqa: S101 - the index above says so
+                column = table.joined(joined)
+                found.append(_Contribution(column, self._sets_of(subject, column)))
+        return [contribution for contribution in found if contribution.sets.any()]
+
+    def _keyword_contributions(self, table: _Table, actives: list[_Active]) -> list[_Contribution]:
+        atoms = frozenset().union(*[active.everywhere for active in actives])
+        if not atoms:
+            return []
+        scanner = self._scanners.get(atoms)
+        if scanner is None:
+            scanner = self._scanners[atoms] = _Scanner({atom: self._test(atom) for atom in atoms})
+        columns = [table.column(field, kind) for field, kind in table.fields]
+        columns += [table.fixed(fact) for fact in ("channel", "provider", "event_id", "host")]
+        found = []
+        for column in columns:
+            sets = np.zeros(len(column.texts) + 1, np.int64)
+            for code, passed in scanner.scan(column):
+                sets[code] = self.set_number(passed)
+            if sets.any():
+                found.append(_Contribution(column, sets))
+        return found
+
+    def _match_contributions(self, table: _Table, actives: list[_Active]) -> list[_Contribution]:
+        found = []
+        for atom in sorted(frozenset().union(*[active.matches for active in actives])):
+            leaf = self.plan.atoms[atom]
+            assert isinstance(leaf, FieldsMatch)  # noqa: S101 - that is what `matches` holds
+            passed = np.zeros(table.rows, bool)
+            for left in table.of_subject(leaf.left):
+                for right in table.of_subject(leaf.right):
+                    passed |= _compare_columns(left, right, leaf)
+            if passed.any():
+                column = _Column("", "", passed.astype(np.int64) - 1, [""])
+                found.append(_Contribution(column, np.array([self.set_number((atom,)), 0], np.int64)))
+        return found
+
+    def _sets_of(self, subject: int, column: _Column) -> npt.NDArray[np.int64]:
+        """Return for each code of a column the number of the set of atoms of `subject` that its text passes."""
+        return np.array([*self._text_sets(subject, column.kind, column.texts), 0], np.int64)
+
+    def _text_sets(self, subject: int, kind: str, texts: list[str]) -> list[int]:
+        known = self._known.setdefault((subject, "s" if kind in _TEXT_KINDS else kind), {})
+        try:
+            return [known[text] for text in texts]
+        except KeyError:
+            pass
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        for text, atoms in zip(new, self._pass(subject, kind, new), strict=True):
+            known[text] = self.set_number(atoms) if atoms else 0
+            self._bytes += _PER_TEXT + len(text)
+        return [known[text] for text in texts]
+
+    def _pass(self, subject: int, kind: str, texts: list[str]) -> list[list[int]]:
+        """Return the atoms that each text passes, with those for presence and null."""
+        matcher, how = self._matcher(subject), self.subjects[subject]
+        if kind == "n":
+            return [matcher.present + matcher.null for _ in texts]
+        cells: list[tuple[list[str], list[str], bool]] = [_cells(kind, text) for text in texts]
+        if isinstance(how, View):
+            cells = [
+                ([part for text in plain + floats for part in view(how.transform, text, how.argument)], [], null)
+                for plain, floats, null in cells
+            ]
+        plain = dict.fromkeys(text for cell in cells for text in cell[0])
+        floats = dict.fromkeys(text for cell in cells for text in cell[1])
+        of_plain = dict(zip(plain, matcher.match(list(plain)), strict=True)) if matcher.reads_text else {}
+        of_float = dict(zip(floats, matcher.match(list(floats), floats=True), strict=True)) if floats else {}
+        found = []
+        for texts_of, floats_of, null in cells:
+            atoms: list[int] = [] if isinstance(how, View) and not texts_of else list(matcher.present)
+            if null:
+                atoms += matcher.null
+            for text in texts_of:
+                atoms += of_plain.get(text, ())
+            for text in floats_of:
+                atoms += of_float.get(text, ())
+            found.append(atoms)
+        return found
+
+    # -------------------------------------------------------------------------------------- evaluation
+
+    def _evaluate(
+        self,
+        table: _Table,
+        combinations: list[tuple[int, ...]],
+        actives: list[_Active],
+        of_row: Codes,
+        contributions: list[_Contribution],
+    ) -> dict[int, tuple[int, ...]]:
+        columns = [contribution.sets[contribution.column.codes] for contribution in contributions]
+        columns.append(of_row)
+        first, inverse = _unique_rows(columns)
+        at_first = [column[first].tolist() for column in columns]
+        found: list[tuple[int, ...]] = []
+        for sets in zip(*at_first, strict=True):
+            combination = combinations[sets[-1]]
+            active = actives[sets[-1]]
+            signature = (id(active), *combination, -1, *sorted(set(sets[:-1]) - {0}))
+            variants = self._found.get(signature)
+            if variants is None:
+                hits = {atom for number in (*combination, *sets[:-1]) for atom in self.sets[number]}
+                variants = self._found[signature] = active.find(self, hits)
+                self._bytes += _PER_SIGNATURE
+            found.append(variants)
+        hit = np.array([bool(variants) for variants in found], bool)
+        if not hit.any():
+            return {}
+        return {row: found[inverse[row]] for row in np.flatnonzero(hit[inverse]).tolist()}
+
+    def _matched(
+        self, row: int, variants: list[int], contributions: list[_Contribution]
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the (field, text) pairs that passed an atom which stands positively in one of the variants."""
+        wanted = {
+            atom for number in variants for atom, positive in atom_numbers(self.variants[number].tree) if positive
+        }
+        pairs: dict[tuple[str, str], None] = {}
+        for column, sets in contributions:
+            code = column.codes[row]
+            if code >= 0 and column.field and not wanted.isdisjoint(self.sets[sets[code]]):
+                pairs[column.field, column.texts[code]] = None
+        return tuple(pairs)
+
+
+class _Facts:
+    """The sets of fact atoms of each row."""
+
+    def __init__(self, constant: tuple[int, ...], columns: list[_Contribution], rows: int) -> None:
+        self.constant = constant
+        self.columns = columns
+        self.rows = rows
+
+    def combinations(self) -> tuple[list[tuple[int, ...]], Codes]:
+        """Return the distinct combinations of set numbers, and for each row the position of its own."""
+        arrays = [sets[column.codes] for column, sets in self.columns if sets.any()]
+        if not arrays:
+            return [self.constant], np.zeros(self.rows, np.int64)
+        first, inverse = _unique_rows(arrays)
+        found: dict[tuple[int, ...], int] = {}
+        place = np.empty(len(first), np.int64)
+        for position, sets in enumerate(zip(*[array[first].tolist() for array in arrays], strict=True)):
+            key = (*self.constant, *sorted(set(sets) - {0}))
+            place[position] = found.setdefault(key, len(found))
+        return list(found), place[inverse]
+
+
+class _Table:
+    """A batch's columns as codes and texts, each unpacked once, when first asked for."""
+
+    def __init__(self, batch: EventBatch) -> None:
+        self.batch = batch
+        table = batch.table
+        self.rows = table.num_rows
+        self.fields = [split for name in table.column_names if (split := split_column(name))]
+        self._table = table
+        self._columns: dict[str, _Column] = {}
+
+    def column(self, field: str, kind: str) -> _Column:
+        """Return the column of a field's cells of one kind."""
+        name = f"{field}|{kind}"
+        column = self._columns.get(name)
+        if column is None:
+            codes, texts = _codes_and_texts(self._table.column(name))
+            column = self._columns[name] = _Column(field, kind, codes, texts)
+        return column
+
+    def fixed(self, fact: str) -> _Column:
+        """Return a fixed column (without a name, as it is no field)."""
+        column = self._columns.get(fact)
+        if column is None:
+            if fact == "channel":
+                column = _Column("", "s", np.zeros(self.rows, np.int64), [self.batch.channel])
+            else:
+                column = _Column("", "s", *_codes_and_texts(self._table.column(fact)))
+            self._columns[fact] = column
+        return column
+
+    def of_name(self, name: str) -> list[_Column]:
+        """Return the columns of a field by its normalised name."""
+        return [self.column(field, kind) for field, kind in self.fields if normalise_name(field) == name]
+
+    def of_subject(self, subject: Field | Fact | View) -> list[_Column]:
+        """Return the columns of a subject of `FieldsMatch`, with texts only."""
+        if isinstance(subject, Fact):
+            if subject.name == "format":
+                return [_Column("", "s", np.zeros(self.rows, np.int64), [self.batch.format])]
+            return [self.fixed(subject.name)]
+        columns = [column for column in self.of_name(subject.name) if column.kind != "n"]
+        if not isinstance(subject, View) and subject.name in FACT_FIELDS:
+            columns.append(self.fixed(FACT_FIELDS[subject.name]))
+        if isinstance(subject, View):
+            # several parts of one text are a list's elements to the comparison
+            columns = [
+                column._replace(
+                    kind="l",
+                    texts=[
+                        orjson.dumps(
+                            [
+                                part
+                                for cell in _flat(column.kind, text)
+                                for part in view(subject.transform, cell, subject.argument)
+                            ]
+                        ).decode()
+                        for text in column.texts
+                    ],
+                )
+                for column in columns
+            ]
+        return columns
+
+    def joined(self, subject: Joined) -> _Column:
+        """Return the texts of several fields joined, as a column of its own."""
+        parts = [[column for column in self.of_name(name) if column.kind in "sibf"] for name in subject.names]
+        columns = [column for group in parts for column in group]
+        if not columns:
+            return _Column("", "s", np.full(self.rows, -1, np.int64), [])
+        first, inverse = _unique_rows([column.codes for column in columns])
+        texts: dict[str, int] = {}
+        place = np.empty(len(first), np.int64)
+        for position, row in enumerate(first.tolist()):
+            words = []
+            for group in parts:
+                for column in group:
+                    code = column.codes[row]
+                    if code >= 0 and column.texts[code] not in ("", "-"):
+                        words.append(column.texts[code])
+            place[position] = texts.setdefault(subject.separator.join(words), len(texts)) if words else -1
+        return _Column(columns[0].field, "s", place[inverse], list(texts))
+
+
+class _Scanner:
+    """Keywords over whole columns: the texts run together are searched once, and only those that hit are read."""
+
+    def __init__(self, tests: dict[int, Any]) -> None:
+        self._matcher = Matcher()
+        for atom, test in tests.items():
+            self._matcher.add(atom, test)
+        self._present = tuple(atom for atom, test in tests.items() if isinstance(test, Exists))
+        literals = [
+            fold(test.value)
+            for test in tests.values()
+            if isinstance(test, Text) and test.op != "equals" and len(test.value) > 2
+        ]
+        self._bulk = None
+        if len(literals) == len(tests):
+            from ahocorasick_rs import AhoCorasick  # noqa: PLC0415 - beside its only use
+
+            self._bulk = AhoCorasick(literals, store_patterns=False)
+
+    def scan(self, column: _Column) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Yield (code, atoms) for each text of the column that passes any."""
+        if column.kind == "n":
+            return
+        suspects: Iterable[int] = range(len(column.texts))
+        if self._bulk is not None and column.kind != "l":
+            suspects = self._suspects(column.texts)
+        for code in suspects:
+            passed: set[int] = set(self._present)
+            plain, floats, _ = _cells(column.kind, column.texts[code])
+            for atoms in self._matcher.match(plain) + self._matcher.match(floats, floats=True):
+                passed.update(atoms)
+            if passed:
+                yield code, tuple(sorted(passed))
+
+    def _suspects(self, texts: list[str]) -> list[int]:
+        joined = "\n".join(texts)
+        assert self._bulk is not None  # noqa: S101 - the caller asks only then
+        matches = self._bulk.find_matches_as_indexes(fold(joined))
+        if not matches:
+            return []
+        ends = np.cumsum(np.array([len(text) + 1 for text in texts], np.int64))
+        starts = np.array([start for _, start, _ in matches], np.int64)
+        return sorted(set(np.searchsorted(ends, starts, side="right").tolist()))
+
+
+def _sighting_order(sighting: Sighting) -> tuple[str, int, str, str]:
+    return sighting.evidence, sighting.record, sighting.indicator, sighting.ref
+
+
+def _codes_and_texts(chunked: pa.ChunkedArray) -> tuple[Codes, list[str]]:
+    """Return the codes (absent: -1) and the texts of a dictionary column."""
+    if chunked.num_chunks != 1:
+        chunked = chunked.unify_dictionaries() if chunked.num_chunks else chunked
+        array = chunked.combine_chunks()
+    else:
+        array = chunked.chunk(0)
+    if isinstance(array, pa.ChunkedArray):  # an empty column
+        return np.zeros(0, np.int64), []
+    if not isinstance(array, pa.DictionaryArray):
+        array = array.dictionary_encode()
+    indices = array.indices
+    if indices.null_count:
+        indices = indices.fill_null(-1)
+    return indices.to_numpy(zero_copy_only=False).astype(np.int64, copy=False), array.dictionary.to_pylist()
+
+
+def _cells(kind: str, text: str) -> tuple[list[str], list[str], bool]:
+    """Return a cell's texts, its floats' texts, and whether it holds a null (a list: of its elements)."""
+    if kind == "f":
+        return [], [text], False
+    if kind == "n":
+        return [], [], True
+    if kind != "l":
+        return [text], [], False
+    plain: list[str] = []
+    floats: list[str] = []
+    null = False
+    waiting = [orjson.loads(text)]
+    while waiting:
+        cell = waiting.pop()
+        if isinstance(cell, list):
+            waiting += reversed(cell)
+        elif cell is None:
+            null = True
+        elif isinstance(cell, float):
+            floats.append(cell_text(cell))
+        else:
+            plain.append(cell_text(cell))
+    return plain, floats, null
+
+
+def _flat(kind: str, text: str) -> list[str]:
+    plain, floats, _ = _cells(kind, text)
+    return plain + floats
+
+
+def _compare_columns(left: _Column, right: _Column, leaf: FieldsMatch) -> npt.NDArray[np.bool_]:
+    """Return for each row whether a cell of `left` compares with a cell of `right`, by distinct pairs."""
+    first, inverse = _unique_rows([left.codes, right.codes])
+    passed = np.zeros(len(first), bool)
+    for position, row in enumerate(first.tolist()):
+        one, other = left.codes[row], right.codes[row]
+        if one < 0 or other < 0:
+            continue
+        change = (lambda text: text) if leaf.cased else fold
+        texts = [change(text) for text in _flat(left.kind, left.texts[one])]
+        others = [change(text) for text in _flat(right.kind, right.texts[other])]
+        passed[position] = any(_compares(leaf.op, text, part) for text in texts for part in others)
+    return passed[inverse]
+
+
+def _compares(op: str, text: str, part: str) -> bool:
+    if op == "equals":
+        return text == part
+    if op == "contains":
+        return part in text
+    return text.startswith(part) if op == "startswith" else text.endswith(part)
+
+
+def _unique_rows(columns: list[Codes]) -> tuple[Codes, Codes]:
+    """Return the first row of each distinct combination of the columns' numbers, and each row's combination.
+
+    Combinations are told apart by a sum of products with fixed odd numbers, modulo 2^64; that no two fell
+    together is checked on the columns themselves, and in that case the slower exact way is taken.
+    """
+    total = np.zeros(len(columns[0]), np.uint64)
+    multiplier = 0x9E3779B97F4A7C15
+    for column in columns:
+        total += column.astype(np.uint64) * np.uint64(multiplier)
+        multiplier = (multiplier * 0xD1342543DE82EF95 + 2) & 0xFFFFFFFFFFFFFFFF | 1
+    _, first, inverse = np.unique(total, return_index=True, return_inverse=True)
+    if all(np.array_equal(column[first][inverse], column) for column in columns):
+        return first, inverse
+    _, first, inverse = np.unique(np.stack(columns, axis=1), axis=0, return_index=True, return_inverse=True)
+    return first, inverse.reshape(-1)
+
+
+def _kleene(tree: Tree, hits: set[int], unsure: Callable[[int], bool]) -> bool | None:
+    """Evaluate a gate over three values: an atom that a payload field could pass too is None unless it passed."""
+    if isinstance(tree, bool):
+        return tree
+    if isinstance(tree, int):
+        return True if tree in hits else None if unsure(tree) else False
+    values = [_kleene(child, hits, unsure) for child in tree[1:]]
+    if tree[0] == "!":
+        return None if values[0] is None else not values[0]
+    decisive = bool(tree[0] == "|")
+    if decisive in values:
+        return decisive
+    return None if None in values else not decisive
+
+
+def _predicate(tree: Tree) -> Predicate:
+    """Compile a tree to a function of the set of atoms that pass."""
+    if isinstance(tree, bool):
+        return _constant(tree)
+    if isinstance(tree, int):
+        return _membership(tree)
+    if tree[0] == "!":
+        child = _predicate(tree[1])
+        return lambda hits: not child(hits)
+    plain = frozenset(child for child in tree[1:] if type(child) is int)
+    others = tuple(_predicate(child) for child in tree[1:] if type(child) is not int)
+    return _conjunction(plain, others) if tree[0] == "&" else _disjunction(plain, others)
+
+
+def _constant(value: bool) -> Predicate:
+    return lambda _: value
+
+
+def _membership(atom: int) -> Predicate:
+    return lambda hits: atom in hits
+
+
+def _conjunction(plain: frozenset[int], others: tuple[Predicate, ...]) -> Predicate:
+    if not others:
+        return plain.issubset
+    return lambda hits: plain <= hits and all(other(hits) for other in others)
+
+
+def _disjunction(plain: frozenset[int], others: tuple[Predicate, ...]) -> Predicate:
+    if not others:
+        return lambda hits: not plain.isdisjoint(hits)
+    return lambda hits: not plain.isdisjoint(hits) or any(other(hits) for other in others)

@@ -1,0 +1,94 @@
+"""The transforms of `aleat.hunt.expression.View`: from a cell's text to the parts of it that a test reads.
+
+A transform is pure, works on one text, and yields no part, one, or several. The registry is the literal table
+at the end. Texts are hostile: each transform is linear in the text's length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aleat.hunt.stix_views import STIX_TRANSFORMS
+
+__all__ = ["TRANSFORMS", "view"]
+
+Transform = Callable[[str, str], tuple[str, ...]]
+
+
+def _before(text: str, mark: str) -> tuple[str, ...]:
+    """All before the first `mark`; the whole text where there is none."""
+    return (text.partition(mark)[0],)
+
+
+def _after(text: str, mark: str) -> tuple[str, ...]:
+    """All after the first `mark`; nothing where there is none."""
+    _, found, rest = text.partition(mark)
+    return (rest,) if found else ()
+
+
+def _separator(text: str) -> int:
+    return max(text.rfind("\\"), text.rfind("/"))
+
+
+def _basename(text: str, _: str) -> tuple[str, ...]:
+    """What follows the last slash or backslash of a path."""
+    name = text[_separator(text) + 1 :]
+    return (name,) if name else ()
+
+
+def _parent(text: str, _: str) -> tuple[str, ...]:
+    """What stands before the last slash or backslash of a path."""
+    at = _separator(text)
+    return (text[:at],) if at > 0 else ()
+
+
+def _extension(text: str, _: str) -> tuple[str, ...]:
+    """What follows the last dot of a path's or request's last part, without a query."""
+    path = text.partition("?")[0]
+    name = path[_separator(path) + 1 :]
+    _, found, extension = name.rpartition(".")
+    return (extension,) if found and extension else ()
+
+
+def _pair(text: str, key: str) -> tuple[str, ...]:
+    """The values of `key` in a list of ``key=value`` pairs between commas, as Sysmon writes hashes."""
+    wanted = key.casefold()
+    parts = []
+    for item in text.split(","):
+        name, found, value = item.partition("=")
+        if found and name.strip().casefold() == wanted:
+            parts.append(value.strip())
+    return tuple(parts)
+
+
+def _account(text: str, _: str) -> tuple[str, ...]:
+    """The name in ``DOMAIN\\name``, or the whole text."""
+    return (text.rpartition("\\")[2],)
+
+
+def _account_domain(text: str, _: str) -> tuple[str, ...]:
+    """The domain in ``DOMAIN\\name``."""
+    domain, found, _name = text.rpartition("\\")
+    return (domain,) if found else ()
+
+
+TRANSFORMS: dict[str, Transform] = {
+    "before": _before,
+    "after": _after,
+    "basename": _basename,
+    "parent": _parent,
+    "extension": _extension,
+    "pair": _pair,
+    "account": _account,
+    "account_domain": _account_domain,
+    **STIX_TRANSFORMS,
+}
+
+
+def view(transform: str, text: str, argument: str = "") -> tuple[str, ...]:
+    """Return the parts of `text` that the named transform yields.
+
+    >>> view("pair", "MD5=0A,SHA256=0B", "sha256"), view("before", "/a?b=c", "?"), view("after", "/a", "?")
+    (('0B',), ('/a',), ())
+    """
+    return TRANSFORMS[transform](text, argument)
