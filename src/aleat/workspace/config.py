@@ -130,9 +130,7 @@ def load_config(folder: Path) -> Config:
     except msgspec.ValidationError as error:
         raise WorkspaceError(f"{path} has a wrong setting: {error}") from error
     except (KeyError, ValueError, OSError) as error:
-        raise WorkspaceError(
-            f"{path}: the time zone {values.get('zone')!r} is unknown (IANA name wanted)."
-        ) from error
+        raise WorkspaceError(f"{path}: the time zone {values.get('zone')!r} is unknown (IANA name wanted).") from error
     return config
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from aleat.errors import WorkspaceError
+from aleat.errors import TrustError, WorkspaceError
 from aleat.store.database import Connection, Database
 from aleat.store.decisions import read_people, set_roles
 from aleat.store.keyring import (
@@ -41,6 +41,7 @@ from aleat.store.ledger import LEDGERS, append_entry, export_ledger, ledger_head
 from aleat.store.lock import writer_lock
 from aleat.trust.agreements import AllyCard
 from aleat.trust.chain import Head
+from aleat.trust.corpora import CorpusPolicy, policy_bytes, sign_policy, verify_policy
 from aleat.trust.keys import AgeKey, PublicKey, SigningKey
 from aleat.workspace.config import CONFIG_NAME, load_config, new_config, save_config
 
@@ -48,7 +49,12 @@ __all__ = ["Session", "default_actor"]
 
 Clock = Callable[[], datetime]
 
+POLICY_NAME, SIGNATURE_NAME = "corpora.toml", "corpora.toml.jws"
+"""The workspace's policy on public corpora, and its own key's signature over it."""
+
 _DATABASE = "aleat.db"
+_PARTS = {_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", POLICY_NAME, SIGNATURE_NAME}
+_FOLDERS = ("segments", "lists", "evidence", "reports")
 
 
 def default_actor() -> str:
@@ -102,9 +108,7 @@ class Session:
     ) -> Self:
         """Make a new workspace in the folder `path` (absent or empty) with keys of its own, and open it."""
         folder = Path(path)
-        if folder.exists() and any(folder.iterdir()):
-            kind = "a workspace already" if (folder / CONFIG_NAME).is_file() else "not empty"
-            raise WorkspaceError(f"{folder} is {kind}. Name another folder.")
+        _clear_place(folder)
         keys = key_folder or default_key_folder()
         signing, age = SigningKey.generate(), AgeKey.generate()
         now = (clock or (lambda: datetime.now(UTC)))()
@@ -121,7 +125,7 @@ class Session:
         )
         save_signing_key(keys, signing)
         save_private_text(keys, f"{signing.key_id}.age", age.text)
-        for name in ("segments", "lists", "evidence", "reports"):
+        for name in _FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
         database = Database.at(folder / _DATABASE)
         database.create_tables()
@@ -132,6 +136,9 @@ class Session:
             roles = ("analyst", "releaser", "administrator")
             set_roles(connection, who, roles, actor=who, time=now, key=signing)
         database.close()
+        policy = policy_bytes()
+        (folder / POLICY_NAME).write_bytes(policy)
+        (folder / SIGNATURE_NAME).write_text(sign_policy(policy, signing), encoding="ascii")
         save_config(folder, config)
         return cls(folder, actor=who, key_folder=keys, clock=clock)
 
@@ -183,6 +190,15 @@ class Session:
         """Return a connection in one transaction."""
         return self.database.write()
 
+    def policy(self) -> CorpusPolicy:
+        """Return the policy on public corpora; raises `SignatureError` where it was changed and not signed again."""
+        try:
+            data = (self.folder / POLICY_NAME).read_bytes()
+            signature = (self.folder / SIGNATURE_NAME).read_text(encoding="ascii")
+        except FileNotFoundError as error:
+            raise TrustError(f"The workspace's policy on public corpora is absent: {error.filename}.") from None
+        return verify_policy(data, signature, self.public_keys.values())
+
     # ---------------------------------------------------------------------------------- small verbs
 
     def card(self) -> AllyCard:
@@ -214,6 +230,20 @@ class Session:
         """Return everybody's roles."""
         with self.read() as connection:
             return read_people(connection)
+
+
+def _clear_place(folder: Path) -> None:
+    """Remove what an `init` that was cut off left at `folder`; raises `WorkspaceError` where anything else is there."""
+    if not folder.exists():
+        return
+    if (folder / CONFIG_NAME).is_file():
+        raise WorkspaceError(f"{folder} is a workspace already. Name another folder.")
+    for path in folder.iterdir():
+        ours = path.name in _PARTS or (path.name in _FOLDERS and path.is_dir() and not any(path.iterdir()))
+        if not ours:
+            raise WorkspaceError(f"{folder} is not empty. Name another folder.")
+    for name in _PARTS:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _short_name(organisation: str) -> str:

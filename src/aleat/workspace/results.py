@@ -24,6 +24,8 @@ class KnowledgeAdded(msgspec.Struct, frozen=True, kw_only=True):
     corpora: tuple[str, ...] = ()
     opened: tuple[str, ...] = ()
     """Sealed files that were opened, by the name of the ally who sent them."""
+    notes: int = 0
+    """Files passed over because they are no knowledge, and the like: nothing was lost."""
     issues: tuple[Issue, ...] = ()
 
 

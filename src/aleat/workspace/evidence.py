@@ -1,0 +1,151 @@
+"""The verbs for what you hold: take evidence into the lake, and check everything again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import orjson
+
+from aleat.errors import WorkspaceError
+from aleat.evidence import NOTE_CODES, RANGE_BYTES, ReadOptions
+from aleat.evidence.ingest import IngestProgress, ingest
+from aleat.store.entries import verify_entries
+from aleat.store.lake import Lake
+from aleat.store.lake_verify import verify_lake
+from aleat.store.ledger import LEDGERS, ledger_head, verify_ledger
+from aleat.store.objects import verify_objects
+from aleat.trust.chain import Head
+from aleat.workspace.core import Session
+from aleat.workspace.progress import Progress, silent
+from aleat.workspace.results import EvidenceAdded, Fault, Verified
+
+__all__ = ["add_evidence", "default_workers", "export_heads", "open_lake", "verify"]
+
+_FEW_BYTES = 2 * RANGE_BYTES
+"""Below this much input one process is faster than several."""
+
+_MAX_HEADS = 1024 * 1024
+
+
+def open_lake(session: Session) -> Lake:
+    """Return the workspace's lake."""
+    return Lake(session.folder, session.database)
+
+
+def default_workers(paths: Sequence[Path] = ()) -> int:
+    """Return how many worker processes to use: one for little input, else one a core."""
+    if paths and _total_bytes(paths, _FEW_BYTES) < _FEW_BYTES:
+        return 1
+    return max(1, min(os.cpu_count() or 1, 61))  # 61: what Windows can wait for
+
+
+def add_evidence(
+    session: Session,
+    paths: Sequence[Path],
+    *,
+    copy: bool = False,
+    giver: str | None = None,
+    encoding: str | None = None,
+    host: str | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> EvidenceAdded:
+    """Bring everything that a reader recognises below `paths` into the lake, each source with its custody."""
+
+    def show(state: IngestProgress) -> None:
+        progress(f"evidence {Path(state.path).name}", state.events, None)
+
+    with session.writing():
+        result = ingest(
+            paths,
+            open_lake(session),
+            actor=session.actor,
+            time=session.now(),
+            key=session.key,
+            given_by=giver or session.config.organisation,
+            copy=copy,
+            options=ReadOptions(encoding=encoding, host=host),
+            workers=workers or default_workers(paths),
+            progress=show,
+        )
+    lost = tuple(issue for issue in result.issues if issue.code not in NOTE_CODES)
+    return EvidenceAdded(
+        sources=len(result.sources),
+        known_sources=len(result.known),
+        segments=result.segments,
+        events=result.events,
+        unreadable_bytes=sum(issue.length or 0 for issue in lost),
+        issues=lost,
+    )
+
+
+def verify(session: Session, *, head: Path | None = None, progress: Progress = silent) -> Verified:
+    """Check every hash, chain and signature; `head` is a file of heads that was exported before."""
+    expected = _read_heads(head) if head else {}
+    lake = open_lake(session)
+    faults: list[Fault] = []
+    absent: list[str] = []
+    entries = 0
+    with session.read() as connection:
+        for ledger in LEDGERS:
+            progress("ledger", entries, None)
+            found = verify_ledger(connection, ledger, session.public_keys, expected.get(ledger))
+            faults += [Fault("ledger", f"{fault.ledger} entry {fault.seq}", fault.reason) for fault in found]
+            entries += ledger_head(connection, ledger).entries
+        faults += [Fault("object", fault.id, fault.reason) for fault in verify_objects(connection)]
+        faults += [Fault("list", fault.digest, fault.reason) for fault in verify_entries(connection, session.folder)]
+    for number, found_fault in enumerate(verify_lake(lake)):
+        progress("lake", number, None)
+        if found_fault.absent:
+            absent.append(found_fault.subject)
+        else:
+            faults.append(Fault(found_fault.kind, found_fault.subject, found_fault.reason))
+    return Verified(
+        faults=tuple(faults),
+        absent=tuple(absent),
+        sources=len(lake.sources()),
+        segments=len(lake.segments()),
+        entries=entries,
+        lake=lake.identity(),
+        heads=session.heads(),
+    )
+
+
+def export_heads(session: Session) -> bytes:
+    """Return the ledgers' heads as JSON; keep them where the workspace isn't, or have an ally sign them."""
+    heads = [msgspec.structs.asdict(head) for head in session.heads()]
+    return orjson.dumps({"workspace": session.config.id, "heads": heads}, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def _read_heads(path: Path) -> dict[str, Head]:
+    try:
+        with path.open("rb") as file:
+            content = orjson.loads(file.read(_MAX_HEADS))
+        heads = msgspec.convert(content["heads"], list[Head])
+    except (OSError, ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
+        raise WorkspaceError(f"{path} is no file of ledger heads (aleat ledger --heads makes one).") from error
+    return {head.ledger: head for head in heads}
+
+
+def _total_bytes(paths: Sequence[Path], enough: int) -> int:
+    total = 0
+    for size in _sizes(paths):
+        total += size
+        if total >= enough:
+            break
+    return total
+
+
+def _sizes(paths: Sequence[Path]) -> Iterator[int]:
+    for path in paths:
+        try:
+            if path.is_dir():
+                for folder, _, names in os.walk(path):
+                    yield from (Path(folder, name).stat().st_size for name in names)
+            else:
+                yield path.stat().st_size
+        except OSError:
+            continue

@@ -1,0 +1,185 @@
+"""The verb that takes knowledge in: what an ally says, with who gave it, when, and under which marking."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from aleat.errors import Issue, Place, TrustError
+from aleat.knowledge import NOTE_CODES, UNDATED, KnowledgeItem, read_knowledge
+from aleat.stix import StixObject, content_id, make_object
+from aleat.store.allies import find_ally
+from aleat.store.database import Connection
+from aleat.store.entries import put_entries
+from aleat.store.ledger import append_entry
+from aleat.store.objects import Provenance, PutResult, iterate_objects, put_objects
+from aleat.trust.markings import marking_id
+from aleat.workspace.core import Session
+from aleat.workspace.progress import Progress, silent
+from aleat.workspace.results import KnowledgeAdded
+
+__all__ = ["STATEMENT_LABEL", "add_knowledge", "add_statements", "giver_id", "statements"]
+
+STATEMENT_LABEL = "public-statement"
+"""The label of a note that holds a public statement's text."""
+
+_BATCH = 5_000
+_MAX_STATEMENT = 5 * 1024 * 1024
+
+
+def giver_id(session: Session, connection: Connection, giver: str | None) -> str:
+    """Return the identity of the ally called `giver`, ours where nobody is named, else the name as it is."""
+    if giver is None:
+        return session.config.identity
+    try:
+        return find_ally(connection, giver).card.identity
+    except TrustError:
+        return giver
+
+
+def add_knowledge(
+    session: Session,
+    paths: Sequence[Path],
+    *,
+    giver: str | None = None,
+    marking: str | None = None,
+    originator: str | None = None,
+    corpus: str | None = None,
+    progress: Progress = silent,
+) -> KnowledgeAdded:
+    """Read everything at `paths`, and keep it in one transaction, with its provenance and a ledger entry."""
+    labels = (marking_id(marking if ":" in marking else f"tlp:{marking}"),) if marking else ()
+    issues: list[Issue] = []
+    kinds: Counter[str] = Counter()
+    corpora: set[str] = set()
+    entries = new = known = conflicts = 0
+    now = session.now()
+    with session.writing(), session.write() as connection:
+        from_whom = giver_id(session, connection, giver)
+        found = read_knowledge(paths, policy=session.policy(), corpus=corpus, markings=labels)
+        for batch in _batches(found, issues):
+            rows = []
+            for item in batch:
+                if item.entries is not None:
+                    put_entries(connection, session.folder, item.entries)
+                    entries += item.entries.num_rows
+                if item.corpus:
+                    corpora.add(f"{item.corpus} {item.corpus_version}".strip() + f" (by {item.corpus_basis})")
+                kinds[_kind(item.object)] += 1
+                rows.append((item.object, _provenance(item, from_whom, originator, now)))
+            result: PutResult = put_objects(connection, rows)
+            new += result.new
+            known += result.known + result.copies
+            conflicts += len(result.conflicts)
+            progress("knowledge", new + known, None)
+        data = {
+            "giver": from_whom,
+            "paths": [str(path) for path in paths],
+            "objects": new,
+            "known": known,
+            "entries": entries,
+            "marking": labels[0] if labels else None,
+            "corpus": corpus,
+        }
+        append_entry(connection, "custody", "knowledge", data, actor=session.actor, time=now, key=session.key)
+    return KnowledgeAdded(
+        new=new,
+        known=known,
+        conflicts=conflicts,
+        entries=entries,
+        kinds=dict(kinds),
+        corpora=tuple(sorted(corpora)),
+        issues=tuple(issue for issue in issues if issue.code not in NOTE_CODES),
+        notes=len([issue for issue in issues if issue.code in NOTE_CODES]),
+    )
+
+
+def add_statements(session: Session, paths: Sequence[Path], *, giver: str | None = None) -> tuple[Issue, ...]:
+    """Keep public statements (news texts) as notes with their text; claims are read from them when a case is built."""
+    issues: list[Issue] = []
+    rows = []
+    now = session.now()
+    with session.writing(), session.write() as connection:
+        from_whom = giver_id(session, connection, giver)
+        for path in paths:
+            text = _read_statement(path, issues)
+            if text is not None:
+                rows.append((_statement(session, path, text), _statement_provenance(from_whom, path, now)))
+        put_objects(connection, rows)
+        data = {"giver": from_whom, "paths": [str(path) for path in paths]}
+        append_entry(connection, "custody", "statements", data, actor=session.actor, time=now, key=session.key)
+    return tuple(issues)
+
+
+def statements(connection: Connection) -> Iterator[tuple[str, str]]:
+    """Yield (document, text) of each public statement."""
+    for stored in iterate_objects(connection, ["note"]):
+        properties = stored.object.properties()
+        if STATEMENT_LABEL in properties.get("labels", ()):
+            yield str(properties.get("abstract", "")), str(properties["content"])
+
+
+def _statement(session: Session, path: Path, text: str) -> StixObject:
+    return make_object(
+        "note",
+        content_id("note", [STATEMENT_LABEL, path.name, text]),
+        created=UNDATED,
+        created_by_ref=session.config.identity,
+        abstract=path.name,
+        content=text,
+        labels=[STATEMENT_LABEL],
+        object_refs=[session.config.identity],
+    )
+
+
+def _read_statement(path: Path, issues: list[Issue]) -> str | None:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_STATEMENT + 1)
+    except OSError as error:
+        issues.append(Issue("claims", "unreadable-file", Place(str(path)), f"It can't be read: {error.strerror}."))
+        return None
+    if len(data) > _MAX_STATEMENT:
+        reason = f"The text is longer than {_MAX_STATEMENT:,} bytes (limit: statement)."
+        issues.append(Issue("claims", "limit", Place(str(path)), reason, "Give the part that matters."))
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def _statement_provenance(giver: str, path: Path, now: datetime) -> Provenance:
+    return Provenance(giver=giver, received=now, source=Place(str(path)))
+
+
+def _provenance(item: KnowledgeItem, giver: str, originator: str | None, now: datetime) -> Provenance:
+    return Provenance(
+        giver=giver,
+        received=now,
+        markings=item.markings,
+        originator=originator,
+        source=item.place,
+        corpus=item.corpus,
+        corpus_basis=item.corpus_basis,
+    )
+
+
+def _kind(item: StixObject) -> str:
+    return f"{item.pattern_type} indicator" if item.type == "indicator" and item.pattern_type else item.type
+
+
+def _batches(found: Iterator[KnowledgeItem | Issue], issues: list[Issue]) -> Iterator[list[KnowledgeItem]]:
+    batch: list[KnowledgeItem] = []
+    for item in found:
+        if isinstance(item, Issue):
+            issues.append(item)
+            continue
+        batch.append(item)
+        if len(batch) >= _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

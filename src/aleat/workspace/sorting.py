@@ -1,0 +1,114 @@
+"""What `investigate` makes of the paths it is given: evidence, knowledge, public statements, or nothing of these.
+
+Each file is asked for by its content, never by its name or folder: first by the readers of evidence, then by
+those of knowledge; text that neither knows is a public statement if it reads like one (it says who accuses,
+denies, condemns, offers), else prose that an ally wrote.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from aleat.case.claims import looks_like_news
+from aleat.errors import Issue, Place
+from aleat.evidence import Source, open_sources
+from aleat.knowledge import Document, detect_reader
+from aleat.knowledge.opener import open_documents
+from aleat.workspace.progress import Progress, silent
+from aleat.workspace.results import Sorted
+
+__all__ = ["sort_paths"]
+
+_STAGE = "sorting"
+_HEAD = 64 * 1024
+
+
+def sort_paths(paths: Sequence[Path], *, progress: Progress = silent) -> Sorted:
+    """Return the files at and below `paths` by what they are; what is none of it is an issue."""
+    evidence: list[Path] = []
+    knowledge: list[Path] = []
+    statements: list[Path] = []
+    issues: list[Issue] = []
+    for number, found in enumerate(_files(paths)):
+        progress("sorting", number, None)
+        if isinstance(found, Issue):
+            issues.append(found)
+            continue
+        kind, said = _kind(found)
+        if kind == "evidence":
+            evidence.append(found)
+        elif kind == "knowledge":
+            knowledge.append(found)
+        elif kind == "statement":
+            statements.append(found)
+        else:
+            issues += said
+    return Sorted(
+        knowledge=_collections(paths, knowledge, [*evidence, *statements]), evidence=tuple(evidence), statements=tuple(statements), issues=tuple(issues)
+    )
+
+
+def _collections(paths: Sequence[Path], knowledge: Sequence[Path], other: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the widest folders that hold knowledge and nothing else, and single files beside them.
+
+    A collection is recognised as a whole (a public corpus by its layout, say), so it is kept whole.
+    """
+    mixed = {folder for path in other for folder in path.parents}
+    widest: dict[Path, None] = {}
+    for path in knowledge:
+        roots = [root for root in paths if root == path or root in path.parents]
+        between = [folder for folder in path.parents if any(root == folder or root in folder.parents for root in roots)]
+        pure = [folder for folder in between if folder not in mixed]
+        widest[pure[-1] if pure else path] = None
+    return tuple(widest)
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path | Issue]:
+    """Yield every file, folders in sorted order; links to folders are not followed."""
+    for path in paths:
+        if not path.exists():
+            yield Issue(_STAGE, "unreadable-file", Place(str(path)), "There is no such file or folder.", "Check the path.")
+        elif path.is_dir():
+            refused: list[OSError] = []
+            empty = True
+            for folder, folders, names in os.walk(path, onerror=refused.append):
+                folders.sort()
+                for name in sorted(names):
+                    empty = False
+                    yield Path(folder, name)
+                for name in folders:
+                    if Path(folder, name).is_symlink():
+                        place = Place(str(Path(folder, name)))
+                        yield Issue(_STAGE, "passed-over", place, "A link to a folder was not followed.", "Name it.")
+            for error in refused:
+                yield Issue(_STAGE, "unreadable-file", Place(str(error.filename)), "The folder can't be opened.")
+            if empty and not refused:
+                yield Issue(_STAGE, "empty-folder", Place(str(path)), "The folder is empty.")
+        else:
+            yield path
+
+
+def _kind(path: Path) -> tuple[str, list[Issue]]:
+    said: list[Issue] = []
+    for found in open_sources([path]):
+        if isinstance(found, Source):
+            return "evidence", []
+        said.append(found)
+    if path.suffix.lower() == ".evtx" or any(issue.code not in {"no-reader", "passed-over"} for issue in said):
+        return "none", said
+    for document in open_documents(path):
+        if isinstance(document, Issue):
+            said.append(document)
+        elif _reads_like_news(document):
+            return "statement", []
+        elif detect_reader(document) is not None:
+            return "knowledge", []
+    return "none", said[:1]
+
+
+def _reads_like_news(document: Document) -> bool:
+    if b"\0" in document.head[:_HEAD]:
+        return False
+    return looks_like_news(document.head[:_HEAD].decode("utf-8", errors="replace"))
