@@ -1,1 +1,80 @@
-"""Room."""
+"""Aid between two teams: what is asked for, offered, given, answered and closed, and the files it travels in.
+
+The acts (`ask`, `offer`, `accept`, `deliver`, `answer` …) make sealed files, `receive` opens them; both sides
+keep every message, and `asks` folds them to the same state on both. Objects leave only through the gate
+(`aleat.release`). TAXII and MISP will live here too. It doesn't send: a file is carried by whoever carries it.
+"""
+
+from aleat.exchange.collect import Knowledge, collect_knowledge
+from aleat.exchange.desk import Desk, terms_for, trusted_ally
+from aleat.exchange.findings import Finding, NotLookedAt, findings_of_hunt, read_findings
+from aleat.exchange.inbox import Received, receive
+from aleat.exchange.messages import (
+    Acceptance,
+    Affected,
+    Closing,
+    Delivery,
+    Findings,
+    Message,
+    Offer,
+    Refusal,
+    Request,
+    Withdrawal,
+)
+from aleat.exchange.outbox import (
+    Sent,
+    accept,
+    answer,
+    ask,
+    close_thread,
+    deliver,
+    offer,
+    prepare_release,
+    refuse,
+    withdraw,
+)
+from aleat.exchange.overview import asks, delivered_indicators, findings_received, open_answer, open_delivery
+from aleat.exchange.threads import Thread, ThreadFault, fold_thread, fold_threads
+
+__all__ = [
+    "Acceptance",
+    "Affected",
+    "Closing",
+    "Delivery",
+    "Desk",
+    "Finding",
+    "Findings",
+    "Knowledge",
+    "Message",
+    "NotLookedAt",
+    "Offer",
+    "Received",
+    "Refusal",
+    "Request",
+    "Sent",
+    "Thread",
+    "ThreadFault",
+    "Withdrawal",
+    "accept",
+    "answer",
+    "ask",
+    "asks",
+    "close_thread",
+    "collect_knowledge",
+    "deliver",
+    "delivered_indicators",
+    "findings_of_hunt",
+    "findings_received",
+    "fold_thread",
+    "fold_threads",
+    "offer",
+    "open_answer",
+    "open_delivery",
+    "prepare_release",
+    "read_findings",
+    "receive",
+    "refuse",
+    "terms_for",
+    "trusted_ally",
+    "withdraw",
+]

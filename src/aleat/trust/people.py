@@ -13,8 +13,8 @@ from aleat.errors import NotPermittedError, TrustError
 __all__ = ["ROLES", "check_roles", "require_role", "require_two_people"]
 
 ROLES: Final = {
-    "analyst": "adds knowledge and evidence, hunts, builds cases, asks and answers",
-    "releaser": "decides what leaves: releases, offers, findings, withdrawals, permissions and holds",
+    "analyst": "adds knowledge and evidence, hunts, builds cases, opens sealed files, places holds",
+    "releaser": "decides what leaves: requests, offers, releases, findings, withdrawals; permissions, lifted holds",
     "administrator": "names people and their roles, imports allies and agreements",
     "guest": "reads what an ally's guest may read, and decides nothing",
 }

@@ -142,7 +142,10 @@ def open_sealed(
     signature, header_bytes, header, start = _split(plain)
     keys = senders.get(header.sender)
     if not keys:
-        raise SignatureError("The file names a sender who is not known here. Import that ally's card first.")
+        raise SignatureError(
+            "The file's sender is not known here, or nobody has compared the fingerprint of that ally's card yet. "
+            "Import the card with the fingerprint that its people read to you."
+        )
     verify_detached(signature, header_bytes, keys, typ=_TYPE)
     if header.recipient != own or header.recipient_key not in {key.recipient for key in age_keys}:
         raise SealError("The file was sealed for somebody else, and passed on. Tell its sender.")

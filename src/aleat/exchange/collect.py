@@ -1,0 +1,81 @@
+"""Everything a workspace knows, as the gate wants to see it: each object with its copies, labels and entries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from aleat.errors import IntegrityError
+from aleat.release import ListRow, Subject, describe_stored
+from aleat.stix import StixObject
+from aleat.stix.extensions import read_extension
+from aleat.store.database import Connection
+from aleat.store.entries import read_entries
+from aleat.store.objects import StoredObject, get_variants, iterate_objects
+from aleat.trust.corpora import CorpusPolicy
+
+__all__ = ["Knowledge", "collect_knowledge"]
+
+_HEX = re.compile("[0-9a-f]{64}")
+
+
+class Knowledge(msgspec.Struct, frozen=True):
+    """All subjects, the entries of lists by the list's id, and marking definitions by id."""
+
+    subjects: tuple[Subject, ...]
+    lists: dict[str, tuple[ListRow, ...]]
+    definitions: dict[str, StixObject]
+
+
+def collect_knowledge(
+    connection: Connection, root: Path, policy: CorpusPolicy | None, ally_names: Mapping[str, str] | None = None
+) -> Knowledge:
+    """Return everything stored; `root` is the workspace's folder (its lists lie below), `policy` the signed one."""
+    names = ally_names or {}
+    definitions = {stored.object.id: stored.object for stored in iterate_objects(connection, ["marking-definition"])}
+    subjects: list[Subject] = []
+    lists: dict[str, tuple[ListRow, ...]] = {}
+    for stored in iterate_objects(connection):
+        item = stored.object
+        rows = _entries(item, root)
+        if rows is not None:
+            lists[item.id] = rows
+        subjects.append(
+            describe_stored(
+                stored,
+                definitions,
+                policy,
+                variants=_variants(connection, stored, names),
+                values=[value for _, value, _ in rows or ()],
+                notes=[context for _, _, context in rows or ()],
+                ally_names=names,
+            )
+        )
+    return Knowledge(tuple(subjects), lists, definitions)
+
+
+def _variants(connection: Connection, stored: StoredObject, names: Mapping[str, str]) -> tuple[StoredObject, ...]:
+    """Other versions and variants, looked up only where somebody else than the maker gave the object."""
+    by = stored.object.created_by_ref
+    foreign = any(by not in {None, copy.giver, names.get(copy.giver)} and copy.corpus is None for copy in stored.copies)
+    if not foreign:
+        return ()
+    others = get_variants(connection, stored.object.id)
+    return tuple(item for item in others if item.object.digest != stored.object.digest)
+
+
+def _entries(item: StixObject, root: Path) -> tuple[ListRow, ...] | None:
+    if item.type != "indicator" or (content := read_extension(item, "list")) is None:
+        return None
+    digest = str(content.get("entries_sha256", ""))
+    if not _HEX.fullmatch(digest):
+        return ()
+    try:
+        table = read_entries(root, digest)
+    except IntegrityError:
+        return ()  # its values never came, or are damaged (`verify` says so): there is nothing to tell
+    columns = [table.column(name).to_pylist() for name in ("type", "value", "context")]
+    return tuple(zip(*columns, strict=True))

@@ -1,0 +1,220 @@
+"""What comes in: a sealed file is opened, checked, and its messages and objects are kept; or all of it is refused.
+
+Everything stands in the caller's transaction: a file that fails anywhere leaves nothing behind. Objects are
+kept with their giver, label and agreement; nothing an ally sends can replace what is ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from aleat.errors import Issue, Place, SealError
+from aleat.exchange.desk import Desk
+from aleat.exchange.findings import Finding, read_findings
+from aleat.exchange.messages import Delivery, Findings, Message, Withdrawal, decode_messages, message_row
+from aleat.stix import ObjectLimits, ParsedBundle, StixObject, parse_bundle
+from aleat.stix.entries import ENTRY_SCHEMA, entries_digest
+from aleat.stix.extensions import read_extension
+from aleat.store.allies import read_allies
+from aleat.store.decisions import require
+from aleat.store.entries import put_entries
+from aleat.store.exchanges import (
+    FileRow,
+    add_withdrawn,
+    missing_serials,
+    received_files,
+    record_file,
+    withdrawn_releases,
+)
+from aleat.store.objects import Provenance, PutResult, put_objects
+from aleat.trust.agreements import AllyCard, Label
+from aleat.trust.markings import marking_id
+from aleat.trust.seal import Opened, open_sealed
+
+__all__ = ["Received", "receive"]
+
+_MAX_ROWS = 5_000_000
+
+
+class _Agreed(msgspec.Struct, frozen=True):
+    name: str
+    version: int
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    id: str
+    version: str
+    digest: str
+    label: Label | None = None
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    agreement: _Agreed
+    objects: tuple[_Listed, ...]
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sealed file held: who sent it, its messages, the objects in it, the findings among them.
+
+    `missing` are numbers of the sender's earlier files that have not come; `issues` what was left out, and why.
+    """
+
+    sender: AllyCard
+    messages: tuple[Message, ...]
+    objects: tuple[StixObject, ...] = ()
+    stored: PutResult = PutResult(0, 0, 0, ())
+    findings: tuple[Finding, ...] = ()
+    missing: tuple[int, ...] = ()
+    issues: tuple[Issue, ...] = ()
+
+
+def receive(desk: Desk, data: bytes, *, path: str = "sealed file", limits: ObjectLimits | None = None) -> Received:
+    """Open a sealed file and keep what it holds; `path` is named in provenance and issues.
+
+    Raises `SealError` or `SignatureError` where it was damaged, forged, meant for somebody else, opened before
+    or withdrawn: then nothing is kept.
+    """
+    require(desk.connection, desk.actor, "analyst")
+    allies = {ally.card.identity: ally.card for ally in read_allies(desk.connection) if ally.compared_by is not None}
+    opened = open_sealed(
+        data,
+        own=desk.own,
+        age_keys=desk.age_keys,
+        senders={id_: [card.public_key] for id_, card in allies.items()},
+        received=received_files(desk.connection),
+        withdrawn=withdrawn_releases(desk.connection),
+    )
+    sender = allies[opened.header.sender]
+    messages = _messages(opened, desk.own)
+    row = FileRow(
+        file=opened.header.file,
+        direction="in",
+        peer=sender.identity,
+        serial=opened.header.serial,
+        release=opened.header.release,
+        sha256=hashlib.sha256(data).hexdigest(),
+        header=opened.header_bytes,
+        signature=opened.signature,
+        manifest=opened.parts.get("manifest.json", b""),
+    )
+    rows = [message_row(item) for item in messages]
+    record_file(desk.connection, row, rows, actor=desk.actor, time=desk.time, key=desk.key)
+    for message in messages:
+        if isinstance(message, Withdrawal):
+            add_withdrawn(desk.connection, message.release, sender.identity, time=desk.time)
+    result = Received(sender=sender, messages=messages, missing=missing_serials(desk.connection, sender.identity))
+    if not opened.header.release:
+        return result
+    return _keep_release(desk, opened, result, path, limits)
+
+
+def _messages(opened: Opened, own: str) -> tuple[Message, ...]:
+    """Return the file's messages, all of which are from its sender to us."""
+    messages = decode_messages(opened.parts.get("messages.json", b"[]"))
+    if any(item.sender != opened.header.sender or item.recipient != own for item in messages):
+        raise SealError("The file holds a message of somebody else, or to somebody else. Tell its sender.")
+    return messages
+
+
+def _keep_release(desk: Desk, opened: Opened, result: Received, path: str, limits: ObjectLimits | None) -> Received:
+    bundle, manifest, lists = _release_parts(opened, result.messages)
+    parsed = parse_bundle(bundle, path, limits)
+    listed = _check_manifest(manifest, parsed, path)
+    issues = list(parsed.issues)
+    kept: list[tuple[StixObject, Provenance]] = []
+    for item, offset in zip(parsed.objects, parsed.offsets, strict=True):
+        if desk.own in {item.created_by_ref, item.id}:
+            reason = "The object says that it is ours; an ally can't change what is ours."
+            issues.append(Issue("exchange", "not-theirs", Place(path, offset=offset), reason))
+            continue
+        kept.append((item, _provenance(desk, item, listed, result.sender.identity, Place(path, offset=offset))))
+    issues += _keep_lists(desk, [item for item, _ in kept], lists, path)
+    stored = put_objects(desk.connection, kept)
+    return msgspec.structs.replace(
+        result,
+        objects=tuple(item for item, _ in kept),
+        stored=stored,
+        findings=tuple(
+            finding for finding in read_findings(item for item, _ in kept) if finding.sender == result.sender.identity
+        ),
+        issues=tuple(issues),
+    )
+
+
+def _release_parts(opened: Opened, messages: tuple[Message, ...]) -> tuple[bytes, bytes, dict[str, bytes]]:
+    """Return bundle, manifest and lists, checked against the message that delivers them."""
+    bundle, manifest = opened.parts.get("bundle.json"), opened.parts.get("manifest.json")
+    carriers = [item for item in messages if isinstance(item, Delivery | Findings)]
+    if bundle is None or manifest is None or [item.release for item in carriers] != [opened.header.release]:
+        raise SealError("The file names a release, but doesn't deliver it. Ask the ally for a new file.")
+    try:
+        texts = msgspec.json.decode(opened.parts.get("lists.json", b"{}"), type=dict[str, str])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise SealError("The release's lists can't be read.") from error
+    lists = {id_: text.encode() for id_, text in texts.items()}
+    parts = [bundle, manifest, *(lists[id_] for id_ in sorted(lists))]
+    digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+    if digest != carriers[0].sha256:
+        raise SealError("The release is not the one that the message delivers. Ask the ally for a new file.")
+    return bundle, manifest, lists
+
+
+def _check_manifest(data: bytes, parsed: ParsedBundle, path: str) -> tuple[_Manifest, dict[str, _Listed]]:
+    try:
+        manifest = msgspec.json.decode(data, type=_Manifest)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise SealError(f"{path}: the release's manifest can't be read.") from error
+    listed = {item.id: item for item in manifest.objects}
+    if any(item.id not in listed or listed[item.id].digest != item.digest for item in parsed.objects):
+        raise SealError(f"{path}: the bundle holds an object that is not in the manifest. Ask for a new file.")
+    return manifest, listed
+
+
+def _provenance(
+    desk: Desk, item: StixObject, listed: tuple[_Manifest, dict[str, _Listed]], giver: str, place: Place
+) -> Provenance:
+    manifest, objects = listed
+    label = objects[item.id].label
+    marking = marking_id(f"tlp:{label}") if label is not None else None
+    beside = (marking,) if marking is not None and marking not in item.object_marking_refs else ()
+    return Provenance(giver=giver, received=desk.time, markings=beside, agreement=manifest.agreement.name, source=place)
+
+
+def _keep_lists(desk: Desk, objects: list[StixObject], lists: Mapping[str, bytes], path: str) -> list[Issue]:
+    """Keep the entries of lists that fit their objects' digest."""
+    issues: list[Issue] = []
+    for item in objects:
+        content = read_extension(item, "list") if item.type == "indicator" else None
+        if content is None:
+            continue
+        try:
+            table = _table(lists.get(item.id, b""))
+        except (msgspec.MsgspecError, pa.ArrowException, ValueError) as error:
+            issues.append(Issue("exchange", "list", Place(path), f"The entries of {item.id} can't be read: {error}."))
+            continue
+        if entries_digest(table) != content.get("entries_sha256"):
+            reason = f"The entries of {item.id} are not those that the list names; they were left out."
+            issues.append(Issue("exchange", "list", Place(path), reason, "Ask the ally for a new file."))
+            continue
+        put_entries(desk.connection, desk.root, table)
+    return issues
+
+
+def _table(lines: bytes) -> pa.Table:
+    decode = msgspec.json.Decoder(tuple[str, str, str]).decode
+    rows: list[tuple[str, str, str]] = [decode(line) for line in lines.splitlines()[: _MAX_ROWS + 1]]
+    if len(rows) > _MAX_ROWS:
+        raise ValueError(f"more than {_MAX_ROWS} entries")
+    columns: dict[str, list[Any]] = {
+        "type": [row[0] for row in rows],
+        "value": [row[1] for row in rows],
+        "context": [row[2] for row in rows],
+        "line": [None] * len(rows),
+        "count": [1] * len(rows),
+    }
+    return pa.table({name: pa.array(values, ENTRY_SCHEMA.field(name).type) for name, values in columns.items()})
