@@ -32,6 +32,8 @@ _KIND_OF_KEY = {
     "6": "ipv6-addr",
     "d": "domain-name",
     "u": "url",
+    "e": "domain-name",
+    "w": "url",
     "m": "email-addr",
     "h": "file:hashes",
     "v": "vulnerability",
@@ -53,7 +55,7 @@ class ListIndex:
     """The entries of the given lists, prepared once; `lookup` finds them in texts. Passes between processes."""
 
     def __init__(self, indicators: Iterable[Indicator]) -> None:
-        self.indicators = tuple(item for item in indicators if item.pattern_type == "aleat-list")
+        self.indicators = tuple(item for item in indicators if item.entries)
         keys: list[str] = []
         owners: list[int] = []
         lists: list[int] = []
@@ -66,7 +68,7 @@ class ListIndex:
                 if (entry.type, entry.value) in seen:
                     continue
                 seen.add((entry.type, entry.value))
-                found, fault = _checked_keys(entry)
+                found, fault = _checked_keys(entry, explicit=indicator.pattern_type != "aleat-list")
                 if fault:
                     rejected.append(_rejection(indicator, entry, *fault))
                     continue
@@ -167,11 +169,11 @@ class ListIndex:
                 yield beside, owners
 
 
-def _checked_keys(entry: ListEntry) -> tuple[list[str], tuple[str, str] | None]:
+def _checked_keys(entry: ListEntry, explicit: bool) -> tuple[list[str], tuple[str, str] | None]:
     keys = entry_keys(entry)
     if not keys:
         return [], ("list-value", f"The value can't be read as {entry.type!r}.")
-    label = meaningless_label(keys)
+    label = None if explicit else meaningless_label(keys)
     if label:
         return [], ("meaningless", f"The value means nothing wherever it occurs: {label}.")
     return keys, None

@@ -1,8 +1,8 @@
 """The keys under which list entries are kept, and under which observables look for them.
 
 A key is a letter for its kind and a normalised text: ``4:`` and ``6:`` a network, ``d:`` a domain, ``u:`` a
-URL, ``m:`` an e-mail address, ``h:`` a hash, ``v:`` a CVE number, ``n:`` a file's name, ``p:`` a path, ``t:``
-the end of a path, ``x:`` a whole cell.
+URL, ``e:`` and ``w:`` a domain and a URL alone, without what is below them, ``m:`` an e-mail address, ``h:`` a
+hash, ``v:`` a CVE number, ``n:`` a file's name, ``p:`` a path, ``t:`` the end of a path, ``x:`` a whole cell.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ def entry_keys(entry: ListEntry) -> list[str]:
     value = refang(entry.value.strip())
     if "hashes" in kind:
         return _hash_keys(value)
+    if kind.endswith(":exact"):
+        return _exact_keys(kind, value)
     make = _KEYS_OF_TYPE.get(kind.partition(":")[0])
     return make(value) if make else [f"x:{value.lower()}"] if value else []
 
@@ -51,12 +53,22 @@ def candidate_keys(kind: str, value: str, lengths: Mapping[str, Sequence[int]], 
     elif kind == "domain-name":
         labels = value.split(".")[-_MAXIMUM_LABELS:]
         yield from (f"d:{'.'.join(labels[start:])}" for start in range(len(labels) - 1))
+        yield f"e:{value}"
     elif kind == "url":
         yield from (f"u:{url}" for url in _url_beginnings(value))
+        yield f"w:{value}"
     elif kind == "file:path":
         yield f"p:{value}"
         if tails:
             yield from (f"t:{tail}" for tail in _path_tails(value))
+
+
+def _exact_keys(kind: str, value: str) -> list[str]:
+    if kind == "url:exact":
+        url = normalise_url(value)
+        return [f"w:{url}"] if url else []
+    name = normalise_domain(value)
+    return [f"e:{name}"] if name else []
 
 
 def _domain_keys(value: str) -> list[str]:

@@ -69,6 +69,8 @@ class ListHunter:
 
     def _sighting(self, reader: RowReader, row: int, entry: int, matched: tuple[tuple[str, str], ...]) -> Sighting:
         indicator, value, context = self.index.describe(entry)
+        if indicator.pattern_type != "aleat-list":
+            return reader.sighting(row, indicator, matched=matched)
         title = f"{indicator.title}: {context}" if context else indicator.title
         return reader.sighting(row, indicator, identifier=f"{indicator.id}#{value}", title=title, matched=matched)
 
