@@ -165,7 +165,7 @@ def security_datasets(
         "Message": _message(kind, texts),
         "Category": kind["category"],
         "Opcode": "Info",
-        **{name: text for name, text in texts.items() if name != "EventType"},
+        **{name: text for name, text in texts.items() if name != "Channel"},
         "EventReceivedTime": local,
         "SourceModuleName": "eventlog",
         "SourceModuleType": "im_msvistalog",
