@@ -21,7 +21,7 @@ from aleat.errors import Issue, Place
 
 __all__ = ["RANGE_BYTES", "ByteRange", "RangeResult", "ReadOptions", "Reader", "detect_reader", "reader_named"]
 
-RANGE_BYTES = 32 * 1024 * 1024
+RANGE_BYTES = 16 * 1024 * 1024
 """Nominal length of a range: a source is cut at the first record boundary at or after each multiple of it."""
 
 HEAD_BYTES = 1024 * 1024

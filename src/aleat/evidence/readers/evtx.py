@@ -56,14 +56,18 @@ class EvtxReader:
         step = max(options.range_bytes // CHUNK_BYTES, 1) * CHUNK_BYTES
         header = FileHeader.parse(head[:128])
         context = {"chunks": header.chunks if header.magic and header.checksum else None}
-        start, length = 0, FILE_HEADER_BYTES + step
+        expected = FILE_HEADER_BYTES + CHUNK_BYTES * (context["chunks"] or 0)
+        start, data = 0, stream.read(FILE_HEADER_BYTES + step)
         for index in range(2**31):
-            data = stream.read(length)
-            if not data:
+            following = stream.read(step) if data else b""
+            end = start + len(data)
+            if not following and end < expected:
+                context = {**context, "expected": expected}
+            if data:
+                yield ByteRange(index, start, end, context), data
+            if not following:
                 return
-            yield ByteRange(index, start, start + len(data), context), data
-            start += len(data)
-            length = step
+            start, data = end, following
 
     def read(self, data: bytes, span: ByteRange, path: str, options: ReadOptions) -> RangeResult:
         """Read the chunks of one range."""
@@ -84,6 +88,7 @@ class EvtxReader:
             else:
                 _note_zeroed(span, at, len(chunk), position < last_used, path, result)
             position += CHUNK_BYTES
+        _note_missing(span, path, result)
         result.tables = list(rows.tables())
         return result
 
@@ -105,6 +110,17 @@ def _note_truncated(chunk: bytes, at: int, path: str, result: RangeResult) -> No
     reason = f"The EVTX file ends within a chunk: {len(chunk)} of {CHUNK_BYTES} bytes are there."
     advice = "What is there was read. Copy the file again from its source if that still exists."
     result.lost(path, "truncated", at + len(chunk), CHUNK_BYTES - len(chunk), reason, advice=advice)
+
+
+def _note_missing(span: ByteRange, path: str, result: RangeResult) -> None:
+    """Name the chunks that the file's header counts and that aren't there at all."""
+    expected = span.context.get("expected")
+    here = FILE_HEADER_BYTES + -(-(span.end - FILE_HEADER_BYTES) // CHUNK_BYTES) * CHUNK_BYTES
+    if expected is not None and expected > here:
+        chunks = (expected - here) // CHUNK_BYTES
+        reason = f"The EVTX file ends before its last {chunks} chunks, which its header counts."
+        advice = "Copy the file again from its source if that still exists."
+        result.lost(path, "truncated", here, expected - here, reason, advice=advice)
 
 
 def _note_zeroed(span: ByteRange, at: int, length: int, followed: bool, path: str, result: RangeResult) -> None:
