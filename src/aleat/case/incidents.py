@@ -1,14 +1,16 @@
 """Sightings to incidents: stretches of activity on one host, joined by what they share.
 
 1. Copies of one event are folded; sightings that weigh less than `least` are left out (`weigh`).
-2. What is left is cut, host by host, at pauses: a *stretch*. Its bits add up over independent kinds of
-   evidence: each rule of an ally once, generic rules once a tactic, several rules in one event at a share.
+2. What is left is cut, host by host, at pauses: a *stretch*. Where rules of an ally fire in it, generic rules
+   belong to it only close to them or by what they share. Its bits add up over independent kinds of evidence:
+   each rule of an ally once, generic rules once a tactic, several rules in one event at a share.
 3. A stretch *founds* an incident where its bits exceed what chance would show anywhere in all the days of
    hosts that were looked at; other stretches join one where their own bits and the rarity of what they share
-   (accounts, indicators, values) reach the same mark. Noise therefore never makes, joins or lengthens one.
+   (accounts, indicators, values) exceed what chance would show near it. Noise neither makes nor lengthens one.
 4. Founding stretches join where they are close in time and share a host or something rare; over a long quiet
-   interval (fourteen months of dwell) only where they share the host *and* something rare; and not across an
-   impact followed by quiet: a second wave is a second incident, and the campaign (`campaign`) links the two.
+   interval (fourteen months of dwell) only where they share the host *and* something rare, or on different
+   hosts several rare things; and not across an impact followed by quiet: a second wave is a second incident,
+   and the campaign (`campaign`) links the two.
 
 Every decision looks at two stretches only, in an order made of their content: the result doesn't depend on
 the order of the sightings. Work is near linear: a key is followed to its next few neighbours in time.
@@ -17,7 +19,7 @@ the order of the sightings. Work is near linear: a key is followed to its next f
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import log2
 
 import msgspec
@@ -25,7 +27,7 @@ import msgspec
 from aleat.case.facts import Key, field_keys, matched_keys
 from aleat.case.parameters import IncidentParameters, Parameters, defaults
 from aleat.case.records import CoverageRow
-from aleat.case.refs import DAY, HOUR
+from aleat.case.refs import DAY, HOUR, MINUTE
 from aleat.case.tactics import is_impact, tactics_of
 from aleat.case.weigh import Rarity, days_of_hosts, is_generic, rule_weights
 from aleat.hunt.indicator import Sighting
@@ -40,6 +42,8 @@ class Stretch(msgspec.Struct, frozen=True, kw_only=True):
     first: int
     last: int
     bits: float
+    allied: bool
+    """Whether a rule that an ally gave is among them."""
     members: tuple[int, ...]
     keys: tuple[Key, ...]
     impact: int | None
@@ -108,10 +112,12 @@ def group_sightings(
     total = days_of_hosts(coverage, hits)
     weights = rule_weights(hits, total, chosen.weights)
     keys = [_keys_of(hit) if weights.get(hit.indicator, 0.0) >= chosen.weights.least else () for hit in hits]
-    rarity = Rarity(_days_by_key(hits, signals), total, chosen.incidents.key_cap)
+    rarity = Rarity(_days_by_key(hits, signals, keys), total, chosen.incidents.key_cap)
     mark = max(chosen.incidents.floor, log2(total) + chosen.incidents.margin)
-    stretches = _cut(hits, weights, keys, mark, chosen)
-    joined = _Joiner(stretches, rarity, mark, chosen.incidents).clusters()
+    generic = {hit.indicator for hit in hits if is_generic(hit.source, chosen.weights)}
+    stretches = _Cutter(hits, weights, keys, rarity, generic, mark, chosen).stretches()
+    hosts = len({row.host for row in coverage} | {hit.host for hit in hits})
+    joined = _Joiner(stretches, rarity, generic, mark, hosts, chosen.incidents).clusters()
     return Grouping(clusters=joined, weights=weights, mark=mark, total_days=total, rarity=rarity)
 
 
@@ -119,95 +125,144 @@ def _keys_of(hit: Sighting) -> tuple[Key, ...]:
     return tuple(dict.fromkeys((*matched_keys(hit), *field_keys(hit))))
 
 
-def _days_by_key(hits: Sequence[Sighting], signals: Sequence[Sighting]) -> dict[Key, int]:
+def _days_by_key(
+    hits: Sequence[Sighting], signals: Sequence[Sighting], keys: Sequence[tuple[Key, ...]]
+) -> dict[Key, int]:
+    """Count the days of hosts on which each key that matters (one of a weighty sighting) occurs at all."""
+    asked = {key for found in keys for key in found}
     cells: dict[Key, set[tuple[str, int]]] = {}
-    for sighting in (*hits, *signals):
+    known = list(keys) + [()] * len(signals)
+    for sighting, found in zip((*hits, *signals), known, strict=True):
         if sighting.time is not None:
             cell = (sighting.host, sighting.time // DAY)
-            for key in _keys_of(sighting):
-                cells.setdefault(key, set()).add(cell)
+            for key in found or _keys_of(sighting):
+                if key in asked:
+                    cells.setdefault(key, set()).add(cell)
     return {key: len(days) for key, days in cells.items()}
 
 
 # --- stretches
 
 
-def _cut(
-    hits: Sequence[Sighting],
-    weights: Mapping[str, float],
-    keys: Sequence[tuple[Key, ...]],
-    mark: float,
-    parameters: Parameters,
-) -> list[Stretch]:
-    by_host: dict[str, list[int]] = {}
-    for position, hit in enumerate(hits):
-        if hit.time is not None and weights[hit.indicator] >= parameters.weights.least:
-            by_host.setdefault(hit.host, []).append(position)
-    pause = int(parameters.incidents.pause_hours * HOUR)
-    found: list[Stretch] = []
-    for host in sorted(by_host):
-        for members in _runs(by_host[host], hits, weights, pause, parameters.weights.chaining):
-            found.append(_stretch(host, members, hits, weights, keys, mark, parameters))
-    return sorted(found, key=_stretch_order)
-
-
 def _stretch_order(stretch: Stretch) -> tuple[int, str, int]:
     return (stretch.first, stretch.host, stretch.last)
 
 
-def _runs(
-    positions: Sequence[int], hits: Sequence[Sighting], weights: Mapping[str, float], pause: int, chaining: float
-) -> list[list[int]]:
-    """Cut one host's sightings at pauses between strong ones; weak ones fall into the run they lie in or near."""
-    runs: list[list[int]] = []
-    spans: list[tuple[int, int]] = []
-    for position in positions:
-        time = hits[position].time or 0
-        if weights[hits[position].indicator] < chaining:
-            continue
-        if spans and time - spans[-1][1] <= pause:
-            runs[-1].append(position)
-            spans[-1] = (spans[-1][0], time)
-        else:
-            runs.append([position])
-            spans.append((time, time))
-    run = 0
-    for position in positions:
-        if weights[hits[position].indicator] >= chaining:
-            continue
-        time = hits[position].time or 0
-        while run < len(spans) and spans[run][1] + HOUR < time:
-            run += 1
-        if run < len(spans) and spans[run][0] - HOUR <= time:
-            runs[run].append(position)
-    return [sorted(members) for members in runs]
+class _Cutter:
+    """Cuts each host's weighty sightings into stretches."""
+
+    def __init__(
+        self,
+        hits: Sequence[Sighting],
+        weights: Mapping[str, float],
+        keys: Sequence[tuple[Key, ...]],
+        rarity: Rarity,
+        generic: Collection[str],
+        mark: float,
+        parameters: Parameters,
+    ) -> None:
+        self._hits = hits
+        self._weights = weights
+        self._keys = keys
+        self._rarity = rarity
+        self._generic = generic
+        self._mark = mark
+        self._parameters = parameters
+        self._chaining = parameters.weights.chaining
+
+    def stretches(self) -> list[Stretch]:
+        """Return all stretches in order of time."""
+        by_host: dict[str, list[int]] = {}
+        for position, hit in enumerate(self._hits):
+            if hit.time is not None and self._weight(position) >= self._parameters.weights.least:
+                by_host.setdefault(hit.host, []).append(position)
+        found = [
+            self._stretch(host, part)
+            for host in sorted(by_host)
+            for members in self._runs(by_host[host])
+            for part in self._parts(members)
+        ]
+        return sorted(found, key=_stretch_order)
+
+    def _weight(self, position: int) -> float:
+        return self._weights[self._hits[position].indicator]
+
+    def _time(self, position: int) -> int:
+        return self._hits[position].time or 0
+
+    def _is_anchor(self, position: int) -> bool:
+        """A rule that an ally gave, rare enough to mean something."""
+        return self._weight(position) >= self._chaining and self._hits[position].indicator not in self._generic
+
+    def _runs(self, positions: Sequence[int]) -> list[list[int]]:
+        """Cut one host's sightings at pauses between strong ones; weak ones fall into the run they lie in or near."""
+        pause = int(self._parameters.incidents.pause_hours * HOUR)
+        runs: list[list[int]] = []
+        spans: list[tuple[int, int]] = []
+        for position in positions:
+            time = self._time(position)
+            if self._weight(position) < self._chaining:
+                continue
+            if spans and time - spans[-1][1] <= pause:
+                runs[-1].append(position)
+                spans[-1] = (spans[-1][0], time)
+            else:
+                runs.append([position])
+                spans.append((time, time))
+        run = 0
+        for position in positions:
+            if self._weight(position) >= self._chaining:
+                continue
+            time = self._time(position)
+            while run < len(spans) and spans[run][1] + HOUR < time:
+                run += 1
+            if run < len(spans) and spans[run][0] - HOUR <= time:
+                runs[run].append(position)
+        return [sorted(members) for members in runs]
+
+    def _parts(self, members: list[int]) -> list[list[int]]:
+        """Part a run with an ally's rules in it: what lies near them or shares something with them, and the rest.
+
+        Generic rules that fire on the same host on the same day for other reasons are so kept out.
+        """
+        anchors = [position for position in members if self._is_anchor(position)]
+        if not anchors or len(anchors) == len(members):
+            return [members]
+        near = int(self._parameters.incidents.near_minutes * MINUTE)
+        times = [self._time(position) for position in anchors]
+        events = {self._hits[position].event for position in anchors}
+        shared = {key for position in anchors for key in self._keys[position] if self._rarity.bits(key) >= 1.0}
+        inner: list[int] = []
+        outer: list[int] = []
+        for position in members:
+            place = bisect_left(times, self._time(position) - near)
+            close = place < len(times) and times[place] <= self._time(position) + near
+            tied = self._hits[position].event in events or not shared.isdisjoint(self._keys[position])
+            (inner if close or tied else outer).append(position)
+        strong = [position for position in outer if self._weight(position) >= self._chaining]
+        return [inner, *(self._runs(outer) if strong else [])]
+
+    def _stretch(self, host: str, members: list[int]) -> Stretch:
+        hits = [self._hits[position] for position in members]
+        bits = _bits(hits, self._weights, self._generic, self._parameters)
+        impacts = [hit.time or 0 for hit in hits if is_impact(hit)]
+        strong = [position for position in members if self._weight(position) >= self._chaining]
+        return Stretch(
+            host=host,
+            first=self._time(members[0]),
+            last=self._time(members[-1]),
+            bits=bits,
+            allied=any(self._is_anchor(position) for position in members),
+            members=tuple(members),
+            keys=tuple(sorted({key for position in strong for key in self._keys[position]})),
+            impact=max(impacts) if impacts else None,
+            founds=bits >= self._mark,
+        )
 
 
-def _stretch(
-    host: str,
-    members: list[int],
-    hits: Sequence[Sighting],
-    weights: Mapping[str, float],
-    keys: Sequence[tuple[Key, ...]],
-    mark: float,
-    parameters: Parameters,
-) -> Stretch:
-    bits = _bits([hits[position] for position in members], weights, parameters)
-    impacts = [hits[position].time or 0 for position in members if is_impact(hits[position])]
-    strong = [position for position in members if weights[hits[position].indicator] >= parameters.weights.chaining]
-    return Stretch(
-        host=host,
-        first=hits[members[0]].time or 0,
-        last=hits[members[-1]].time or 0,
-        bits=bits,
-        members=tuple(members),
-        keys=tuple(sorted({key for position in strong for key in keys[position]})),
-        impact=max(impacts) if impacts else None,
-        founds=bits >= mark,
-    )
-
-
-def _bits(members: Sequence[Sighting], weights: Mapping[str, float], parameters: Parameters) -> float:
+def _bits(
+    members: Sequence[Sighting], weights: Mapping[str, float], generic: Collection[str], parameters: Parameters
+) -> float:
     """Add the bits of a stretch: an event's heaviest rule in full, the rest at a share; generic ones a tactic."""
     chosen = parameters.weights
     heaviest: dict[str, Sighting] = {}
@@ -221,18 +276,15 @@ def _bits(members: Sequence[Sighting], weights: Mapping[str, float], parameters:
         heaviest[hit.event] = heavier
         rest[lighter.indicator] = lighter
     allied: dict[str, float] = {}
-    generic: dict[str, dict[str, float]] = {}
+    tactics: dict[str, dict[str, float]] = {}
     for share, group in ((1.0, heaviest.values()), (chosen.dependent, rest.values())):
         for hit in group:
             bits = share * weights[hit.indicator]
-            if is_generic(hit.source, chosen):
-                tactic = next(iter(tactics_of(hit)), "")
-                bucket = generic.setdefault(tactic, {})
-                bucket[hit.indicator] = max(bits, bucket.get(hit.indicator, 0.0))
-            else:
-                allied[hit.indicator] = max(bits, allied.get(hit.indicator, 0.0))
+            tactic = next(iter(tactics_of(hit)), "")
+            bucket = tactics.setdefault(tactic, {}) if hit.indicator in generic else allied
+            bucket[hit.indicator] = max(bits, bucket.get(hit.indicator, 0.0))
     return sum(allied.values()) + sum(
-        _tactic_bits(bucket, chosen.dependent, chosen.tactic_cap) for bucket in generic.values()
+        _tactic_bits(bucket, chosen.dependent, chosen.tactic_cap) for bucket in tactics.values()
     )
 
 
@@ -254,11 +306,20 @@ class _Joiner:
     """Joins stretches along edges (same host, shared keys), strongest first."""
 
     def __init__(
-        self, stretches: Sequence[Stretch], rarity: Rarity, mark: float, parameters: IncidentParameters
+        self,
+        stretches: Sequence[Stretch],
+        rarity: Rarity,
+        generic: Collection[str],
+        mark: float,
+        hosts: int,
+        parameters: IncidentParameters,
     ) -> None:
         self._stretches = stretches
         self._rarity = rarity
+        self._generic = generic
         self._mark = mark
+        self._join_mark = min(mark, log2(2 * parameters.quiet_days * max(1, hosts)) + parameters.margin)
+        self._host_bits = min(parameters.link_bits, log2(max(1, hosts)))
         self._parameters = parameters
         self._parent = list(range(len(stretches)))
         self._founded = [stretch.founds for stretch in stretches]
@@ -294,7 +355,8 @@ class _Joiner:
         """A component stands where a stretch founds it, or where several together are far above the mark."""
         if any(self._founds(node) for node in nodes):
             return True
-        return len(nodes) > 1 and sum(self._stretches[node].bits for node in nodes) >= 1.5 * self._mark
+        allied = [self._stretches[node].bits for node in nodes if self._stretches[node].allied]
+        return len(allied) > 1 and sum(allied) >= 1.5 * self._mark
 
     def _edges(self) -> list[_Edge]:
         """Pairs of neighbours on one host or under one key, with the bits of all the keys that they share."""
@@ -307,22 +369,37 @@ class _Joiner:
                 if self._rarity.bits(key) >= 1.0:
                     keyed.setdefault(key, []).append(node)
         for nodes in (*hosts.values(), *keyed.values()):
-            for position, node in enumerate(nodes):
-                for other in nodes[position + 1 : position + 1 + self._parameters.neighbours]:
-                    pairs.setdefault((node, other))
+            self._neighbours(nodes, pairs)
         edges = [_Edge(self._shared_bits(first, second), first, second) for first, second in pairs]
         return sorted(edges, key=lambda edge: (-edge.bits, edge.earlier, edge.later))
 
+    def _neighbours(self, nodes: Sequence[int], pairs: dict[tuple[int, int], None]) -> None:
+        """Pair each founding stretch with the next ones, every other with its next ones and the nearest founders.
+
+        Founders are paired apart, so that lesser stretches between them (noise, say) take no one's place.
+        """
+        count = self._parameters.neighbours
+        founders = [node for node in nodes if self._founds(node)]
+        for row in (nodes, founders):
+            for position, node in enumerate(row):
+                for other in row[position + 1 : position + 1 + count]:
+                    pairs.setdefault((node, other))
+        for node in nodes:
+            place = bisect_left(founders, node)
+            for founder in founders[max(0, place - 1) : place + 1]:
+                if founder != node:
+                    pairs.setdefault((min(node, founder), max(node, founder)))
+
     def _shared_bits(self, first: int, second: int) -> float:
         """The rarest shared key in full, the others at half, fourths …: what two stretches share is related."""
-        a, b = self._stretches[first], self._stretches[second]
-        cap = self._parameters.field_key_cap
-        shared = set(a.keys) & set(b.keys)
-        bits = sorted(
-            (self._rarity.bits(key) if key.kind == "indicator" else min(cap, self._rarity.bits(key)) for key in shared),
-            reverse=True,
-        )
+        shared = set(self._stretches[first].keys) & set(self._stretches[second].keys)
+        bits = sorted((self._key_bits(key) for key in shared), reverse=True)
         return sum(value / 2.0**rank for rank, value in enumerate(bits[:8]))
+
+    def _key_bits(self, key: Key) -> float:
+        """A key's rarity, capped by kind; rules made for everybody tie little together."""
+        kind = "generic-indicator" if key.kind == "indicator" and key.value in self._generic else key.kind
+        return min(self._parameters.link_cap[kind], self._rarity.bits(key))
 
     def _gap(self, edge: _Edge) -> float:
         return max(0, self._stretches[edge.later].first - self._stretches[edge.earlier].last) / DAY
@@ -338,6 +415,12 @@ class _Joiner:
             return None
         return (later.first - max(impact, min(earlier.last, later.first))) / DAY
 
+    def _dwelt(self, edge: _Edge, *, same_host: bool) -> bool:
+        """One intruder all along, over a long quiet: the same host and something rare, or several rare things."""
+        if same_host:
+            return edge.bits + self._host_bits >= self._parameters.dwell_bits
+        return edge.bits >= self._parameters.dwell_elsewhere_bits
+
     def _founders_join(self, edge: _Edge) -> bool:
         parameters = self._parameters
         same_host = self._stretches[edge.earlier].host == self._stretches[edge.later].host
@@ -346,7 +429,7 @@ class _Joiner:
             return False
         if self._gap(edge) <= parameters.quiet_days:
             return same_host or edge.bits >= parameters.link_bits
-        return same_host and edge.bits >= parameters.dwell_bits
+        return self._dwelt(edge, same_host=same_host)
 
     def _lesser_joins(self, edge: _Edge) -> bool:
         """A stretch that founds nothing joins by its own bits and what it shares; never two incidents to one."""
@@ -359,15 +442,14 @@ class _Joiner:
         gap = self._gap(edge)
         if quiet is not None and quiet > self._parameters.after_impact_days and not (same_host and gap <= quiet):
             return False
-        if gap > self._parameters.quiet_days and not (same_host and edge.bits >= self._parameters.dwell_bits):
+        if gap > self._parameters.quiet_days and not self._dwelt(edge, same_host=same_host):
             return False
-        if not same_host and edge.bits < self._parameters.link_bits:
-            return False
-        near = self._parameters.link_bits if same_host and gap <= self._parameters.after_impact_days else 0.0
-        lesser = min(earlier.bits, later.bits)
+        lesser = earlier if earlier.bits < later.bits else later
         if not (earlier.founds or later.founds) and edge.bits < self._parameters.dwell_bits:
             return False
-        return lesser + edge.bits + near >= self._mark
+        if edge.bits < self._parameters.link_bits and not (same_host and lesser.allied):
+            return False
+        return lesser.bits + edge.bits + (self._host_bits if same_host else 0.0) >= self._join_mark
 
     def _boundary(self, before: Sequence[tuple[Stretch, ...]], stretches: tuple[Stretch, ...]) -> Boundary | None:
         if not before:

@@ -36,10 +36,13 @@ class IncidentParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     quiet_days: float
     link_bits: float
     dwell_bits: float
+    dwell_elsewhere_bits: float
     after_impact_days: float
     neighbours: int
     key_cap: float
-    field_key_cap: float
+    near_minutes: float
+    link_cap: dict[str, float]
+    account_bits: float
     key_events: int
     active_hours: float
     over_days: float

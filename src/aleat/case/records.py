@@ -223,7 +223,12 @@ class SourceRow(msgspec.Struct, frozen=True, kw_only=True):
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody says in public. Never evidence.
 
-    `act` is "accuses", "denies", "condemns", "offers", "severs", "claims-responsibility" or "reports".
+    `act` is "accuses", "denies", "condemns", "offers", "severs", "claims-responsibility", "supports" or "reports".
+    `speaker` and `target` are resolved where the text settles it ("Tehran" to "Iran", "he" to a name), and
+    left as written where it doesn't; `speaker_text` is as written, the parties are the states or bodies for
+    which they speak ("" where the text doesn't say). `labels` are codes: "headline", "quoted", "nominal" (only
+    presupposed: "A's decision to sever ties"), "passive", "planned", "pledged", "hedged", "expulsion",
+    "unnamed-state", "same-as-before", "not-independent", "finding".
     `quote` is the exact text at `offset` (characters) in `document`; `byte_offset` the same in bytes of its
     UTF-8 form. `about` names the alleged act or the claim's object in the document's own words.
     `date_text` is the date as written; `date_from`/`date_to` are set only where the text settles them.
@@ -243,18 +248,32 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     date_to: datetime | None = None
     attributed_to: str = ""
     """Who reports the speech, where the document quotes at second hand."""
+    speaker_text: str = ""
+    speaker_party: str = ""
+    target_party: str = ""
+    labels: tuple[str, ...] = ()
 
 
 class Contradiction(msgspec.Struct, frozen=True):
-    """Two claims that can't both hold, and the point on which they part."""
+    """Two claims that can't both hold, and the point on which they part.
+
+    `point` is "responsibility" (one says that `who` did it, `who` denies it), "perpetrator" (two different sides
+    are named, or a state by one and an independent group by itself) or "data-taken"; `about` is the deed in the
+    document's own words.
+    """
 
     first: str
     second: str
     point: str
+    about: str = ""
+    who: str = ""
 
 
 class AllegedIncident(msgspec.Struct, frozen=True, kw_only=True):
-    """An incident that a public text alleges; `status` is always "alleged"."""
+    """An incident that a public text alleges; `status` is always "alleged".
+
+    `effects` are codes: "disruption", "encryption", "wiping", "theft", "leak", "defacement", "intrusion".
+    """
 
     id: str
     what: str
@@ -266,6 +285,7 @@ class AllegedIncident(msgspec.Struct, frozen=True, kw_only=True):
     date_from: datetime | None = None
     date_to: datetime | None = None
     status: str = "alleged"
+    effects: tuple[str, ...] = ()
 
 
 class CollectItem(msgspec.Struct, frozen=True, kw_only=True):

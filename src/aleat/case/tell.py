@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from aleat.case.facts import accounts_of
@@ -40,7 +40,7 @@ def _incident(
         first=from_micros(cluster.stretches[0].first),
         last=from_micros(max(stretch.last for stretch in cluster.stretches)),
         hosts=tuple(hosts),
-        accounts=_accounts(strong),
+        accounts=_accounts(strong, grouping.weights, parameters.incidents.account_bits),
         indicators=tuple(sorted({hit.indicator for hit in members})),
         techniques=tuple(sorted({technique for hit in members for technique in techniques_of(hit)})),
         stages=stages,
@@ -55,15 +55,19 @@ def _incident(
     )
 
 
-def _accounts(strong: Sequence[Sighting]) -> tuple[Account, ...]:
-    """One record an account name, with the domain that is written most fully."""
+def _accounts(strong: Sequence[Sighting], weights: Mapping[str, float], least: float) -> tuple[Account, ...]:
+    """One record an account name, with the domain that is written most fully; only those that weigh enough."""
     found: dict[str, set[Account]] = {}
+    bits: dict[str, dict[str, float]] = {}
     for hit in strong:
         for account in accounts_of(hit):
-            found.setdefault(account.name.casefold(), set()).add(account)
+            name = account.name.casefold()
+            found.setdefault(name, set()).add(account)
+            bits.setdefault(name, {})[hit.indicator] = weights[hit.indicator]
     return tuple(
         min(found[name], key=lambda account: (not account.domain, -len(account.domain), account.domain, account.name))
         for name in sorted(found)
+        if sum(bits[name].values()) >= least
     )
 
 
