@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .chance import Chance, Weighted
-from .facts import SERVICES, SVCHOST, SYSTEM, Account, Process, Teller, machine_account, process_of, subject
+from .facts import LSASS, SVCHOST, SYSTEM, Account, Process, Teller, machine_account, process_of, subject
 from .moments import DAY, HOUR, MINUTE, SECOND, at, local_hour, spaced, weekday
 from .world import Host, hosts, sid, table
 
@@ -270,10 +270,10 @@ class Background:
             self.teller.connection(self.host, moment, browser, self.account("user"), answer, 443, name)
             return
         peer = self.chance.pick(self.peers)
-        process = process_of(self.host, moment - HOUR, self.chance.pick((SVCHOST, SERVICES)))
-        self.teller.connection(
-            self.host, moment, process, machine_account(self.host), peer.ip, self.chance.pick((389, 445, 88)), peer.fqdn
-        )
+        port = self.chance.pick((389, 445, 88))
+        image = {389: SVCHOST, 445: "System", 88: LSASS}[port]
+        process = process_of(self.host, moment - HOUR, image)
+        self.teller.connection(self.host, moment, process, machine_account(self.host), peer.ip, port, peer.fqdn)
 
     def served(self, moment: int) -> None:
         """A client connects to the web server."""

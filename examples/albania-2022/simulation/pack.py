@@ -17,7 +17,7 @@ import orjson
 from .intruder import tool_hash
 from .world import DATA, table
 
-GIVEN = "2022-09-24T08:00:00.000Z"
+GIVEN = "2022-10-03T08:00:00.000Z"
 _TIMES = {"ally": "2022-08-18T09:30:00.000Z", "third": "2022-06-02T11:00:00.000Z"}
 _MADE_UP = (
     "Invented for the simulation: the value is from a documentation range, a reserved domain, or made by a generator."
