@@ -183,6 +183,12 @@ class Background:
 
     def state(self, moment: int) -> None:
         """A service runs for a while."""
+        if not self.chance.below(6):
+            kinds = ("auto start", "demand start") if self.chance.below(2) else ("demand start", "auto start")
+            name = "Background Intelligent Transfer Service"
+            fields = {"param1": name, "param2": kinds[0], "param3": kinds[1], "param4": "BITS"}
+            self.teller.event(self.host, moment, "System/7040", **fields)
+            return
         name = self.chance.pick(self.data["service_names"])
         self.teller.service_state(self.host, moment, name, "running")
         self.teller.service_state(self.host, moment + self.chance.between(2, 15) * MINUTE, name, "stopped")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 
 from .chance import Chance
-from .facts import CMD, EXPLORER, POWERSHELL, SERVICES, SVCHOST, SYSTEM, Account, Teller, process_of, subject
-from .moments import DAY, HOUR, MINUTE, SECOND, at
-from .world import Host, hosts
+from .facts import CMD, EXPLORER, POWERSHELL, SERVICES, SVCHOST, SYSTEM, Account, Teller, process_of, subject, target
+from .moments import DAY, HOUR, MINUTE, SECOND, at, iso, spaced
+from .world import Host, hosts, sid
 
 LUAN: Account = ("QEVERIA", "adm.luan")
 MIRELA: Account = ("QEVERIA", "adm.mirela")
@@ -105,8 +105,8 @@ def backup(teller: Teller, chance: Chance) -> None:
             process_of(host, start - HOUR, SERVICES),
             account,
         )
-        for target in ("UJ-FS01", "UJ-DC01", "UJ-EXCH01"):
-            other = hosts()[target]
+        for name in ("UJ-FS01", "UJ-DC01", "UJ-EXCH01"):
+            other = hosts()[name]
             teller.logon(other, start + 30 * SECOND, account, 3, host.ip, special=True, minutes=90)
             teller.connection(host, start + 40 * SECOND, agent, account, other.ip, 445, other.fqdn)
         if week % 4 == 3:
@@ -165,7 +165,7 @@ def test_with_psexec(teller: Teller) -> None:
 
 
 def maintain(teller: Teller, chance: Chance) -> None:
-    """Encoded scripts, an exclusion in Defender, a cleared log after a migration, a new colleague's account."""
+    """Encoded scripts, an exclusion in Defender, a cleared log after a migration, accounts of colleagues."""
     developer, management, web = (hosts()[name] for name in ("UJ-WS031", "UJ-MGT01", "UJ-WEB02"))
     build = encoded("Get-ChildItem D:\\kodi\\portali\\bin -Recurse | Unblock-File")
     stock = encoded("Get-CimInstance Win32_LogicalDisk | Export-Csv C:\\Raporte\\disqet.csv")
@@ -200,24 +200,107 @@ def maintain(teller: Teller, chance: Chance) -> None:
         {"SubjectUserName": "adm.luan", "SubjectDomainName": "QEVERIA", "Channel": "Application"},
         "",
     )
+    _staff(teller)
+    _check_defender(teller)
+    _debug(teller)
+
+
+def _staff(teller: Teller) -> None:
+    """A colleague comes and gets an account with a first password; another leaves."""
     controller = hosts()["UJ-DC01"]
     moment = at("2021-10-18 07:55:10")
-    new = {
-        "TargetUserName": "klea.çarçani",
-        "TargetDomainName": "QEVERIA",
-        "TargetSid": "S-1-5-21-1804289383-846930886-1681692777-9907",
-    }
+    new: Account = ("QEVERIA", "klea.çarçani")
+    admin = subject(MIRELA, "0x3f21ab")
     teller.event(
         controller,
         moment,
         "Security/4720",
-        **new,
-        **subject(MIRELA, "0x3f21ab"),
-        SamAccountName="klea.çarçani",
+        **target(new),
+        **admin,
+        SamAccountName=new[1],
         DisplayName="Klea Çarçani",
-        UserPrincipalName="klea.çarçani@qeveria.example",
+        UserPrincipalName=f"{new[1]}@qeveria.example",
     )
-    teller.event(controller, moment + SECOND, "Security/4724", **new, **subject(MIRELA, "0x3f21ab"))
+    teller.event(controller, moment + SECOND, "Security/4724", **target(new), **admin)
+    teller.event(controller, moment + 2 * SECOND, "Security/4722", **target(new), **admin)
+    group: Account = ("QEVERIA", "Zyra ligjore")
+    teller.event(
+        controller,
+        moment + 40 * SECOND,
+        "Security/4728",
+        **target(group),
+        **admin,
+        MemberName="CN=Klea Çarçani,OU=Punonjës,DC=qeveria,DC=example",
+        MemberSid=sid(*new),
+    )
+    desk, moment = hosts()["UJ-WS031"], at("2021-11-02 09:31:15")
+    teller.event(
+        desk,
+        moment,
+        "Security/4732",
+        **subject(LUAN, "0x2b9d40"),
+        MemberSid=sid("QEVERIA", "ardit.përmeti"),
+        TargetUserName="Administrators",
+        TargetDomainName="Builtin",
+        TargetSid="S-1-5-32-544",
+    )
+    gone: Account = ("QEVERIA", "fatmir.dëshira")
+    teller.event(controller, at("2022-01-31 14:05:09"), "Security/4725", **target(gone), **subject(MIRELA, "0x51c02e"))
+    teller.event(controller, at("2022-04-29 08:12:50"), "Security/4726", **target(gone), **subject(MIRELA, "0x77aa1c"))
+
+
+def _check_defender(teller: Teller) -> None:
+    """An administrator puts the harmless test file of virus scanners on a desk, and Defender finds it."""
+    host, moment = hosts()["UJ-WS022"], at("2021-12-03 09:20:31")
+    teller.event(
+        host,
+        moment,
+        "Defender/1116",
+        **{
+            "Detection ID": "{0F5A7B1C-38A5-4E0B-9D1B-7B8B2C6A4D11}",
+            "Detection Time": iso(moment, 3),
+            "Threat ID": "2147519003",
+            "Threat Name": "Virus:DOS/EICAR_Test_File",
+            "Severity ID": "5",
+            "Severity Name": "Severe",
+            "Category ID": "42",
+            "Category Name": "Virus",
+            "FWLink": "https://go.microsoft.com/fwlink/?linkid=37020&name=Virus:DOS/EICAR_Test_File",
+            "Process Name": EXPLORER,
+            "Detection User": "QEVERIA\\adm.luan",
+            "Path": "file:_C:\\Users\\adm.luan\\Desktop\\eicar.com",
+        },
+    )
+
+
+def _debug(teller: Teller) -> None:
+    """The developer's debugger starts threads in the program that it looks at."""
+    host = hosts()["UJ-WS031"]
+    debugger = "C:\\Program Files\\Microsoft Visual Studio\\2022\\Community\\Common7\\IDE\\devenv.exe"
+    moment = at("2022-02-14 08:10:22")
+    for _ in range(24):
+        source, other = (
+            process_of(host, moment - HOUR, debugger),
+            process_of(host, moment, "D:\\kodi\\portali\\bin\\portali.exe"),
+        )
+        teller.event(
+            host,
+            moment,
+            "Sysmon/8",
+            UtcTime=spaced(moment),
+            SourceProcessGuid=source.guid,
+            SourceProcessId=source.pid,
+            SourceImage=source.image,
+            TargetProcessGuid=other.guid,
+            TargetProcessId=other.pid,
+            TargetImage=other.image,
+            NewThreadId=other.pid + 16,
+            StartModule="C:\\Windows\\System32\\ntdll.dll",
+            StartFunction="DbgUiRemoteBreakin",
+            SourceUser="QEVERIA\\ardit.përmeti",
+            TargetUser="QEVERIA\\ardit.përmeti",
+        )
+        moment += 8 * DAY + 47 * MINUTE
 
 
 def routine(teller: Teller, seed: int) -> None:

@@ -120,7 +120,7 @@ class Site:
         kind = self.row["users"]
         if kind == "none" or (kind == "some" and self.chance.below(12)):
             return "-"
-        return self.chance.pick(self.users)
+        return str(self.chance.pick(self.users))
 
     def _page(self, moment: int, ip: str, user: str, agent: str) -> Request:
         chance = self.chance
