@@ -74,6 +74,7 @@ def tell_victim(
         created_by_ref=own,
         markings=markings,
         name=name or ", ".join(part for part in (sector, country) if part),
+        description="Where it was seen, as far as the agreement lets it be told.",
         identity_class="organization" if name else "class",
         sectors=[sector] if sector else None,
     )
