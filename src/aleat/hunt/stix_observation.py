@@ -95,7 +95,9 @@ def _joined(indicator: Indicator, sightings: Sequence[Sighting]) -> Sighting:
         Part(item.evidence, item.segment, item.record, item.offset, item.event, item.time) for item in sightings
     )
     matched = tuple(dict.fromkeys(pair for item in sightings for pair in item.matched))
-    return msgspec.structs.replace(last, indicator=indicator.id, parts=parts, matched=matched)
+    return msgspec.structs.replace(
+        last, indicator=indicator.id, rule_digest=indicator.digest, parts=parts, matched=matched
+    )
 
 
 def _sighting_order(sighting: Sighting) -> tuple[Any, ...]:

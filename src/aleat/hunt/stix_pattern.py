@@ -142,8 +142,7 @@ def add_pattern(builder: PlanBuilder, indicator: Indicator) -> None:
         return
     light = msgspec.structs.replace(indicator, pattern="", entries=())
     for part in compiled.parts:
-        identifier = indicator.id if compiled.single else part_identifier(indicator.id, part.number)
-        rule = msgspec.structs.replace(light, id=identifier)
+        rule = light if compiled.single else _part_indicator(light, part.number)
         if part.entries:
             kind = "stix" if compiled.single else "stix-part"
             builder.lists.append(msgspec.structs.replace(rule, pattern_type=kind, entries=part.entries))
@@ -153,8 +152,14 @@ def add_pattern(builder: PlanBuilder, indicator: Indicator) -> None:
 
 
 def part_identifier(indicator: str, number: int) -> str:
-    """Return the identifier of what one part of a pattern matched, which is no sighting of its own."""
+    """Return the identifier (or digest) of one part of a pattern, whose matches are no sightings of their own."""
     return f"{indicator}[{number}]"
+
+
+def _part_indicator(indicator: Indicator, number: int) -> Indicator:
+    return msgspec.structs.replace(
+        indicator, id=part_identifier(indicator.id, number), digest=part_identifier(indicator.digest, number)
+    )
 
 
 def _add_rule(builder: PlanBuilder, rule: Indicator, expression: Expression, *, reported: bool) -> None:
