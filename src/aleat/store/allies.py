@@ -156,13 +156,14 @@ def read_agreements(connection: sa.Connection, key: PublicKey) -> Iterator[Agree
     for row in connection.execute(sa.select(agreements).order_by(agreements.c.name, agreements.c.version)):
         latest[row.name] = row
     for row in latest.values():
+        text = row.text if isinstance(row.text, bytes) else str(row.text).encode()
         try:
-            verify_agreement(row.text, row.signature, key)
+            verify_agreement(text, row.signature, key)
         except SignatureError as error:
             raise IntegrityError(
                 f"The agreement {row.name} version {row.version} was changed after it was signed. Import it again."
             ) from error
-        yield read_agreement(row.text, row.name)
+        yield read_agreement(text, row.name)
 
 
 def _get(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> StoredAlly | None:
