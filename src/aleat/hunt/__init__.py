@@ -13,7 +13,9 @@ executor and keeps the ledger of what was hunted.
 from __future__ import annotations
 
 from aleat.hunt.compiler import compile_plan
+from aleat.hunt.correlation import correlate
 from aleat.hunt.engine import Hunter, hunt_segment
+from aleat.hunt.filters import apply_filters
 from aleat.hunt.indicator import LEVELS, Indicator, ListEntry, NotEvaluated, Part, SegmentResult, Sighting
 from aleat.hunt.plan import ENGINE_VERSION, Plan
 
@@ -28,6 +30,8 @@ __all__ = [
     "Plan",
     "SegmentResult",
     "Sighting",
+    "apply_filters",
     "compile_plan",
+    "correlate",
     "hunt_segment",
 ]

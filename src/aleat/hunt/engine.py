@@ -43,6 +43,7 @@ from aleat.hunt.expression import (
     normalise_name,
 )
 from aleat.hunt.indicator import SegmentResult, Sighting
+from aleat.hunt.lists import ListHunter
 from aleat.hunt.matcher import Matcher
 from aleat.hunt.plan import FACT_FIELDS, Plan, Tree, Variant, atom_numbers
 from aleat.hunt.rows import RowReader
@@ -139,6 +140,8 @@ class Hunter:
         self._predicates: dict[int, Predicate] = {}
         self._gates = self._group_gates()
         self._active_sets: dict[tuple[int, ...], _Active] = {}
+        self._lists = ListHunter.of(plan.lists) if plan.lists and variants is None else None
+        self._list_parts = tuple(f"{one.id}#" for one in plan.lists if one.pattern_type == "stix-part")
         self._forget()
 
     # ------------------------------------------------------------------------------------ what is kept
@@ -238,7 +241,7 @@ class Hunter:
     # -------------------------------------------------------------------------------------------- hunt
 
     def hunt(self, batches: Iterable[EventBatch]) -> SegmentResult:
-        """Return what the plan finds in the batches of one segment, in order of record and rule."""
+        """Return what the plan's rules and lists find in the batches of one segment, in order of record and rule."""
         sightings: list[Sighting] = []
         feeds: list[Sighting] = []
         segment, events = "", 0
@@ -247,6 +250,9 @@ class Hunter:
             events += batch.table.num_rows
             for rule, sighting in self.hunt_batch(batch):
                 (sightings if self.plan.rules[rule].reported else feeds).append(sighting)
+            if self._lists is not None:
+                for sighting in self._lists.hunt_batch(batch):
+                    (feeds if sighting.indicator.startswith(self._list_parts) else sightings).append(sighting)
         order = _sighting_order
         return SegmentResult(segment, tuple(sorted(sightings, key=order)), tuple(sorted(feeds, key=order)), events)
 

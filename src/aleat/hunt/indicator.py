@@ -93,6 +93,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     format: str = ""
     channel: str = ""
     event_id: str = ""
+    provider: str = ""
     tags: tuple[str, ...] = ()
     matched: tuple[tuple[str, str], ...] = ()
 

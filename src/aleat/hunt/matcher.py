@@ -38,7 +38,7 @@ from aleat.hunt.expression import (
     fold,
 )
 from aleat.hunt.networks import NetworkTable, parse_network
-from aleat.hunt.regexes import find_matches, required_literal
+from aleat.hunt.regexes import find_matches, needs
 
 __all__ = ["Matcher", "number_text", "number_value", "wildcard_fits"]
 
@@ -66,7 +66,7 @@ class Matcher:
         self._cased = _Literals()
         self._wildcards: list[tuple[int, Wildcard]] = []
         self._regexes: list[tuple[int, Regex]] = []
-        self._certain: list[tuple[int, Regex]] = []  # without a literal: tried on every text
+        self._short_needs: list[tuple[str, int, int]] = []  # (literal, length, position) of those not found above
         self._networks = NetworkTable()
         self._computed: list[tuple[int, Number | Order | TimePart]] = []
         self.reads_text = False
@@ -112,12 +112,12 @@ class Matcher:
         (self._cased if test.cased else self._folded).add(literal, "wildcard", place)
 
     def _add_regex(self, number: int, test: Regex) -> None:
-        literal = required_literal(test.pattern) if "x" not in test.flags else ""
-        if literal:
-            self._folded.add(literal, "regex", len(self._regexes))
-            self._regexes.append((number, test))
+        literal, length = needs(test.pattern)
+        self._regexes.append((number, test))
+        if len(literal) >= _SHORTEST_PATTERN:
+            self._folded.add(literal, "regex", len(self._regexes) - 1)
         else:
-            self._certain.append((number, test))
+            self._short_needs.append((literal, length, len(self._regexes) - 1))
 
     def match(self, texts: list[str], *, floats: bool = False) -> list[tuple[int, ...]]:
         """Return for each text the numbers of the atoms that pass, ascending and once each.
@@ -137,10 +137,6 @@ class Matcher:
             for index, hit in zip(indexes, hits, strict=True):
                 if hit:
                     found[index].add(number)
-        for number, test in self._certain if texts else ():
-            for passed, hit in zip(found, find_matches(test.pattern, test.flags, texts), strict=True):
-                if hit:
-                    passed.add(number)
         return [tuple(sorted(passed)) for passed in found]
 
     def _match_one(self, text: str, *, floats: bool) -> tuple[set[int], set[int]]:
@@ -162,6 +158,8 @@ class Matcher:
             passed.update(self._networks.find(text))
         if self._computed:
             passed.update(number for number, test in self._computed if _computes(test, text))
+        size = len(text)
+        regexes.update(place for literal, length, place in self._short_needs if size >= length and literal in folded)
         return passed, regexes
 
 

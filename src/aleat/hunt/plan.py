@@ -225,7 +225,8 @@ class PlanBuilder:
         if isinstance(expression, Not):
             return ["!", self._encode(expression.child)]
         number = self.number(expression)
-        if isinstance(expression, Atom) and isinstance(expression.test, IsNull):
+        if _is_null(expression):
+            assert isinstance(expression, Atom)  # noqa: S101 - only an atom has a test
             return ["|", number, ["!", self.number(Atom(expression.subject, Exists()))]]
         return number
 
@@ -233,19 +234,20 @@ class PlanBuilder:
         """Return (cost, numbers) of the cheapest set of which one passes where the expression is true."""
         if isinstance(expression, Always):
             return None if expression.value else (0.0, set())
-        if isinstance(expression, And):
-            options = [self._triggers(child) for child in expression.children]
-            return min((option for option in options if option is not None), key=lambda option: option[0], default=None)
-        if isinstance(expression, Or):
+        if isinstance(expression, And | Or):
             options = [self._triggers(child) for child in expression.children]
             found = [option for option in options if option is not None]
-            if len(found) < len(options):
-                return None
-            return sum(option[0] for option in found), set().union(*[option[1] for option in found])
-        if isinstance(expression, Not) or is_fact(expression):
-            return None  # a fact is the gate's business
-        if isinstance(expression, Atom) and isinstance(expression.test, IsNull):
-            return None  # passes on an absent field too
+            if isinstance(expression, And):
+                return min(found, key=lambda option: option[0], default=None)
+            complete = len(found) == len(options)
+            return (
+                (sum(option[0] for option in found), set().union(*[option[1] for option in found]))
+                if complete
+                else None
+            )
+        # a fact is the gate's business, and a null test passes on an absent field too
+        if isinstance(expression, Not) or is_fact(expression) or _is_null(expression):
+            return None
         number = self.number(expression)
         return self._weights[number], {number}
 
@@ -268,6 +270,10 @@ def is_fact(leaf: Atom | FieldsMatch) -> bool:
     if isinstance(leaf.subject, Fact):
         return leaf.subject.name in GATE_FACTS
     return isinstance(leaf.subject, Field) and FACT_FIELDS.get(normalise_name(leaf.subject.name)) in GATE_FACTS
+
+
+def _is_null(leaf: Atom | FieldsMatch) -> bool:
+    return isinstance(leaf, Atom) and isinstance(leaf.test, IsNull)
 
 
 def plan_digest(parts: Iterable[bytes]) -> str:

@@ -17,10 +17,9 @@ from typing import NamedTuple
 from aleat.errors import PatternError
 from aleat.hunt.expression import fold
 
-__all__ = ["Translation", "find_matches", "required_literal", "translate"]
+__all__ = ["Needs", "Translation", "find_matches", "needs", "translate"]
 
 MAX_PATTERN = 8192
-_SHORTEST_LITERAL = 3
 
 _ESCAPES = {
     "Z": r"(?:\n?\z)",
@@ -82,14 +81,21 @@ def translate(pattern: str, flags: str = "") -> Translation:
     return Translation(translated, scanner.literal())
 
 
-def required_literal(pattern: str) -> str:
-    """Return a text (folded) that every match of a *translated* pattern contains, or ""."""
+class Needs(NamedTuple):
+    """What every match of a pattern needs of a text: a literal in its folded form ("" for none), and a length."""
+
+    literal: str
+    length: int
+
+
+def needs(pattern: str) -> Needs:
+    """Return what every match of a *translated* pattern needs: most texts are told to have none without a search."""
     scanner = _Scanner(pattern, multiline=True)
     try:
         scanner.run()
     except PatternError:
-        return ""
-    return scanner.literal()
+        return Needs("", 0)
+    return Needs(scanner.literal(), scanner.length())
 
 
 def with_flags(pattern: str, flags: str) -> str:
@@ -133,13 +139,23 @@ class _Scanner:
         self._depth = 0
         self._runs: list[str] = [""]
         self._opaque = False  # alternatives or a flag at the top: no run is certain
+        self._length = 0  # characters that every match has outside of groups
+        self._last = 0  # of those, the last item's, which a quantifier multiplies
 
     def literal(self) -> str:
         """Return the longest certain run, folded; "" where it is too short to help."""
         if self._opaque:
             return ""
-        best = max((run for run in self._runs if run.isascii()), key=len, default="")
-        return fold(best) if len(best) >= _SHORTEST_LITERAL else ""
+        return fold(max((run for run in self._runs if run.isascii()), key=len, default=""))
+
+    def length(self) -> int:
+        """Return how many characters every match has at least."""
+        return 0 if self._opaque else self._length + self._last
+
+    def _item(self, characters: int) -> None:
+        """Note an item of so many characters; inside of groups none are counted."""
+        self._length += self._last
+        self._last = characters if self._depth == 0 else 0
 
     def run(self) -> None:
         """Scan the whole pattern."""
@@ -150,6 +166,7 @@ class _Scanner:
             elif character == "[":
                 self._break()
                 self._class()
+                self._item(1)
             elif character in "*+?":
                 self._quantifier(character)
             elif character == "{":
@@ -162,7 +179,9 @@ class _Scanner:
         if character == "(":
             self._open_group()
         elif character == ")":
+            self._item(0)
             self._depth -= 1
+            self._item(0)
             self._break()
             self.out.append(")")
         elif character == "|":
@@ -171,15 +190,18 @@ class _Scanner:
             self.out.append("|")
         elif character == "$":
             self._break()
+            self._item(0)
             self.out.append("$" if self.multiline else r"(?:\z|\n\z)")
         elif character in ".^":
             self._break()
+            self._item(1 if character == "." else 0)
             self.out.append(character)
         else:
             self._literal(character, r"\}" if character == "}" else r"\]" if character == "]" else character)
 
     def _literal(self, character: str, written: str) -> None:
         self.out.append(written)
+        self._item(1)
         if self._depth == 0:
             self._runs[-1] += character
 
@@ -200,6 +222,7 @@ class _Scanner:
             flags = self.pattern[self._at + 1 : stop]
             self._opaque |= "x" in flags
             self.multiline |= "m" in flags.partition("-")[0]
+        self._item(0)
         self._depth += 1
         self._break()
         self.out.append("(")
@@ -219,9 +242,11 @@ class _Scanner:
                 self._literal(character, character if character.isalnum() else f"\\x{{{ord(character):x}}}")
         elif following in _ESCAPES:
             self._break()
+            self._item(0)
             self.out.append(_ESCAPES[following])
         elif following.isalnum() or not following.isascii():
             self._break()
+            self._item(1 if following in "dDsSwWnrtfv" else 0)
             if following in "pPxuU":  # takes an argument that is no literal
                 self._opaque = True
             self.out.append("\\" + following if following.isascii() else following)
@@ -266,6 +291,7 @@ class _Scanner:
         self.out.append(character)
         if character != "+":
             self._runs[-1] = self._runs[-1][:-1]
+            self._last = 0
         self._break()
         self._lazy_or_possessive()
 
@@ -279,8 +305,10 @@ class _Scanner:
             self._literal("{", r"\{")
             return
         self._at = end + 1
+        self._last *= int(low or "0")
         self.out.append(f"{{{low or '0'}{comma}{high}}}")
-        self._runs[-1] = self._runs[-1][:-1]
+        if not int(low or "0"):
+            self._runs[-1] = self._runs[-1][:-1]
         self._break()
         self._lazy_or_possessive()
 

@@ -101,6 +101,7 @@ class RowReader:
             format=self.batch.format,
             channel=self.batch.channel,
             event_id=self._fixed["event_id"][at] or "",
+            provider=self._fixed["provider"][at] or "",
             tags=indicator.tags,
             matched=matched,
         )

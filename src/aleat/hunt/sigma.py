@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aleat.errors import Place, RuleError
-from aleat.hunt.expression import Expression, all_of, any_of
+from aleat.hunt.expression import And, Expression, Not, all_of, any_of, negate
 from aleat.hunt.plan import LogSource
 from aleat.hunt.sigma_condition import parse_condition
 from aleat.hunt.sigma_values import Placeholders, compile_item
@@ -194,16 +194,22 @@ class _Reader:
     # ----------------------------------------------------------------------------------------- filters
 
     def filter(self, node: Node, root: Node) -> FilterBody:
+        """What the filter describes is hidden, whether its condition is written as the specification's example has it
+        ("selection"), or as tools that join it to the rule with "and" want it ("not selection").
+        """
         if node.kind != "map":
             raise self.error("filter must be a map", node)
         rules = node.get("rules")
         if rules is None:
             raise self.error("the filter names no rules", node)
         names = tuple(element.text for element in rules.elements())
+        hidden = self._detection(node, "filter", skip=("rules",))
+        if isinstance(hidden, Not) or (
+            isinstance(hidden, And) and all(isinstance(child, Not) for child in hidden.children)
+        ):
+            hidden = any_of([negate(child) for child in (hidden.children if isinstance(hidden, And) else (hidden,))])
         anywhere = rules.kind == "scalar" and rules.text.lower() == "any"
-        return FilterBody(
-            self._logsource(root), () if anywhere else names, self._detection(node, "filter", skip=("rules",))
-        )
+        return FilterBody(self._logsource(root), () if anywhere else names, hidden)
 
     # ------------------------------------------------------------------------------------ correlations
 

@@ -1,0 +1,113 @@
+"""Sigma filters (Filters specification 2.1): "this is normal here", as a label on sightings, never in the rule.
+
+A filter names rules by id or name and describes events; a sighting of one of those rules in such an event gets
+the filter's id in `hidden_by`. It is still there, is counted, and is shown again when the filter is taken away:
+`apply_filters` looks only at sightings, so that no log is read again. The first filter in the plan's order wins.
+
+The events are rebuilt from the sightings' own fields and matched by the same engine as rules are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import pyarrow as pa
+
+from aleat.evidence.batch import FIXED_SCHEMA, EventBatch, field_column
+from aleat.hunt.engine import Hunter
+from aleat.hunt.event_digest import cell_text
+from aleat.hunt.indicator import Sighting
+from aleat.hunt.plan import FilterRule, LogSource, Plan
+
+__all__ = ["apply_filters", "batches_of"]
+
+_WORD = pa.dictionary(pa.int32(), pa.string())
+_KINDS: dict[type, str] = {str: "s", bool: "b", int: "i", float: "f", type(None): "n", list: "l"}
+_ROWS = 20_000
+
+
+def apply_filters(plan: Plan, sightings: Iterable[Sighting]) -> tuple[Sighting, ...]:
+    """Return the sightings in their order, each with `hidden_by` set anew: to a filter's id, or to None."""
+    labelled = [msgspec.structs.replace(one, hidden_by=None) if one.hidden_by else one for one in sightings]
+    if not plan.filters:
+        return tuple(labelled)
+    wanted = _candidates(plan, labelled)
+    hunter = Hunter(plan, variants=plan.filter_variants)
+    positions = sorted(wanted)
+    for batch, rows in batches_of([labelled[position] for position in positions]):
+        matched, _ = hunter.match_batch(batch)
+        for row, variants in matched.items():
+            position = positions[rows[row]]
+            filters = sorted({plan.filter_variants[variant].rule for variant in variants} & wanted[position])
+            if filters:
+                hidden_by = plan.filters[filters[0]].indicator.id
+                labelled[position] = msgspec.structs.replace(labelled[position], hidden_by=hidden_by)
+    return tuple(labelled)
+
+
+def _candidates(plan: Plan, sightings: Sequence[Sighting]) -> dict[int, set[int]]:
+    """Return for each sighting's position the filters that name its rule."""
+    sources = {rule.indicator.id: rule.logsource for rule in plan.rules}
+    names = {rule.indicator.id: rule.name for rule in plan.rules}
+    names.update({rule.indicator.id: rule.name for rule in plan.correlations})
+    found: dict[int, set[int]] = {}
+    of_rule: dict[str, set[int]] = {}
+    for position, sighting in enumerate(sightings):
+        rule = sighting.indicator
+        if rule not in of_rule:
+            of_rule[rule] = {
+                number
+                for number, filter_ in enumerate(plan.filters)
+                if _applies(filter_, rule, names.get(rule, ""), sources.get(rule))
+            }
+        if of_rule[rule]:
+            found[position] = of_rule[rule]
+    return found
+
+
+def _applies(filter_: FilterRule, rule: str, name: str, logsource: LogSource | None) -> bool:
+    """A filter applies to the rules that it names (or to any) of its log source."""
+    if filter_.rules and rule not in filter_.rules and (not name or name not in filter_.rules):
+        return False
+    if logsource is None:  # no Sigma rule of one event: named outright, or not meant
+        return bool(filter_.rules)
+    return all(
+        getattr(filter_.logsource, part) in (None, getattr(logsource, part))
+        for part in ("category", "product", "service")
+    )
+
+
+def batches_of(sightings: Sequence[Sighting]) -> Iterable[tuple[EventBatch, list[int]]]:
+    """Yield the events of sightings as batches, each with the positions of its rows in `sightings`."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for position, sighting in enumerate(sightings):
+        groups.setdefault((sighting.format, sighting.channel), []).append(position)
+    for (format_, channel), members in groups.items():
+        for start in range(0, len(members), _ROWS):
+            rows = members[start : start + _ROWS]
+            table = _table([sightings[position] for position in rows])
+            yield EventBatch("", "", 0, format_, channel, table), rows
+
+
+def _table(sightings: Sequence[Sighting]) -> pa.Table:
+    count = len(sightings)
+    columns: dict[str, pa.Array] = {
+        "time": pa.array([one.time for one in sightings], pa.int64()).cast(pa.timestamp("us", tz="UTC")),
+        "time_text": pa.nulls(count, pa.string()),
+        "host": pa.array([one.host for one in sightings], pa.string()).cast(_WORD),
+        "record": pa.array([one.record for one in sightings], pa.int64()),
+        "offset": pa.array([one.offset for one in sightings], pa.int64()),
+        "record_id": pa.nulls(count, pa.int64()),
+        "provider": pa.array([one.provider or None for one in sightings], pa.string()).cast(_WORD),
+        "event_id": pa.array([one.event_id or None for one in sightings], pa.string()).cast(_WORD),
+    }
+    assert list(columns) == FIXED_SCHEMA.names  # noqa: S101 - the seam's own order
+    cells: dict[str, list[str | None]] = {}
+    for row, sighting in enumerate(sightings):
+        for name, value in sighting.fields.items():
+            column = cells.setdefault(field_column(name, _KINDS.get(type(value), "l")), [None] * count)
+            column[row] = cell_text(value)
+    for name, texts in cells.items():
+        columns[name] = pa.array(texts, pa.string()).cast(_WORD)
+    return pa.table(columns)
