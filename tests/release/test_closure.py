@@ -184,6 +184,16 @@ def test_a_label_is_added_where_ours_has_none() -> None:
     assert marked.modified == "2022-09-01T00:00:00.001Z"
 
 
+def test_a_label_beside_an_object_of_ours_goes_into_it() -> None:
+    """The label that a list's column gave: without it the recipient's tools would read "no marking"."""
+    bare = make_object("domain-name", oid("domain-name", "d"), value="beside.example")
+    leaving, _ = released(subject(stored(bare, OURS, beside=("green",))))
+    assert leaving[bare.id].object_marking_refs == (marking_id("tlp:green"),)
+    loose = made("malware", "Loose", OURS, "clear")
+    leaving, _ = released(subject(stored(loose, OURS, beside=("amber",))))
+    assert leaving["Loose"].object_marking_refs == (marking_id("tlp:amber"),)
+
+
 def test_internal_addresses_and_hosts_stay_unless_the_agreement_says_so() -> None:
     """In texts of ours they are masked, in names they keep the object here."""
     text = "Host WEB-TIRANA-01 (10.4.0.17) called 192.0.2.7."

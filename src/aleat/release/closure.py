@@ -26,6 +26,8 @@ from aleat.trust.markings import known_marking_ids, marking_id
 
 __all__ = ["Closed", "close"]
 
+_UNLABELLED = ("marking-definition", "extension-definition")
+
 
 class Closed(msgspec.Struct, frozen=True):
     """What leaves, ordered by type and id, and the final decision on every object, in the order of the subjects."""
@@ -217,8 +219,11 @@ def _emit(
             node.decision = msgspec.structs.replace(
                 node.decision, form="told-again", parameters={**node.decision.parameters, "as": item.id}
             )
-        if node.ours and node.subject.copies[node.decision.copy or 0].label is None and node.decision.label:
-            item = add_label(item, marking_id(f"tlp:{node.decision.label}"))
+        if node.ours and node.decision.label and item.type not in _UNLABELLED and not item.granular_markings:
+            labelled = add_label(item, marking_id(f"tlp:{node.decision.label}"))
+            if labelled is not item and node.decision.form == "as-is":
+                node.decision = msgspec.structs.replace(node.decision, form="labelled")
+            item = labelled
         leaving.append(item)
     return tuple(sorted(leaving, key=lambda item: (item.type, item.id)))
 

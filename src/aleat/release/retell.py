@@ -22,6 +22,7 @@ from aleat.release.words import find_words, fold, replace_uuids, strings_of, uui
 from aleat.stix.canonical import canonical_json
 from aleat.stix.objects import StixObject, parse_object
 from aleat.stix.times import format_timestamp, parse_timestamp
+from aleat.trust.markings import read_marking
 
 __all__ = ["MASK", "TOLD_AGAIN", "add_label", "cut_object", "keyed_uuid", "name_again", "replace_ids"]
 
@@ -104,13 +105,17 @@ def replace_ids(properties: dict[str, Any], ids: Mapping[str, str], *, told_agai
 
 
 def add_label(item: StixObject, marking: str) -> StixObject:
-    """Return an object of ours with the marking definition `marking` added, as its next version.
+    """Return an object of ours with `marking` as its TLP label: itself, or its next version.
 
     The new version is one millisecond younger: the content changed, so `modified` must (STIX 2.1 §3.6), and the
     same object gets the same bytes each time.
     """
     properties: dict[str, Any] = orjson.loads(item.content)
-    properties["object_marking_refs"] = sorted({*properties.get("object_marking_refs", ()), marking})
+    before = properties.get("object_marking_refs", [])
+    others = [ref for ref in before if read_marking(ref, None).kind != "tlp"]
+    if marking in before and len(before) - len(others) == 1:
+        return item
+    properties["object_marking_refs"] = sorted({*others, marking})
     if (modified := properties.get("modified")) is not None:
         properties["modified"] = format_timestamp(parse_timestamp(modified) + timedelta(milliseconds=1))
     return parse_object(canonical_json(properties), Place(item.id))
