@@ -13,13 +13,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import zip_longest
+from itertools import islice, zip_longest
 
 import polars as pl
 
 __all__ = ["Column", "ListTable", "column_role", "parse_table"]
 
 _SNIFFED = 200  # lines looked at to tell the shape
+_QUOTE_FAULTS = 100  # after so many, quotes are no quotes in this file
 _DELIMITERS = ("\t", ";", ",")
 
 
@@ -125,6 +126,7 @@ def _rows(frame: pl.DataFrame, delimiter: str, header: list[str] | None, cut: tu
         numbers.append(number)
         rows.append(row)
     width = max(map(len, rows), default=0)
+    named = header is not None
     if header is None:
         header = ["value", "comment"] if width <= 2 else [f"column {number + 1}" for number in range(width)]
     names = [*header, *(f"column {number + 1}" for number in range(len(header), width))]
@@ -134,25 +136,29 @@ def _rows(frame: pl.DataFrame, delimiter: str, header: list[str] | None, cut: tu
         Column(name, _trim(pl.Series(name, column, dtype=pl.String)), column_role(name))
         for name, column in zip(names, cells, strict=True)
     )
-    return ListTable(columns, pl.Series("number", numbers, dtype=pl.Int64), True, cut)
+    return ListTable(columns, pl.Series("number", numbers, dtype=pl.Int64), named, cut)
 
 
 def _read_rows(frame: pl.DataFrame, delimiter: str, limit: int) -> Iterator[tuple[int, list[str]]]:
-    numbers = frame["number"].to_list()
-    lines = iter(frame["text"].to_list())
-    position = 0
+    """Yield (line number, cells); a line whose quotes don't fit is split without them, and costs only itself."""
+    numbers, lines = frame["number"].to_list(), frame["text"].to_list()
     csv.field_size_limit(limit)
-    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, skipinitialspace=True)
-    while True:
+    position, faults = 0, 0
+    while position < len(lines):
+        begin = position
+        rest = (f"{line}\n" for line in islice(lines, begin, None))
+        reader = csv.reader(rest, delimiter=delimiter, skipinitialspace=True, strict=True)
         try:
-            row = next(reader)
+            while faults <= _QUOTE_FAULTS:
+                row = next(reader)
+                yield numbers[position], row
+                position = begin + reader.line_num
         except StopIteration:
             return
-        except csv.Error:  # a cell beyond the limit: an open quote, most likely; go on behind it
-            position = reader.line_num
-            continue
-        yield numbers[position], row
-        position = reader.line_num
+        except csv.Error:
+            faults += 1
+        yield numbers[position], lines[position].replace('"', "").split(delimiter)
+        position += 1
 
 
 def _trim(cells: pl.Series) -> pl.Series:
