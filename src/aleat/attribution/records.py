@@ -32,7 +32,11 @@ class EvidenceItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """How one item weighs for one hypothesis, in bits (positive: for; negative: against), and why (a code)."""
+    """How one item weighs for one hypothesis, in bits (positive: for; negative: against), and why.
+
+    Reasons: "listed" (in its profile), "not-listed", "common" (everybody does), "dependent" (the same statement
+    already counts), "kind-cap", "giver-cap" (as much as one kind of item, or one giver's word, may weigh).
+    """
 
     item: str
     hypothesis: str
@@ -41,7 +45,10 @@ class Weight(msgspec.Struct, frozen=True):
 
 
 class Hypothesis(msgspec.Struct, frozen=True, kw_only=True):
-    """Who: kind "sponsor" or "group"; `name`, the STIX `ref` it rests on, prior and posterior, and ICD 203's words."""
+    """Who: kind "sponsor" or "group", `name`, the STIX `ref` it rests on, prior and posterior, and ICD 203's words.
+
+    `name` is "somebody-else" for everybody who isn't listed: the unknown, and the known that fit less.
+    """
 
     id: str
     kind: str
@@ -66,7 +73,9 @@ class Sensitivity(msgspec.Struct, frozen=True):
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """The answer for one level (`kind`: "sponsor" first, then "group").
 
-    `verdict` is "assessed" or "not-enough-evidence" (with `verdict_reason`, a code). `hypotheses` come best
+    `verdict` is "assessed" or "not-enough-evidence", with `verdict_reason`: "no-profiles", "no-sponsor-known" (no
+    profile names one), "too-few-items" (fewer than two independent statements), "too-little-weight", "tie",
+    "somebody-else-as-likely". `hypotheses` come best
     first and always hold "somebody else". `confidence` is "low", "moderate" or "high": it is about the basis,
     not the probability.
     """

@@ -88,6 +88,19 @@ _COMMON_FOLDERS = ("\\windows\\", "\\program files", "\\programdata\\microsoft\\
 _HASH = re.compile(r"(?:SHA256|SHA1|MD5)=([0-9A-Fa-f]{32,64})|\b([0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})\b")
 _HASH_TEXT = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")
 _DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){1,8}")
+# RFC 1918, RFC 6598 (shared), RFC 1122 ("this network"), RFC 919 (broadcast, reserved), RFC 4193
+_INSIDE = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "0.0.0.0/8",
+        "240.0.0.0/4",
+        "fc00::/7",
+    )
+)
 _NUMBERS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9]{4,}")
 
 
@@ -135,11 +148,17 @@ def make_account(name: str, domain: str = "") -> Account | None:
 
 @lru_cache(maxsize=65536)
 def is_public_address(text: str) -> bool:
-    """Say whether a text is an address that is routed on the internet."""
+    """Say whether a text is an address of the internet: not private, local, shared, multicast or unspecified.
+
+    Documentation ranges (RFC 5737, RFC 3849) count as such: simulations use them for the internet.
+    """
     try:
-        return ipaddress.ip_address(text.strip().removeprefix("::ffff:")).is_global
+        address = ipaddress.ip_address(text.strip().removeprefix("::ffff:"))
     except ValueError:
         return False
+    if address.is_multicast or address.is_loopback or address.is_link_local or address.is_unspecified:
+        return False
+    return not any(address.version == network.version and address in network for network in _INSIDE)
 
 
 def basename(path: str) -> str:

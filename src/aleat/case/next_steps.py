@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from aleat.case.facts import Key, field_keys, matched_keys
 from aleat.case.records import CollectItem, Incident, NextStep, OpenItem, Outage
+from aleat.case.tactics import is_impact
 from aleat.hunt.indicator import Sighting
 from aleat.stix.times import format_timestamp
 
@@ -13,17 +14,18 @@ __all__ = ["find_next_steps"]
 
 _MOST = 20
 _MOST_VALUES = 12
-_PRIORITIES = (
-    # what is open → what to do, and how pressing it is
-    ("web-shell-not-deleted", "delete-web-shell", 2),
-    ("persistence-not-removed", "remove-persistence", 2),
-    ("account-not-reset", "reset-accounts", 2),
-    ("account-created-not-removed", "remove-account", 2),
-    ("outage-not-ended", "restore-service", 3),
-    ("host-without-evidence", "collect-evidence", 5),
-    ("host-logs-end", "collect-evidence", 5),
-    ("log-gap", "collect-evidence", 6),
-)
+_STEPS = {
+    # what is open → (what to do, how pressing it is)
+    "web-shell-not-removed": ("remove-web-shell", 2),
+    "persistence-not-removed": ("remove-persistence", 2),
+    "account-not-reset": ("reset-account", 2),
+    "account-created-not-removed": ("remove-account", 2),
+    "service-still-down": ("restore-service", 3),
+    "host-without-evidence": ("collect-logs", 5),
+    "log-ends": ("collect-logs", 5),
+    "log-gap": ("close-coverage-gap", 6),
+}
+_ANY_HOST = frozenset({"reset-account", "restore-service"})
 
 
 def find_next_steps(
@@ -37,45 +39,49 @@ def find_next_steps(
     steps: list[NextStep] = []
     for incident in incidents:
         if incident.still_active:
-            steps.append(_step("isolate-hosts", 1, incident.hosts, incident=str(incident.number)))
+            steps.append(_step("isolate-host", 1, host=incident.hosts, incident=str(incident.number)))
         steps += _per_incident(incident, hits)
     steps += _from_items(items, incidents)
-    unexplained = [outage.service for outage in outages if outage.cause == "undetermined"]
-    if unexplained:
-        steps.append(_step("collect-evidence", 5, sorted(set(unexplained)), what="outage"))
+    for outage in outages:
+        if outage.cause == "undetermined":
+            dates = f"{format_timestamp(outage.last_served)[:10]}"
+            host = (outage.host or outage.service,)
+            steps.append(
+                _step("collect-logs", 5, host=host, logs="System, Application", dates=dates, what=outage.service)
+            )
     if incidents:
-        steps.append(_step("preserve-logs", 4, sorted({host for incident in incidents for host in incident.hosts})))
+        hosts = sorted({host for incident in incidents for host in incident.hosts})
+        steps.append(_step("preserve-logs", 4, host=hosts))
     for item in collect:
-        parameters = {"claim": item.claim, "logs": ", ".join(item.logs), "dates": item.dates, "what": "claim"}
-        steps.append(NextStep(kind="collect-evidence", priority=7, parameters=parameters))
+        logs = ", ".join(item.logs)
+        steps.append(_step("collect-logs", 7, host=item.hosts, logs=logs, dates=item.dates, what=item.claim))
     if not incidents and not steps:
         steps.append(NextStep(kind="hunt-again", priority=8))
     steps.sort(key=lambda step: (step.priority, step.kind, sorted(step.parameters.items())))
     return tuple(steps[:_MOST])
 
 
-def _step(kind: str, priority: int, values: Iterable[str], **parameters: str) -> NextStep:
-    listed = list(dict.fromkeys(values))
-    shown = ", ".join(listed[:_MOST_VALUES])
-    return NextStep(kind=kind, priority=priority, parameters={"values": shown, "count": str(len(listed)), **parameters})
+def _step(
+    kind: str, priority: int, *, host: Iterable[str] = (), value: Iterable[str] = (), **parameters: str
+) -> NextStep:
+    """Make a step; what there is several of is joined by commas, and counted."""
+    shown = dict(parameters)
+    for name, values in (("host", list(dict.fromkeys(host))), ("value", list(dict.fromkeys(value)))):
+        if values:
+            shown[name] = ", ".join(values[:_MOST_VALUES])
+            shown["count"] = str(len(values))
+    return NextStep(kind=kind, priority=priority, parameters={key: text for key, text in shown.items() if text})
 
 
 def _per_incident(incident: Incident, hits: Sequence[Sighting]) -> list[NextStep]:
     number = str(incident.number)
     found: list[NextStep] = []
-    destroyed = sorted(
-        {
-            hits[p].host
-            for p in incident.sightings
-            if {"attack.t1486", "attack.t1485"} & {t.lower() for t in hits[p].tags}
-            or any(tag.lower().startswith("attack.t1561") for tag in hits[p].tags)
-        }
-    )
+    destroyed = {hits[position].host for position in incident.sightings if is_impact(hits[position])}
     if destroyed:
-        found.append(_step("rebuild-hosts", 3, destroyed, incident=number))
+        found.append(_step("image-host", 3, host=sorted(destroyed), incident=number))
     addresses = _infrastructure(incident, hits)
     if addresses:
-        found.append(_step("block-infrastructure", 3, addresses, incident=number))
+        found.append(_step("block-indicator", 3, value=addresses, incident=number))
     return found
 
 
@@ -95,17 +101,19 @@ def _infrastructure(incident: Incident, hits: Sequence[Sighting]) -> list[str]:
 
 def _from_items(items: Iterable[OpenItem], incidents: Sequence[Incident]) -> list[NextStep]:
     number = {incident.id: str(incident.number) for incident in incidents}
-    groups: dict[tuple[str, str, str, str], list[OpenItem]] = {}
+    groups: dict[tuple[str, str, str], list[OpenItem]] = {}
     for item in items:
-        for kind, step, _priority in _PRIORITIES:
-            if item.kind == kind:
-                host = "" if step in {"reset-accounts", "collect-evidence", "restore-service"} else item.host
-                groups.setdefault((kind, step, host, number.get(item.incident or "", "")), []).append(item)
-    priorities = {kind: priority for kind, _step_kind, priority in _PRIORITIES}
+        step = _STEPS[item.kind][0]
+        host = "" if step in _ANY_HOST else item.host
+        groups.setdefault((item.kind, host, number.get(item.incident or "", "")), []).append(item)
     found: list[NextStep] = []
-    for (kind, step, host, incident), group in groups.items():
+    for (kind, host, incident), group in groups.items():
+        step, priority = _STEPS[kind]
         since = format_timestamp(min(item.since for item in group))
-        extra = {"host": host, "incident": incident, "what": kind if step == "collect-evidence" else ""}
-        parameters = {key: value for key, value in extra.items() if value}
-        found.append(_step(step, priorities[kind], [item.value for item in group], since=since, **parameters))
+        extra = {"since": since, "incident": incident, "what": kind}
+        if step == "close-coverage-gap":
+            extra |= {"log": "web", "dates": since[:10]}
+        if step == "collect-logs":
+            extra |= {"logs": "Windows", "dates": since[:10]}
+        found.append(_step(step, priority, host=(host,) if host else (), value=[item.value for item in group], **extra))
     return found

@@ -44,7 +44,7 @@ def find_open_items(
         if outage.first_served is None:
             found.append(
                 OpenItem(
-                    kind="outage-not-ended",
+                    kind="service-still-down",
                     host=outage.host,
                     value=outage.service,
                     since=outage.last_served,
@@ -65,7 +65,7 @@ def find_open_items(
 
 def _foothold_item(foothold: Foothold, references: ReferenceMaker) -> OpenItem:
     return OpenItem(
-        kind="web-shell-not-deleted" if foothold.kind == "web-script" else "persistence-not-removed",
+        kind="web-shell-not-removed" if foothold.kind == "web-script" else "persistence-not-removed",
         host=foothold.host,
         value=foothold.value,
         since=from_micros(foothold.first),
@@ -135,9 +135,7 @@ def _silent_hosts(incident: Incident, coverage: Iterable[CoverageRow], names: Ho
         return []
     end = max(last.values())
     return [
-        OpenItem(
-            kind="host-logs-end", host=host, value=host, since=from_micros(last[host]), refs=(), incident=incident.id
-        )
+        OpenItem(kind="log-ends", host=host, value=host, since=from_micros(last[host]), refs=(), incident=incident.id)
         for host in incident.hosts
         if host in last and last[host] < end - _SILENT_DAYS * DAY
     ]
@@ -183,6 +181,6 @@ def is_still_active(
     quiet = evidence_end - micros_of(incident.last)
     if quiet <= active_hours * 3_600_000_000 and evidence_end:
         return True
-    ways_in = {"web-shell-not-deleted", "persistence-not-removed", "account-not-reset", "account-created-not-removed"}
+    ways_in = {"web-shell-not-removed", "persistence-not-removed", "account-not-reset", "account-created-not-removed"}
     left = any(item.incident == incident.id and item.kind in ways_in for item in items)
     return False if quiet >= over_days * DAY and not left else None

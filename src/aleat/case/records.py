@@ -153,8 +153,9 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One dated fact with its parameters.
 
-    Kinds: "first-access", "sighting", "impact", "incident-end", "outage", "service-restored", "claim", and the
-    names of our own signals ("log-cleared", "password-reset", "shutdown-planned", "removed-task" …).
+    Kinds: "first-access", "sighting", "impact", "incident-end", "outage", "outage-end", "claim",
+    "persistence-removed", "log-cleared", "logging-stopped", "web-log-deleted", "shutdown", "shutdown-unexpected",
+    "account-reset", "account-disabled", "account-deleted", "account-created".
     """
 
     time: datetime
@@ -170,8 +171,8 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
 class OpenItem(msgspec.Struct, frozen=True, kw_only=True):
     """Something the evidence never shows finished.
 
-    Kinds: "web-shell-not-deleted", "persistence-not-removed", "account-not-reset", "account-created-not-removed",
-    "outage-not-ended", "host-logs-end" (an incident's host falls silent before the others), "host-without-evidence"
+    Kinds: "web-shell-not-removed", "persistence-not-removed", "account-not-reset", "account-created-not-removed",
+    "service-still-down", "log-ends" (an incident's host falls silent before the others), "host-without-evidence"
     (named in an incident, nothing collected from it), "log-gap" (no web log given for a time).
     """
 
@@ -184,10 +185,14 @@ class OpenItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NextStep(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to do next: a code with parameters (`host`, `value`, `hosts`, `count`, `since` …); priority 1 is first.
+    """Something to do next: a code with parameters; priority 1 is first.
 
-    Kinds: "isolate-hosts", "delete-web-shell", "remove-persistence", "reset-accounts", "remove-account",
-    "restore-service", "rebuild-hosts", "block-infrastructure", "collect-evidence", "preserve-logs", "hunt-again".
+    Parameters: `value`, `host` (each may be several, joined by ", "), `count`, `since`, `incident` (number), `logs`,
+    `log`, `dates`, `what`.
+
+    Kinds: "isolate-host", "remove-web-shell", "remove-persistence", "reset-account", "remove-account",
+    "restore-service", "image-host", "block-indicator", "collect-logs", "close-coverage-gap", "preserve-logs",
+    "hunt-again".
     """
 
     kind: str

@@ -42,7 +42,7 @@ _DULL_FOLDERS = re.compile(
     r"(?:w3svc\d+|logs?|logfiles|iis|apache2?|nginx|httpd|archive|evidence|web|inetpub|files?)", re.I
 )
 _DULL_STEM = re.compile(
-    r"(?:u_ex|ex|u_in|access|other_vhosts_access|ssl_access)?[_\-.]?[\d_\-.x]*(?:log|gz|txt|[_\-.])*", re.I
+    r"(?:u_ex|u_nc|ex|u_in|localhost|access|other_vhosts|ssl|[_\-.])*[_\-.]?[\d_\-.x]*(?:log|gz|txt|[_\-.])*", re.I
 )
 
 

@@ -16,6 +16,7 @@ __all__ = ["make_timeline"]
 
 _TOLD_SIGNALS = ("log-cleared", "logging-stopped", "web-log-deleted", "shutdown-planned", "shutdown-unexpected")
 _TOLD_FOR_ACCOUNTS = ("password-reset", "password-changed", "account-disabled", "account-deleted", "account-created")
+_KINDS = {"password-reset": "account-reset", "password-changed": "account-reset", "shutdown-planned": "shutdown"}
 _MOST_SIGNALS = 200
 
 
@@ -64,7 +65,15 @@ def _incident(incident: Incident, hits: Sequence[Sighting], references: Referenc
                 incident=incident.id,
             )
         )
-    entries.append(TimelineEntry(time=incident.last, kind="incident-end", level=incident.level, incident=incident.id))
+    entries.append(
+        TimelineEntry(
+            time=incident.last,
+            kind="incident-end",
+            level=incident.level,
+            parameters={"number": str(incident.number)},
+            incident=incident.id,
+        )
+    )
     return entries
 
 
@@ -92,7 +101,7 @@ def _signals(incident: Incident, signals: Sequence[Sighting], references: Refere
         found.append(
             TimelineEntry(
                 time=from_micros(signal.time),
-                kind=name,
+                kind=_KINDS.get(name, name),
                 host=signal.host,
                 level=signal.level,
                 title=signal.title,
@@ -118,7 +127,7 @@ def _outage(outage: Outage) -> list[TimelineEntry]:
         return [begin]
     end = TimelineEntry(
         time=outage.first_served,
-        kind="service-restored",
+        kind="outage-end",
         host=outage.host,
         parameters={"service": outage.service},
         refs=(outage.after,) if outage.after else (),
@@ -131,10 +140,10 @@ def _removal(foothold: Foothold, references: ReferenceMaker) -> TimelineEntry:
     removal = foothold.removed_by
     return TimelineEntry(
         time=from_micros(foothold.removed or 0),
-        kind=f"removed-{foothold.kind}",
+        kind="persistence-removed",
         host=foothold.host,
         title=removal.title if removal else "",
-        parameters={"value": foothold.value},
+        parameters={"value": foothold.value, "what": foothold.kind},
         refs=(references.of(removal),) if removal else (),
         incident=foothold.incident,
     )
