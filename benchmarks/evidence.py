@@ -57,7 +57,7 @@ def write_access(path: Path, size: int, rng: random.Random) -> None:
                 file.write(
                     f"198.51.{rng.randrange(100)}.{rng.randrange(256)} - - [{moment:%d/%b/%Y:%H:%M:%S} +0200] "
                     f'"GET /page{rng.randrange(300)}?id={rng.randrange(100000)} HTTP/1.1" 200 {rng.randrange(90000)} '
-                    f'"https://portal.example/{rng.randrange(50)}" "Mozilla/5.0 (X11; rv:{rng.randrange(40)}.0) Gecko"\n'
+                    f'"https://portal.example/{rng.randrange(50)}" "Mozilla/5.0 (rv:{rng.randrange(40)}.0) Gecko"\n'
                 )
 
 
@@ -117,9 +117,8 @@ def timed(name: str, work: Callable[[], int]) -> None:
     events = work()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(
-        f"{name:<28}{events:>10,} events {cpu:>8.2f} s CPU {wall:>8.2f} s {events / cpu:>10,.0f} events/s CPU {peak:>6} MB peak"
-    )
+    rate = f"{events / cpu:>10,.0f} events/s CPU"
+    print(f"{name:<28}{events:>10,} events {cpu:>8.2f} s CPU {wall:>8.2f} s {rate} {peak:>6} MB peak")
 
 
 def inputs(folder: Path, size: int, data: Path) -> Iterator[Path]:

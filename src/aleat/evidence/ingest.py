@@ -266,6 +266,8 @@ class _Ingest:
         if not run.dead:
             events = draft.events if draft is not None else self.lake.known_events(step.segment)
             row = RangeRow(step.span.index, step.span.start, step.span.end, step.segment, events or 0)
+            if draft is not None and self.lake.restore_segment(self.custodian, run.facts, draft):
+                draft = None
             self._commit_range(run, row, draft, step.ending)
             if draft is not None:
                 self.result.segments += 1
@@ -281,8 +283,8 @@ class _Ingest:
     ) -> None:
         if row.ordinal < len(run.committed):
             if run.committed[row.ordinal] == row:  # done before the ingest was cut off
-                if draft is not None or ending is not None:
-                    run.id = self.lake.commit(self.custodian, run.facts, run.id, [], draft, ending)
+                if ending is not None:
+                    self.lake.commit(self.custodian, run.facts, run.id, [], None, ending)
                 return
             if run.id is not None:  # the file is another one now
                 self.lake.abandon_source(run.id)

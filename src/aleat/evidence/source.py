@@ -113,7 +113,9 @@ class Source:
 def open_member(stack: ExitStack, stream: IO[bytes], member: str, size: int, path: str, limits: Limits) -> IO[bytes]:
     """Open a member of the zip in `stream`, or ("") what the gzip in `stream` holds, within the limits."""
     if member == "":
-        unzipped = stack.enter_context(cast("AbstractContextManager[IO[bytes]]", gzip.GzipFile(fileobj=stream)))
+        unzipped = stack.enter_context(
+            cast("AbstractContextManager[IO[bytes]]", gzip.GzipFile(fileobj=stream, mode="rb"))
+        )
         return bounded(unzipped, size, path, limits)
     return open_zip_member(stack, stack.enter_context(zipfile.ZipFile(stream)), member, path, limits)
 

@@ -336,6 +336,20 @@ class Lake:
                 _finish_source(connection, custodian, facts, source, ending, int(base))
         return source
 
+    def restore_segment(self, custodian: Custodian, facts: SourceFacts, draft: SegmentDraft) -> bool:
+        """Put back the file of a committed segment that was lost; False where there is no such segment."""
+        with self.database.read() as connection:
+            row = connection.execute(sa.select(segments.c.file_sha256).where(segments.c.id == draft.id)).first()
+        if row is None:
+            return False
+        self._place(draft)
+        if row.file_sha256 != draft.file_sha256:  # written by another version of the Parquet library
+            values = {"file_sha256": draft.file_sha256, "file_size": draft.file_size}
+            with self.database.write() as connection:
+                connection.execute(segments.update().where(segments.c.id == draft.id).values(**values))
+                _append_segment(connection, custodian, facts, draft)
+        return True
+
     def commit_copy(self, custodian: Custodian, facts: SourceFacts, same_as: int, sha256: str, size: int) -> None:
         """Note a source whose bytes are those of an earlier one."""
         with self.database.write() as connection:
@@ -504,8 +518,6 @@ def _insert_segment(connection: sa.Connection, source: int, draft: SegmentDraft)
         "reader": draft.reader,
         "encodings": canonical_json(dict(draft.encodings)),
     }
-    connection.execute(segments.delete().where(segments.c.id == draft.id))  # its file was lost and made again
-    connection.execute(coverage.delete().where(coverage.c.segment == draft.id))
     connection.execute(segments.insert(), values)
     for row in draft.coverage:
         cell = {"host": row.host, "format": row.format, "channel": row.channel}

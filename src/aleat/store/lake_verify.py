@@ -128,7 +128,8 @@ def _changed(lake: Lake, source: SourceRow, path: Path) -> str:
     if source.facts.members:
         return "The archive's bytes were changed since it was added."
     with lake.database.read() as connection:
-        known = dict(connection.execute(sa.select(segments.c.id, segments.c.data_sha256)).tuples().all())
+        rows = connection.execute(sa.select(segments.c.id, segments.c.data_sha256))
+        known = {row.id: row.data_sha256 for row in rows}
     changed = []
     with path.open("rb") as file:
         for row in lake.source_ranges(source.same_as or source.id):

@@ -32,10 +32,11 @@ __all__ = ["AccessReader"]
 
 _QUOTED = r'"((?:[^"\\]++|\\.)*+)"'
 _LINE = re.compile(
-    rf"(?:(\S++) )?(\S++) (\S++) (\S++) \[([^\]]{{20,40}})\] {_QUOTED} (\d{{3}}|-) (\d++|-)"
+    rf"(?:(\S++) (?!- ))?(\S++) (\S++) (\S++) \[([^\]]{{20,40}})\] {_QUOTED} (\d{{3}}|-) (\d++|-)"
     rf"(?: {_QUOTED} {_QUOTED})?+((?: .*+)?)",
     re.DOTALL,
 )
+_TAIL = re.compile(rf" {_QUOTED} {_QUOTED}((?: .*+)?)", re.DOTALL)
 _START = re.compile(r'([^\[]{5,2000}) \[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "')
 _RESULT = re.compile(r'" (\d{3}|-) (\d++|-)(?= |$)')
 _TIME = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.ASCII)
@@ -94,7 +95,9 @@ class AccessReader:
                 rows.append(match.groups())
             elif row := _parse(line):
                 rows.append(row)
-                notes.odd(offset, number, len(line), "The line's quotes don't pair; it was read as far as that allows.")
+                if '"' in row.request or (row.extra and row.referer is None):
+                    reason = "The line's quotes don't pair; it was read as far as that allows."
+                    notes.odd(offset, number, len(line), reason)
             else:
                 if line.strip():
                     reason = "The line is in no access log format that is known."
@@ -123,8 +126,10 @@ def _parse(line: str) -> _Row | None:
         return None
     user = " ".join(words[2:])
     request = line[start.end() : result.start()]
-    extra = line[result.end() :].strip() or None
-    return _Row(vhost, words[0], words[1], user, start[2], request, result[1], result[2], None, None, extra)
+    rest = line[result.end() :]
+    tail = _TAIL.fullmatch(rest)
+    referer, agent, extra = tail.groups() if tail else (None, None, rest)
+    return _Row(vhost, words[0], words[1], user, start[2], request, result[1], result[2], referer, agent, extra or None)
 
 
 def _table(rows: Sequence[Sequence[str | None]], offsets: list[int], host: str | None) -> Any:

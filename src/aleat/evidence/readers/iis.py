@@ -50,11 +50,12 @@ class IisReader:
     def cut(self, stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
         """Cut at line ends; each range knows the fields and the date in force where it starts."""
         encoding = detect_encoding(head)
-        fields, day = "", ""
+        fields, clock = "", _Clock("")
         for span, data in cut_lines(stream, encoding, options.range_bytes, {}):
-            yield replace(span, context={"encoding": encoding, "fields": fields, "date": day}), data
+            force = {"encoding": encoding, "fields": fields, "date": clock.day, "clock": clock.last}
+            yield replace(span, context=force), data
             fields = _last_directive(data, _FIELDS, encoding) or fields
-            day = _day_after(data, encoding, fields, _last_directive(data, _DATE, encoding) or day)
+            clock = _clock_after(data, encoding, fields, clock)
 
     def read(self, data: bytes, span: ByteRange, path: str, options: ReadOptions) -> RangeResult:
         """Read the lines of one range."""
@@ -79,36 +80,37 @@ def _last_directive(data: bytes, name: str, encoding: str) -> str:
     return data[start + len(mark) : end if end >= 0 else len(data)].decode(encoding, "replace").strip()
 
 
-def _day_after(data: bytes, encoding: str, fields: str, day: str) -> str:
-    """Return the date in force behind `data`, for logs without a date field: a day more for each midnight passed."""
+def _clock_after(data: bytes, encoding: str, fields: str, clock: _Clock) -> _Clock:
+    """Return the clock behind `data`: for logs without a date field it has passed every midnight in it."""
     names = fields.split()
-    if "date" in names or "time" not in names or not day:
-        return day
-    clock = _Clock(day)
+    day = _last_directive(data, _DATE, encoding)
+    after = _Clock(day) if day else _Clock(clock.day, clock.last)
+    if "date" in names or "time" not in names:
+        return after
     column = names.index("time")
-    at = data.rfind(("\n" + _DATE).encode(encoding))
+    at = data.rfind(("\n" + _DATE).encode(encoding)) if day else 0
     for line in data[max(at, 0) :].decode(encoding, "replace").split("\n"):
         parts = line.split(" ", column + 1)
         if len(parts) > column and not line.startswith("#"):
-            clock.date_of(parts[column])
-    return clock.day
+            after.date_of(parts[column])
+    return after
 
 
 class _Clock:
     """Gives the date of times without one."""
 
-    def __init__(self, day: str) -> None:
+    def __init__(self, day: str, last: int = -1) -> None:
         self.day = day[:10]
-        self._last = -1
+        self.last = last
 
     def date_of(self, time: str) -> str:
         """Return the date of `time` ("hh:mm:ss"), the next one after each midnight passed."""
         hour, minute, second = time[0:2], time[3:5], time[6:8]
         if hour.isdecimal() and minute.isdecimal() and second.isdecimal():
             now = int(hour) * 3600 + int(minute) * 60 + int(second)
-            if now < self._last - _HALF_DAY:
+            if now < self.last - _HALF_DAY:
                 self.day = _next_day(self.day)
-            self._last = now
+            self.last = now
         return self.day
 
 
@@ -126,7 +128,7 @@ class _Work:
         self.options = options
         self.notes = LineNotes(path, span, result)
         self.names = tuple(str(span.context["fields"]).split())
-        self.clock = _Clock(str(span.context["date"]))
+        self.clock = _Clock(str(span.context["date"]), int(span.context["clock"]))
         self.builder = TableBuilder()
         self.records = 0
         self._rows: list[list[str]] = []

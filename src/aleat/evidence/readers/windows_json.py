@@ -72,15 +72,18 @@ class WindowsJsonReader:
 def _is_lines(head: bytes, encoding: str) -> bool:
     """Say whether one of the first lines is an object by itself."""
     body = head[bom_length(head) :]
-    if body.lstrip()[:1] == b"[":
+    body = body[: len(body) - len(body) % len(newline_of(encoding))]
+    if body[:4096].decode(encoding, "ignore").lstrip().startswith("["):
         return False
-    lines = split_lines(body[:-1] if len(body) % 2 and encoding != "utf-8" else body, encoding)
+    lines = split_lines(body, encoding)
     if len(lines) > 1:
         lines.pop()  # cut off by the head's end, or empty
     for line in lines[:20]:
-        text = line.decode(encoding, "replace").strip()
-        if text.startswith("{") and text.endswith("}") and len(text) > 2:
-            return True
+        try:
+            value = orjson.loads(line.decode(encoding, "replace"))
+        except ValueError:
+            continue
+        return isinstance(value, dict)
     return False
 
 
