@@ -52,7 +52,9 @@ MAX_VALUES = 5000
 
 _DASHES = "-/–—―"  # the five of the specification
 _DASH = re.compile(rf"(?<!\w)[{_DASHES}](?=\w)")
-_PLACEHOLDER = re.compile(r"(?<!\\)%([^%\\]+)%")
+_PLACEHOLDER = re.compile(r"%([^%\ufdd0]+)%")
+_PATTERN_PLACEHOLDER = re.compile(r"(?<!\\)%([^%\\]+)%")
+_PERCENT = "\ufdd0"  # stands for an escaped percent until placeholders are put in
 
 Parts = tuple[str | int, ...]
 Op = Literal["eq", "lt", "le", "gt", "ge"]
@@ -136,10 +138,11 @@ class _Item:
     applied: list[str] = field(default_factory=list)
 
 
-def parse_text(text: str) -> Parts:
+def parse_text(text: str, *, percent: bool = False) -> Parts:
     """Return a Sigma text's parts: literals, 0 for ``*``, 1 for ``?`` (Rules, "Escape Character").
 
-    A backslash escapes a wildcard or a backslash; before anything else, and at the end, it is itself.
+    A backslash escapes a wildcard or a backslash; before anything else, and at the end, it is itself. With
+    `percent` (where placeholders are looked for) it escapes that too, and the escaped one becomes U+FDD0.
 
     >>> parse_text(r"a*b\\*c"), parse_text("c:" + chr(92)), parse_text(chr(92) * 3 + "*")
     (('a', 0, 'b*c'), ('c:\\\\',), ('\\\\*',))
@@ -152,6 +155,10 @@ def parse_text(text: str) -> Parts:
         following = text[at + 1 : at + 2]
         if character == "\\" and following and following in "*?\\":
             literal.append(following)
+            at += 2
+            continue
+        if percent and character == "\\" and following == "%":
+            literal.append(_PERCENT)
             at += 2
             continue
         at += 1
@@ -226,7 +233,7 @@ def _start(node: Node, modifiers: Sequence[str], *, in_list: bool) -> _Value:
         return _Pattern(_written(node))
     if "fieldref" in modifiers or "cidr" in modifiers:
         return _String((_written(node),))
-    return _first_value(node, in_list=in_list)
+    return _first_value(node, in_list=in_list, percent="expand" in modifiers)
 
 
 def _written(node: Node) -> str:
@@ -235,7 +242,7 @@ def _written(node: Node) -> str:
     return node.text
 
 
-def _first_value(node: Node, *, in_list: bool) -> _Value:
+def _first_value(node: Node, *, in_list: bool, percent: bool) -> _Value:
     if node.kind != "scalar":
         raise RuleError("a value must be a text, a number, true, false or null, not a list or map")
     value = node.value
@@ -250,7 +257,7 @@ def _first_value(node: Node, *, in_list: bool) -> _Value:
         return _Boolean(value)
     if isinstance(value, int | float):
         return _Number(value, node.text)
-    return _String(parse_text(str(value)))
+    return _String(parse_text(str(value), percent=percent))
 
 
 # -------------------------------------------------------------------------------------------- values out
@@ -565,10 +572,10 @@ def _expand(value: _Value, item: _Item) -> list[_Value]:
             continue
         at = 0
         for match in _PLACEHOLDER.finditer(part):
-            pieces.append([(part[at : match.start()].replace("\\%", "%"),)])
+            pieces.append([(part[at : match.start()].replace(_PERCENT, "%"),)])
             pieces.append([parse_text(word) for word in _placeholder(match[1], item.placeholders)])
             at = match.end()
-        pieces.append([(part[at:].replace("\\%", "%"),)])
+        pieces.append([(part[at:].replace(_PERCENT, "%"),)])
     count = 1
     for piece in pieces:
         count *= len(piece)
@@ -582,7 +589,7 @@ def _expand(value: _Value, item: _Item) -> list[_Value]:
 def _expand_pattern(text: str, placeholders: Placeholders) -> list[str]:
     pieces: list[list[str]] = []
     at = 0
-    for match in _PLACEHOLDER.finditer(text):
+    for match in _PATTERN_PLACEHOLDER.finditer(text):
         pieces.append([text[at : match.start()]])
         pieces.append([_quote(word) for word in _placeholder(match[1], placeholders)])
         at = match.end()
