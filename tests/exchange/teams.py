@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -87,6 +89,14 @@ class Team:
                 policy=parse_policy(policy_bytes()),
             )
 
+    def copied(self, folder: Path) -> Team:
+        """The same team, in a copy of its folder."""
+        shutil.copytree(self.folder, folder)
+        other = copy(self)
+        other.folder = folder
+        other.database = Database.at(folder / "aleat.db")
+        return other
+
     def befriend(self, other: Team, agreement: str | None = None) -> None:
         """Take the other's card, its fingerprint compared, and sign the agreement."""
         text = agreement or AGREEMENT.format(*sorted((self.card.identity, other.card.identity)))
@@ -97,9 +107,9 @@ class Team:
 
     def know(self, *objects: StixObject, giver: str | None = None) -> None:
         """Put objects into the store, given by ourselves or by `giver`."""
-        copy = Provenance(giver=giver or self.card.identity, received=START)
+        provenance = Provenance(giver=giver or self.card.identity, received=START)
         with self.database.write() as connection:
-            put_objects(connection, [(item, copy) for item in objects])
+            put_objects(connection, [(item, provenance) for item in objects])
 
     def close(self) -> None:
         """Close the database."""

@@ -6,6 +6,7 @@ import json
 import random
 import uuid
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from aleat.errors import Place
 from aleat.release import Subject, close, decide, describe_derived, describe_stored, prepare
 from aleat.release.words import find_words, fold, words_of
 from aleat.stix import StixObject, make_bundle, make_object, parse_object
+from aleat.stix.extensions import extend
 from aleat.trust.markings import marking_id
 from tests.release.world import (
     CREATED,
@@ -222,6 +224,44 @@ def test_a_marking_definition_leaves_only_with_what_uses_it() -> None:
     assert released(definition, SHOWN)[0].keys() == {"OpenTool"}
 
 
+def test_nobody_redefines_a_published_marking() -> None:
+    """What a giver sends under TLP's own id is not TLP's definition: the published one leaves."""
+    poisoned = make_object(
+        "marking-definition", marking_id("tlp:green"), created=CREATED, name="TLP:GREEN", x_note="about QuietRat"
+    )
+    release = prepare([subject(stored(poisoned, GIVER)), SHOWN], terms("north"), secret=SECRET)
+    assert [item.type for item in release.objects] == ["malware", "marking-definition"]
+    assert b"QuietRat" not in release.bundle
+
+
+def test_a_withheld_word_does_not_keep_definitions_or_ourselves_back() -> None:
+    """Somebody's AMBER malware called "Coverage" or "Amber" must not stop every release."""
+    hidden = [subject(stored(made("malware", name, THIRD, "amber"), GIVER)) for name in ("Coverage", "Amber")]
+    sighting = made(
+        "sighting", "s", OURS, "green", sighting_of_ref=OPEN.id, extensions=extend("coverage", {"looked_at": []})
+    )
+    ourselves = make_object("identity", OURS, created=CREATED, name="We", identity_class="organization")
+    release = prepare(
+        [*hidden, SHOWN, own_subject(sighting, "green"), own_subject(ourselves, "green")], terms("north"), secret=SECRET
+    )
+    assert {item.type for item in release.objects} == {
+        "malware",
+        "sighting",
+        "identity",
+        "marking-definition",
+        "extension-definition",
+    }
+
+
+def test_a_word_with_something_unseen_in_it_is_found() -> None:
+    """Soft hyphens and zero-width spaces, compatibility forms."""
+    for spelling in ("Quiet\u00adRat", "Quiet\u200bRat", "\uff31uietRat", "qUIETrAT"):
+        note = made("note", "n", OURS, "green", content=f"We saw {spelling}.", object_refs=[OPEN.id])
+        leaving, _ = released(SHOWN, HIDDEN, own_subject(note, "green"))
+        (told,) = (item for item in leaving.values() if item.type == "note")
+        assert "[withheld]" in told.properties()["content"]
+
+
 # ---------------------------------------------------------------------------------------------------------
 # The property, on random graphs.
 
@@ -249,7 +289,9 @@ def random_world(seed: int) -> tuple[list[Subject], dict[str, set[str]]]:
         item = random_object(generator, ids[number], type_, word, ids, nodes)
         value = f"{word}.example" if type_ in {"indicator", "domain-name"} else word
         secrets[item.id] = {uuid_, value} if type_ in NAMED else {uuid_}
-        subjects.append(random_subject(generator, item, ids))
+        made_here = with_entries(generator, random_subject(generator, item, ids), [word for _, word, _ in nodes])
+        secrets[item.id] |= set(made_here.values)
+        subjects.append(made_here)
     return subjects, secrets
 
 
@@ -314,11 +356,25 @@ def random_subject(generator: random.Random, item: StixObject, ids: list[str]) -
     return subject(stored(item, *givers))
 
 
+def with_entries(generator: random.Random, item: Subject, words: list[str]) -> Subject:
+    """Some indicators are lists: values of their own, and contexts that may name others."""
+    if item.object.type != "indicator" or generator.random() < 0.5:
+        return item
+    values = tuple(f"{token(generator)}.example" for _ in range(generator.randint(1, 3)))
+    notes = tuple(f"with {generator.choice(words)}" for _ in values)
+    return msgspec.structs.replace(item, values=values, notes=notes)
+
+
 def check_no_leak(seed: int, to: str) -> int:
     """Release a random world, and look for every withheld secret in every byte; return how much left."""
     subjects, secrets = random_world(seed)
-    release = prepare(subjects, terms(to), secret=SECRET)
-    output = fold((release.bundle + release.manifest).decode())
+    lists = {
+        s.object.id: [("domain-name", value, note) for value, note in zip(s.values, s.notes, strict=True)]
+        for s in subjects
+        if s.values
+    }
+    release = prepare(subjects, terms(to), secret=SECRET, lists=lists)
+    output = fold((release.bundle + release.manifest + b"".join(release.lists.values())).decode())
     told = {s.object.id for s, d in zip(subjects, release.decisions, strict=True) if d.allow and d.form != "told-again"}
     again = {s.object.id for s, d in zip(subjects, release.decisions, strict=True) if d.form == "told-again"}
     for s, decision in zip(subjects, release.decisions, strict=True):

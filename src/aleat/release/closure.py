@@ -21,6 +21,7 @@ from aleat.release.gate import agreement_with
 from aleat.release.records import Decision, Rule, Subject, Terms
 from aleat.release.retell import add_label, cut_object, name_again, replace_ids
 from aleat.release.words import find_words, fold, internal_addresses, strings_of, uuids_of, words_of
+from aleat.stix.extensions import extension_id, extension_names
 from aleat.stix.objects import StixObject
 from aleat.trust.markings import known_marking_ids, marking_id
 
@@ -82,9 +83,13 @@ def close(subjects: Sequence[Subject], decisions: Sequence[Decision], terms: Ter
     """
     nodes = [_Node(subject, decision) for subject, decision in zip(subjects, decisions, strict=True)]
     _one_content_an_id(nodes)
-    known = {_uuid(terms.own), _uuid(terms.recipient.identity), *map(_uuid, known_marking_ids())}
+    published = {_uuid(id_) for id_ in (*known_marking_ids(), *map(extension_id, extension_names()))}
+    for node in nodes:
+        if node.stands and node.uuid in published:
+            node.withhold("superseded")  # by the published definition: what somebody sent under its id is not it
+    known = {_uuid(terms.own), _uuid(terms.recipient.identity), *published}
     _find_internal(nodes, terms)
-    search = _Search([node for node in nodes if node.uuid not in known])
+    search = _Search(nodes, known)
     cuts: dict[str, dict[str, object]] = {}
     while True:
         before = sum(node.stands for node in nodes)
@@ -185,14 +190,15 @@ def _keep_unused_definitions(nodes: Sequence[_Node]) -> None:
 class _Search:
     """Keeps which words of withheld objects occur in which standing ones; looks for each word once."""
 
-    def __init__(self, nodes: Sequence[_Node]) -> None:
+    def __init__(self, nodes: Sequence[_Node], known: Collection[str]) -> None:
         self.nodes = nodes
+        self.telling = [node for node in nodes if node.uuid not in known and node.guarded]
         self.searched: set[str] = set()
         self.public: set[str] = set()
 
     def update(self) -> frozenset[str]:
         """Return the words that must not be told now, and note in each standing node which of them it has."""
-        words = {word for node in self.nodes if not node.stands and node.guarded for word in node.words}
+        words = {word for node in self.telling if not node.stands and node.guarded for word in node.words}
         new = words - self.searched
         self.searched |= new
         corpus = [node.text for node in self.nodes if node.corpus]

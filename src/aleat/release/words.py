@@ -2,8 +2,9 @@
 
 A withheld object must not be told by the words of what leaves. Its *words* are its names, aliases and values,
 the literals of its pattern, its external references, a list's entries. Texts and words are compared folded:
-Unicode NFKC, case folded, refanged (``evil[.]example`` is ``evil.example``). A word of up to five characters
-counts only where it stands alone; what says nothing (under three characters, or up to four digits) not at all.
+Unicode NFKC without what can't be seen, case folded, refanged (``evil[.]example`` is ``evil.example``). A word
+of up to five characters counts only where it stands alone; what says nothing (under three characters, or up to
+four digits) not at all.
 
 This compares words, not thoughts: a text that paraphrases a withheld object is not found. Whatever is derived
 from an object has to refer to it, or be handed to the gate with `rests_on`.
@@ -27,6 +28,8 @@ _NAMED = frozenset(
 _LITERAL = re.compile(r"'((?:[^'\\]|\\.)*+)'|\"((?:[^\"\\]|\\.)*+)\"", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# Characters that are there and can't be seen: soft hyphen, zero-width ones, direction marks, variation selectors.
+_UNSEEN = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 _DEFANGED = (
     (re.compile(r"\[\.\]|\(\.\)|\{\.\}|\[dot\]|\(dot\)"), "."),
     (re.compile(r"\[:\]|\(:\)"), ":"),
@@ -48,7 +51,7 @@ def fold(text: str) -> str:
     >>> fold("HXXP://Evil[.]Example")
     'http://evil.example'
     """
-    text = unicodedata.normalize("NFKC", text).casefold() if not text.isascii() else text.lower()
+    text = text.lower() if text.isascii() else _UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold())
     if "[" in text or "(" in text or "{" in text or "hxxp" in text or "h*" in text:
         for pattern, plain in _DEFANGED:
             text = pattern.sub(plain, text)
