@@ -89,21 +89,26 @@ def _frames_at(low: str) -> Iterator[Frame]:
         yield frames_blame.groundless
 
 
-def read_sentences(text: str, found: Sequence[Sentence], limit: int) -> Reading:
-    """Read all sentences; stops collecting after `limit` drafts (the caller reports it)."""
+def read_sentences(
+    text: str, found: Sequence[Sentence], limit: int, visit: Callable[[Parse, Memory], None] | None = None
+) -> Reading:
+    """Read all sentences; stops collecting after `limit` drafts (the caller reports it).
+
+    `visit` is called for every sentence while the memory stands where the text does.
+    """
     names = learn_names(found)
     reading = Reading(parses=[parse(sentence, names) for sentence in found])
     memory = Memory(text)
     memory.survey(reading.parses)
     reading.memory = memory
     groups = _by_paragraph(reading.parses)
-    position = 0
     for group in groups:
         ends = [item.sentence.end for item in group]
         for item in group:
-            position += 1
             if len(reading.drafts) < limit:
                 reading.drafts.extend((draft, item) for draft in _read_one(item, group, ends, memory))
+            if visit is not None:
+                visit(item, memory)
             memory.note(item)
     return reading
 
@@ -123,7 +128,7 @@ def _quote_voices(item: Parse, group: list[Parse], ends: list[int], memory: Memo
     """Settle who speaks the direct speech that crosses this sentence's ends, from the paragraph around it."""
     found: dict[int, Actor] = {}
     paragraph = item.sentence.paragraph
-    for span in paragraph.quotes:
+    for span in item.sentence.quotes:
         if span.end <= item.sentence.start or span.start >= item.sentence.end:
             continue
         place = bisect_left(ends, span.end)
@@ -150,7 +155,7 @@ def _read_one(item: Parse, group: list[Parse], ends: list[int], memory: Memory) 
     paragraph = item.sentence.paragraph
     voices = voices_of(item, memory)
     scene = Scene(item, memory, voices)
-    if paragraph.quotes:
+    if item.sentence.quotes:
         scene.quote_voices = _quote_voices(item, group, ends, memory)
     if item.tokens[-1].text != "?" and "?" not in (token.text for token in item.tokens[-2:]):
         yield from _once(_labelled(scene, _all_drafts(scene)))
@@ -158,6 +163,7 @@ def _read_one(item: Parse, group: list[Parse], ends: list[int], memory: Memory) 
     if speaking and paragraph.kind == "body":
         memory.last_speaker = speaking[-1].actor
         memory.speaker_paragraph = paragraph.start
+        memory.speaker_at = item.sentence.number
 
 
 def _all_drafts(scene: Scene) -> Iterator[Draft]:
@@ -173,10 +179,13 @@ def _the_country(scene: Scene, draft: Draft) -> None:
         actor: Actor | None = getattr(draft, this)
         if actor is None or actor.party or other is None or not other.party:
             continue
-        if actor.name.lower().removeprefix("the ").removesuffix("’s").removesuffix("'s") not in ("country", "nation", "state"):
+        last = actor.name.lower().removesuffix("’s").removesuffix("'s").rpartition(" ")[2]
+        if last not in ("country", "nation", "state", "neighbour", "neighbor", "rival"):
             continue
         memory = scene.memory
-        named = {memory.party_of(scene.parse, p) for p in scene.parse.phrases if p.first <= draft.trigger or this == "target"}
+        named = {
+            memory.party_of(scene.parse, p) for p in scene.parse.phrases if p.first <= draft.trigger or this == "target"
+        }
         named -= {"", other.party}
         if len(named) == 1:
             party = named.pop()
@@ -221,7 +230,7 @@ def _once(drafts: Iterator[Draft]) -> Iterator[Draft]:
     others = [row for row in rows if row.act != "reports" or "not-independent" in row.labels]
     strong = {row.actor.name for row in others} | {row.said_by.name for row in others if row.said_by is not None}
     for row in rows:
-        if row.act == "reports" and "not-independent" not in row.labels:
+        if row.act == "reports" and "not-independent" not in row.labels and not row.firm:
             if row.actor.name in strong or (row.said_by is not None and row.said_by.name in strong):
                 continue
         yield row

@@ -12,13 +12,11 @@ from aleat.case.claims.phrases import Parse, Phrase, is_verb
 
 __all__ = ["Context", "clause_subject", "context_of", "end_of_object", "is_passive", "subject_of"]
 
-_QUOTES = frozenset("“”„«»\"‘")
-_SUBORDINATE = frozenset(["after", "before", "since", "until", "as", "while", "because", "when", "though", "although", "like"])
-_IRREGULAR = frozenset(
-    ["met", "came", "went", "began", "saw", "made", "got", "led", "hit", "gave", "took", "sent", "told", "held", "kept", "left", "put", "ran", "set", "became", "found", "stood", "spoke", "suffered", "goes", "comes", "sees", "makes", "seeks", "faces", "remains", "have"]
-)
-_OK_CONTROLLERS = frozenset(["quick", "swift", "set", "about", "also", "continue", "continues", "continued"])
-_OBJECT_CONTROL = frozenset(["lead", "leads", "led", "prompt", "prompted", "prompting", "force", "forced", "forcing", "cause", "caused", "pushing", "compelled"])
+_QUOTES = frozenset('“”„«»"‘')
+_SUBORDINATE = words("sets", "subordinate")
+_IRREGULAR = words("sets", "irregular")
+_OK_CONTROLLERS = words("sets", "ok_controllers")
+_OBJECT_CONTROL = words("sets", "object_control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +44,16 @@ def _skip_left(parse: Parse, index: int) -> int:
         phrase = parse.ending.get(index + 1)
         if phrase is not None and _is_time(parse, phrase):
             index = phrase.first - 1
-        elif low in dates or low in ("last", "this", "next", "ago", "week", "weeks", "month", "months") or (low[0].isdigit() and index and (lows[index - 1] in dates or (index > 1 and lows[index - 2] in dates))) or (low == "on" and index + 1 < len(lows) and (lows[index + 1] in dates or lows[index + 1][0].isdigit())):
+        elif (
+            low in dates
+            or low in ("last", "this", "next", "ago", "week", "weeks", "month", "months")
+            or (low[0].isdigit() and index and (lows[index - 1] in dates or (index > 1 and lows[index - 2] in dates)))
+            or (low == "on" and index + 1 < len(lows) and (lows[index + 1] in dates or lows[index + 1][0].isdigit()))
+        ):
             index -= 1
         elif low == ")" and "(" in lows[max(0, index - 12) : index]:
             index = max(place for place in range(max(0, index - 12), index) if lows[place] == "(") - 1
-        elif low in _QUOTES or (phrase is None and (low in light or low.endswith("ly"))):
+        elif low in _QUOTES or (phrase is None and (low in light or low.endswith(("ly", "n't")))):
             index -= 1
         else:
             return index
@@ -66,7 +69,14 @@ def _is_verb_after(parse: Parse, phrase: Phrase) -> bool:
         low = lows[index]
         if low == "(" and ")" in lows[index : index + 12]:
             index = lows.index(")", index) + 1
-        elif low in _QUOTES or low in words("words", "adverb") or low.endswith("ly") or low in dates or low == "on" or (low[0].isdigit() and low.isdigit()):
+        elif (
+            low in _QUOTES
+            or low in words("words", "adverb")
+            or low.endswith("ly")
+            or low in dates
+            or low == "on"
+            or (low[0].isdigit() and low.isdigit())
+        ):
             index += 1
         elif low == "," and index + 1 < len(lows) and (lows[index + 1] in ("who", "which", "whose") or steps == 0):
             try:
@@ -112,7 +122,8 @@ def _coordinated(parse: Parse, last: Phrase) -> list[Phrase]:
     place = last.first - 1
     while place > 0:
         low = parse.lows[place]
-        if low in ("and", "both") or (low == "," and joined):
+        listed = joined or parse.sentence.paragraph.kind == "headline"
+        if low in ("and", "both") or (low == "," and listed):
             place -= low == "and" and parse.lows[place - 1] == ","
             before = parse.ending.get(place)
             if before is None or before.kind != "actor" or before.preposition:
@@ -153,13 +164,27 @@ def _climb(parse: Parse, phrase: Phrase, verb: int) -> list[Phrase]:
         if not phrase.preposition or phrase.preposition in _SUBORDINATE:
             return _coordinated(parse, phrase)
         before = parse.ending.get(phrase.first - 1)
+        if before is None and phrase.preposition == "of" and phrase.first > 1:
+            counted = parse.lows[phrase.first - 2]
+            if counted in words("sets", "counts") or counted[0].isdigit():
+                return [phrase]
         if before is None:
-            index = _skip_left(parse, phrase.first - 2)
-            before = parse.ending.get(index + 1)
+            before = _phrase_left(parse, phrase.first - 2)
             if before is None:
                 return clause_subject(parse, phrase.first - 1)
         phrase = before
     return []
+
+
+def _phrase_left(parse: Parse, index: int) -> Phrase | None:
+    """Return the phrase left of nouns that nobody listed: "the cyberattack" in "the cyberattack on the port of X"."""
+    for place in range(index, max(-1, index - 8), -1):
+        low = parse.lows[place]
+        if is_verb(low) or not (low[0].isalnum() or low in _QUOTES):
+            return None
+        if place + 1 in parse.ending:
+            return parse.ending[place + 1]
+    return None
 
 
 def _over_apposition(parse: Parse, comma: int) -> list[Phrase]:
@@ -226,7 +251,9 @@ def context_of(parse: Parse, verb: int, *, planned: bool = False) -> Context:
             labels.append("planned")
         elif low in words("phrases", "hedge"):
             labels.append("hedged")
-        elif not (low in words("words", "aux") or low in words("words", "adverb") or low.endswith("ly") or low in _QUOTES):
+        elif not (
+            low in words("words", "aux") or low in words("words", "adverb") or low.endswith("ly") or low in _QUOTES
+        ):
             break
         index -= 1
     subject = parse.ending.get(index + 1)
@@ -281,7 +308,18 @@ def _gerund(parse: Parse, verb: int, index: int, labels: list[str]) -> Context:
     return Context(True, tuple(labels), verb)
 
 
-_BREAK_AFTER_COMMA = frozenset(["and", "but", "which", "who", "while", "after", "before", "although", "though", "as", "saying", "adding", "according", "or"])
+def _is_medium(lows: list[str], place: int) -> bool:
+    """Say whether "in a statement", "on Telegram" begins here: how it was said, not what."""
+    ahead = lows[place + 1 : place + 4]
+    for low in ahead:
+        if low in words("speech", "media"):
+            return True
+        if low not in ("a", "an", "the", "its", "his", "her", "their", "separate", "joint", "video", "televised"):
+            return False
+    return False
+
+
+_BREAK_AFTER_COMMA = words("sets", "break_after_comma")
 
 
 def end_of_object(parse: Parse, first: int, *, limit: int = 45) -> int:
@@ -301,9 +339,11 @@ def end_of_object(parse: Parse, first: int, *, limit: int = 45) -> int:
         elif low in (";", ":", "—", "–", "?", "!") or (low == "." and place >= len(lows) - 2):
             return place
         elif low == ",":
-            clause = after in _BREAK_AFTER_COMMA or after.endswith("ing") or after in words("speech", "inverted")
+            clause = after in _BREAK_AFTER_COMMA or after in words("words", "aux") or after in frames_of() or after.endswith("ing") or after in words("speech", "inverted")
             if clause or place + 1 in parse.starting or after in _QUOTES or after in words("words", "adverb"):
                 return place
+        elif low in ("in", "on", "via") and place > first and _is_medium(lows, place):
+            return place
         elif low in ("while", "although", "after", "because", "when", "but") and place > first:
             return place
         elif low == "and" and place > first:

@@ -28,7 +28,7 @@ def _target(scene: Scene, phrase: Phrase | None) -> Actor | None:
 
 
 def accuse(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A accuses S of X", "S was accused by A of X"."""
+    """ "A accuses S of X", "S was accused by A of X"."""
     if scene.noun_here(index):
         return
     context = scene.context(index)
@@ -40,21 +40,24 @@ def accuse(scene: Scene, index: int) -> Iterator[Draft]:
         subject = [p for p in subject_of(scene.parse, index) if p.kind != "thing"]
         of = scene.find(frozenset(("of",)), by, len(scene.lows))
         about = scene.object_span(of + 1) if of else (0, 0)
-        yield from scene.drafts("accuses", index, agents, target=_target(scene, subject[-1] if subject else None), about=about)
+        yield from scene.drafts(
+            "accuses", index, agents, target=_target(scene, subject[-1] if subject else None), about=about
+        )
         return
     phrase = scene.phrase_after(index + 1)
+    if scene.low(index + 1) == "us":
+        yield from scene.drafts("accuses", index, scene.actors(index, context), target=scene.voice_at(index))
+        return
     if phrase is None or phrase.kind == "thing":
         return
     place = phrase.last
     about = scene.object_span(place + 1) if scene.low(place) in ("of", "over", "for", "in") else (0, 0)
     actors = scene.actors(index, context)
-    yield from scene.drafts(
-        "accuses", index, actors, target=_target(scene, phrase), about=about, labels=context.labels
-    )
+    yield from scene.drafts("accuses", index, actors, target=_target(scene, phrase), about=about, labels=context.labels)
 
 
 def blame(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A blames S for X", "A blamed X on S", "the attack that A blames on S", "blamed by A on S"."""
+    """ "A blames S for X", "A blamed X on S", "the attack that A blames on S", "blamed by A on S"."""
     if scene.noun_here(index) or scene.low(index - 1) in ("to", "of", "no", "any", "the"):
         context = scene.context(index)
         if scene.noun_here(index) or scene.low(index - 1) != "to" or not context.done:
@@ -70,7 +73,9 @@ def blame(scene: Scene, index: int) -> Iterator[Draft]:
         subject = subject_of(scene.parse, index)
         if on is not None:
             about = scene.span(subject[-1].first, subject[-1].last) if subject else (0, 0)
-            yield from scene.drafts("accuses", index, agents, target=_target(scene, scene.phrase_after(on + 1)), about=about)
+            yield from scene.drafts(
+                "accuses", index, agents, target=_target(scene, scene.phrase_after(on + 1)), about=about
+            )
         elif subject and subject[-1].kind != "thing":
             after = scene.find(_FOR, by, stop)
             about = scene.object_span(after + 1) if after else (0, 0)
@@ -81,12 +86,22 @@ def blame(scene: Scene, index: int) -> Iterator[Draft]:
         target = _target(scene, scene.phrase_after(index + 2))
         yield from scene.drafts("accuses", index, actors, target=target, about=_antecedent(scene, index))
         return
+    if scene.low(index + 1) in _FOR:
+        target = _relative_target(scene, index)
+        if target is not None:
+            yield from scene.drafts("accuses", index, actors, target=target, about=scene.object_span(index + 2))
+        return
     phrase = scene.phrase_after(index + 1)
     on = scene.find(_ON, index + 1, stop)
     holder = scene.phrase_after(on + 1) if on is not None else None
     if on is not None and holder is not None and holder.kind == "actor" and (phrase is None or phrase.kind != "actor"):
         about = scene.span(index + 1, on)
-        yield from scene.drafts("accuses", index, actors, target=_target(scene, holder), about=about, labels=context.labels)
+        yield from scene.drafts(
+            "accuses", index, actors, target=_target(scene, holder), about=about, labels=context.labels
+        )
+        return
+    if scene.low(index + 1) == "us":
+        yield from scene.drafts("accuses", index, actors, target=scene.voice_at(index))
         return
     if phrase is None or phrase.kind == "thing":
         return
@@ -95,16 +110,28 @@ def blame(scene: Scene, index: int) -> Iterator[Draft]:
     yield from scene.drafts("accuses", index, actors, target=_target(scene, phrase), about=about, labels=context.labels)
 
 
+def _relative_target(scene: Scene, index: int) -> Actor | None:
+    """Return S of "S, which A blames for X"."""
+    subject = subject_of(scene.parse, index)
+    if not subject:
+        return None
+    place = subject[0].first - 1
+    if scene.low(place) not in ("which", "whom", "that", "who"):
+        return None
+    place -= scene.low(place - 1) == ","
+    return _target(scene, scene.parse.ending.get(place))
+
+
 def _antecedent(scene: Scene, index: int) -> tuple[int, int]:
     """Return the attack of "an attack (that) the government blames on …"."""
     subject = subject_of(scene.parse, index)
     first = subject[0].first if subject else index
-    before = [p for p in scene.parse.phrases if p.last <= first and p.kind == "thing" and first - p.last <= 2]
+    before = [p for p in scene.parse.phrases if p.last <= first and p.kind == "thing" and first - p.last <= 3]
     return scene.span(before[-1].first, before[-1].last) if before else (0, 0)
 
 
 def implicate(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A implicated S in X", "A fingered S for X"."""
+    """ "A implicated S in X", "A fingered S for X"."""
     context = scene.context(index)
     phrase = scene.phrase_after(index + 1)
     if scene.noun_here(index) or not context.done or phrase is None or phrase.kind != "actor":
@@ -116,7 +143,7 @@ def implicate(scene: Scene, index: int) -> Iterator[Draft]:
 
 
 def attribute(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A attributed X to S", "A has linked the attack to S", "A traced X to S"."""
+    """ "A attributed X to S", "A has linked the attack to S", "A traced X to S"."""
     context = scene.context(index)
     if scene.noun_here(index) or not context.done:
         return
@@ -136,16 +163,23 @@ def attribute(scene: Scene, index: int) -> Iterator[Draft]:
         return
     between = scene.lows[index + 1 : to]
     events = words("nouns", "event") | {"it", "them", "this", "malware", "blame", "responsibility"}
-    if not any(low in events for low in between):
+    subject = subject_of(scene.parse, index)
+    relative = bool(subject) and scene.low(subject[0].first - 1) == "which"
+    if not any(low in events for low in between) and not relative:
         return
     about = scene.span(index + 1, to)
     yield from scene.drafts(
-        "accuses", index, scene.actors(index, context), target=_target(scene, holder), about=about, labels=context.labels
+        "accuses",
+        index,
+        scene.actors(index, context),
+        target=_target(scene, holder),
+        about=about,
+        labels=context.labels,
     )
 
 
 def hold(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A holds S responsible for X"."""
+    """ "A holds S responsible for X"."""
     context = scene.context(index)
     word = scene.find(frozenset(("responsible", "accountable")), index + 1, index + 12)
     phrase = scene.phrase_after(index + 1)
@@ -158,11 +192,14 @@ def hold(scene: Scene, index: int) -> Iterator[Draft]:
 
 
 def point(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A points the finger at S (over X)"."""
+    """ "A points the finger at S (over X)"."""
     finger = scene.find(frozenset(("finger", "fingers")), index + 1, index + 5)
     at = scene.find(frozenset(("at",)), index + 1, index + 9)
     context = scene.context(index)
-    if finger is None or at is None or not context.done:
+    if finger is None:
+        yield from _evidence_points(scene, index)
+        return
+    if at is None or not context.done:
         return
     phrase = scene.phrase_after(at + 1)
     if phrase is None or phrase.kind != "actor":
@@ -171,9 +208,20 @@ def point(scene: Scene, index: int) -> Iterator[Draft]:
     yield from scene.drafts("accuses", index, scene.actors(index, context), target=_target(scene, phrase), about=about)
 
 
+def _evidence_points(scene: Scene, index: int) -> Iterator[Draft]:
+    """"(A said that) all the evidence points to S"."""
+    if scene.low(index + 1) not in ("to", "at", "towards") or not scene.context(index).done:
+        return
+    signs = frozenset(("evidence", "everything", "signs", "traces", "indications", "fingerprints", "findings", "clues"))
+    phrase, voice = scene.phrase_after(index + 2), scene.voice_at(index)
+    if phrase is None or phrase.kind != "actor" or voice is None or scene.find(signs, index - 5, index) is None:
+        return
+    yield from scene.drafts("accuses", index, [voice], target=_target(scene, phrase))
+
+
 def identify(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A named S as the culprit"."""
-    culprits = frozenset("perpetrator perpetrators attacker attackers source culprit culprits author behind responsible".split())
+    """ "A named S as the culprit"."""
+    culprits = words("sets", "culprits")
     context = scene.context(index)
     phrase = scene.phrase_after(index + 1)
     if scene.noun_here(index) or phrase is None or phrase.kind != "actor" or not context.done:
@@ -187,22 +235,27 @@ def identify(scene: Scene, index: int) -> Iterator[Draft]:
 
 # --- what a voice says of somebody: "X said that S was behind it" ----------------------------------------------
 
-_DOUBT = frozenset("whether if unclear who no not accusation accusations allegation allegations claim claims suggestion suggestions rumours "
-                   "rumors speculation reports false denied denies deny rejected dismissed".split())  # fmt: skip
+_DOUBT = words("sets", "doubt")  # fmt: skip
 
 
 def _doubted(scene: Scene, index: int, first: int) -> bool:
     """Say whether what a voice says at `index` is put in doubt between the voice's verb and there."""
     voices = [v for v in scene.voices if v.kind == "before" and v.verb < index]
     start = voices[-1].verb + 1 if voices else max(0, first - 6)
-    return any(low in _DOUBT or low.endswith("n't") for low in scene.lows[start:first])
+    between = scene.lows[start:first]
+    if "no" in between and between[between.index("no") + 1 :][:1] in (["doubt"], ["question"]):
+        return False
+    return any(low in _DOUBT or low.endswith("n't") for low in between)
 
 
-def _said_of(scene: Scene, index: int, phrase: Phrase, about: tuple[int, int], labels: tuple[str, ...], negated: bool) -> Iterator[Draft]:
+def _said_of(
+    scene: Scene, index: int, phrase: Phrase, about: tuple[int, int], labels: tuple[str, ...], negated: bool
+) -> Iterator[Draft]:
     voice = scene.voice_at(index)
     if phrase.head in ("who", "which"):
         return
-    if phrase.kind == "thing" and not (phrase.head in ("services", "intelligence") and phrase.party):
+    named = bool(scene.memory.party_of(scene.parse, phrase))
+    if phrase.kind == "thing" and not (phrase.head in ("services", "intelligence") and named):
         return
     if phrase.head in ("i", "we"):
         actor = voice
@@ -227,7 +280,7 @@ def _said_of(scene: Scene, index: int, phrase: Phrase, about: tuple[int, int], l
 
 
 def _evidence_of(scene: Scene, index: int, phrase: Phrase, actor: Actor, about: tuple[int, int]) -> Iterator[Draft]:
-    """"A described irrefutable evidence that S was behind X"."""
+    """ "A described irrefutable evidence that S was behind X"."""
     word = scene.find(frozenset(("evidence", "proof")), max(0, phrase.first - 4), phrase.first)
     if word is None:
         return
@@ -237,10 +290,25 @@ def _evidence_of(scene: Scene, index: int, phrase: Phrase, actor: Actor, about: 
             yield from scene.drafts("accuses", index, [accuser], target=actor, about=about)
 
 
+def _nobody_alone(scene: Scene, index: int) -> int:
+    """Return how far back "no individuals or independent groups (were)" begins before "behind" (0: it doesn't)."""
+    for back in range(2, 11):
+        if scene.low(index - back) == "no":
+            between = scene.lows[max(0, index - back) : index]
+            return back if words("nouns", "independent") & set(between) and "," not in between else 0
+    return 0
+
+
 def behind(scene: Scene, index: int) -> Iterator[Draft]:
-    """"(A said that) S was behind X", "S is responsible for X", "S is to blame"; with "not" a denial."""
+    """ "(A said that) S was behind X", "S is responsible for X", "S is to blame"; with "not" a denial."""
     low = scene.low(index)
     place = index - 1
+    if _nobody_alone(scene, index):
+        voice = scene.voice_at(index)
+        if voice is not None:
+            about = scene.object_span(index - _nobody_alone(scene, index))
+            yield from scene.drafts("reports", index, [voice], about=about, labels=("not-independent",))
+        return
     if low == "blame":
         if scene.low(place) != "to":
             return
@@ -257,7 +325,12 @@ def behind(scene: Scene, index: int) -> Iterator[Draft]:
             found_be = found_be or before.endswith("n't")
         elif before in words("phrases", "hedge") or before in ("may", "might", "could"):
             labels.append("hedged")
-        elif not (before in words("words", "aux") or before in words("words", "adverb") or before.endswith("ly") or before in "“\""):
+        elif not (
+            before in words("words", "aux")
+            or before in words("words", "adverb")
+            or before.endswith("ly")
+            or before in '“"'
+        ):
             break
         place -= 1
     if low == "guilty" or not found_be:
@@ -274,20 +347,36 @@ def behind(scene: Scene, index: int) -> Iterator[Draft]:
 
 
 def carry(scene: Scene, index: int) -> Iterator[Draft]:
-    """"(A said that) S carried out X", "X was carried out by S", "X came from S"."""
+    """ "(A said that) S carried out X", "X was carried out by S", "X came from S"."""
     low = scene.low(index)
     if scene.noun_here(index) or low.endswith("ing"):
         return
     by = is_passive(scene.parse, index) if low in words("phrases", "by") or low == "done" else None
-    if by is None and low in ("came", "originated", "carried") and scene.low(index + 1 + (low == "carried")) in ("from", "in"):
+    if (
+        by is None
+        and low in ("came", "originated", "carried")
+        and scene.low(index + 1 + (low == "carried")) in ("from", "in")
+    ):
         by = index + 1 + (low == "carried")
     if by is not None:
         yield from _done_by(scene, index, by)
         return
-    if low not in words("phrases", "carry") or low in ("did", "made", "hit", "targeted", "funded", "financed", "planned"):
+    if low not in words("phrases", "carry") or low in (
+        "did",
+        "made",
+        "hit",
+        "targeted",
+        "funded",
+        "financed",
+        "planned",
+    ):
         return
     stop = end_of_object(scene.parse, index + 1)
-    if scene.find(words("nouns", "event"), index + 1, min(stop, index + 9)) is None and low not in ("attacked", "hacked", "breached"):
+    if scene.find(words("nouns", "event"), index + 1, min(stop, index + 9)) is None and low not in (
+        "attacked",
+        "hacked",
+        "breached",
+    ):
         return
     back = scene.lows[max(0, index - 4) : index]
     negated = any(word in ("not", "never") or word.endswith("n't") for word in back)
@@ -342,7 +431,7 @@ def _event_before(scene: Scene, index: int) -> bool:
 
 
 def involvement(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A suggested Russian involvement", "A cited evidence of S's role"."""
+    """ "A suggested Russian involvement", "A cited evidence of S's role"."""
     phrase = scene.parse.inside.get(index)
     if phrase is None or phrase.kind != "thing" or phrase.head != scene.low(index):
         return
@@ -350,7 +439,7 @@ def involvement(scene: Scene, index: int) -> Iterator[Draft]:
     voice = scene.voice_at(index)
     if not party or _doubted(scene, index, phrase.first):
         return
-    verbs = frozenset("suggested suggest suggests alleged alleges cited cites confirmed concluded found claimed claims sees see".split())
+    verbs = words("sets", "verbs")
     verb = scene.find(verbs, phrase.first - 6, phrase.first)
     if verb is None or not scene.context(verb).done:
         return
@@ -362,9 +451,14 @@ def involvement(scene: Scene, index: int) -> Iterator[Draft]:
 
 
 def attack_by(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A reported a second cyberattack by S", "“another attack from the same aggressors”, A said"."""
+    """ "A reported a second cyberattack by S", "“another attack from the same aggressors”, A said"."""
     phrase = scene.parse.inside.get(index)
-    if phrase is None or phrase.kind != "thing" or phrase.last != index + 1 or phrase.head not in words("nouns", "event"):
+    if (
+        phrase is None
+        or phrase.kind != "thing"
+        or phrase.last != index + 1
+        or phrase.head not in words("nouns", "event")
+    ):
         return
     if scene.low(index + 1) not in ("by", "from"):
         return
@@ -374,7 +468,13 @@ def attack_by(scene: Scene, index: int) -> Iterator[Draft]:
         return
     actor = scene.memory.resolve(scene.parse, other)
     same = _same(scene, other)
-    if other.kind == "thing" and not same or not (actor.party or same) or actor.key == voice.key or phrase.head.endswith("s"):
+    if (
+        other.kind == "thing"
+        and not same
+        or not (actor.party or same)
+        or actor.key == voice.key
+        or phrase.head.endswith("s")
+    ):
         return
     about = scene.span(phrase.first, phrase.last)
     labels = ("same-as-before",) if same else ()
@@ -383,7 +483,7 @@ def attack_by(scene: Scene, index: int) -> Iterator[Draft]:
 
 # --- denials ---------------------------------------------------------------------------------------------------
 
-_NOT_DENIED = frozenset("access service entry visa visas bail permission request requests opportunity asylum use them him her".split())
+_NOT_DENIED = words("sets", "not_denied")
 
 
 def _accuser(scene: Scene, first: int, last: int) -> Actor | None:
@@ -397,7 +497,7 @@ def _accuser(scene: Scene, first: int, last: int) -> Actor | None:
 
 
 def deny(scene: Scene, index: int) -> Iterator[Draft]:
-    """"S denied it", "S denies any involvement", "the accusation was denied by S"."""
+    """ "S denied it", "S denies any involvement", "the accusation was denied by S"."""
     context = scene.context(index)
     if scene.noun_here(index) or not context.done or scene.low(index + 1) in _NOT_DENIED:
         return
@@ -413,11 +513,14 @@ def deny(scene: Scene, index: int) -> Iterator[Draft]:
     stop = end_of_object(scene.parse, index + 1)
     target = _accuser(scene, index + 1, stop)
     actors = scene.actors(index, context)
-    yield from scene.drafts("denies", index, actors, target=target, about=scene.span(index + 1, stop), labels=context.labels)
+    about = scene.span(index + 1, stop)
+    if about == (0, 0):
+        about = _antecedent(scene, index)
+    yield from scene.drafts("denies", index, actors, target=target, about=about, labels=context.labels)
 
 
 def reject(scene: Scene, index: int) -> Iterator[Draft]:
-    """"S rejected the accusation (as baseless)"; an offer or a ransom that is rejected is no denial."""
+    """ "S rejected the accusation (as baseless)"; an offer or a ransom that is rejected is no denial."""
     context = scene.context(index)
     if scene.noun_here(index) or not context.done:
         return
@@ -439,15 +542,27 @@ def reject(scene: Scene, index: int) -> Iterator[Draft]:
         return
     target = _accuser(scene, index + 1, stop)
     about = scene.span(index + 1, as_ if as_ is not None and denied else stop)
-    yield from scene.drafts("denies", index, scene.actors(index, context), target=target, about=about, labels=context.labels)
+    yield from scene.drafts(
+        "denies", index, scene.actors(index, context), target=target, about=about, labels=context.labels
+    )
 
 
 def call(scene: Scene, index: int) -> Iterator[Draft]:
-    """"S called the accusation baseless" (denies), "A called it state aggression" (accuses), "… outrageous" (condemns)."""
+    """ "S called the accusation baseless" (denies), "A called it state aggression" (accuses), "… outrageous" (condemns)."""
     context = scene.context(index)
     if scene.noun_here(index) or not context.done:
         return
     limit = min(len(scene.lows), index + 28)
+    if scene.low(index).startswith(("spoke", "speak")):
+        for row in phrases("phrases", "state_aggression"):
+            if scene.low(index + 1) == "of" and row[0] in scene.lows[index + 2 : index + 5]:
+                start = scene.lows.index(row[0], index + 2)
+                if tuple(scene.lows[start : start + len(row)]) == row:
+                    span = scene.span(start, start + len(row))
+                    actors = [v] if (v := scene.voice_at(index)) else scene.actors(index, context)
+                    yield from scene.drafts("accuses", index, actors, about=span, labels=("unnamed-state",))
+                    return
+        return
     phrase = scene.phrase_after(index + 1)
     if phrase is None:
         return
@@ -476,11 +591,13 @@ def call(scene: Scene, index: int) -> Iterator[Draft]:
 
 
 def _new_clause(scene: Scene, place: int) -> bool:
-    return scene.low(place) == "and" and (scene.low(place + 1).endswith("ed") or scene.low(place + 1) in words("words", "aux"))
+    return scene.low(place) == "and" and (
+        scene.low(place + 1).endswith("ed") or scene.low(place + 1) in words("words", "aux")
+    )
 
 
 def groundless(scene: Scene, index: int) -> Iterator[Draft]:
-    """"(S said that) the accusations were unfounded"."""
+    """ "(S said that) the accusations were unfounded"."""
     place = index - 1
     while place >= 0 and place > index - 6 and (
         scene.low(place) in ("a", "an", "pure", "complete", "total", "and", ",", "“", '"') or scene.low(place).endswith("ly")
@@ -503,20 +620,24 @@ def groundless(scene: Scene, index: int) -> Iterator[Draft]:
 
 
 def not_involved(scene: Scene, index: int) -> Iterator[Draft]:
-    """"S has nothing to do with X", "S had no role in X", "we are not involved"."""
+    """ "S has nothing to do with X", "S had no role in X", "we are not involved"."""
     low, lows = scene.low(index), scene.lows
     if low == "nothing":
         if lows[index + 1 : index + 4] != ["to", "do", "with"]:
             return
         verb, first = index - 1, index + 4
     elif low in ("role", "involvement", "part", "hand", "responsibility", "connection", "knowledge", "links"):
-        if scene.low(index - 1) not in ("no", "any") or (scene.low(index - 1) == "any" and "not" not in lows[max(0, index - 5) : index]):
+        if scene.low(index - 1) not in ("no", "any") or (
+            scene.low(index - 1) == "any" and "not" not in lows[max(0, index - 5) : index]
+        ):
             return
         verb, first = index - 2, index + 1
         if scene.low(verb) not in ("has", "had", "have", "having", "plays", "played", "with", "bears", "bore"):
             return
     elif low == "involved":
-        if "not" not in lows[max(0, index - 4) : index] and not any(w.endswith("n't") for w in lows[max(0, index - 3) : index]):
+        if "not" not in lows[max(0, index - 4) : index] and not any(
+            w.endswith("n't") for w in lows[max(0, index - 3) : index]
+        ):
             return
         verb, first = index, index + 1
     else:

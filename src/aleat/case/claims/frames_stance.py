@@ -16,9 +16,9 @@ from aleat.case.claims.scene import Draft, Scene
 __all__ = ["claim", "condemn", "condemnation", "declare", "expel", "express", "offer", "offer_noun", "order", "pledge", "ready",
            "report", "sever", "severance", "stand", "support"]  # fmt: skip
 
-_LEAVE = frozenset("leave out depart expulsion".split())
-_NOT_CONDEMNED = frozenset("to man men building prisoners".split())
-_AMBIGUOUS = frozenset("slam slams slammed slamming blast blasts blasted blasting".split())
+_LEAVE = words("sets", "leave")
+_NOT_CONDEMNED = words("sets", "not_condemned")
+_AMBIGUOUS = words("sets", "ambiguous")
 
 
 def _party_actor(scene: Scene, phrase: Phrase) -> Actor | None:
@@ -55,7 +55,7 @@ def _object_target(scene: Scene, first: int, last: int) -> Actor | None:
 
 
 def condemn(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A condemns X", "X was condemned by A and B"."""
+    """ "A condemns X", "X was condemned by A and B"."""
     if scene.noun_here(index) or scene.low(index + 1) in _NOT_CONDEMNED:
         return
     context = scene.context(index)
@@ -63,7 +63,10 @@ def condemn(scene: Scene, index: int) -> Iterator[Draft]:
         return
     by = is_passive(scene.parse, index)
     if by is not None:
-        subject = [p for p in scene.parse.phrases if p.last <= index and index - p.last <= 4][-1:] or subject_of(scene.parse, index)
+        near = [p for p in scene.parse.phrases if p.last <= index and index - p.last <= 4][-1:]
+        if near and words("words", "be") & set(scene.lows[near[0].last : index]):
+            near = []
+        subject = near or subject_of(scene.parse, index)
         about = scene.span(subject[-1].first, subject[-1].last) if subject else (0, 0)
         target = None
         if subject:
@@ -77,12 +80,16 @@ def condemn(scene: Scene, index: int) -> Iterator[Draft]:
         return
     actors = scene.actors(index, context)
     target = _object_target(scene, index + 1, stop)
-    yield from scene.drafts("condemns", index, actors, target=target, about=scene.span(index + 1, stop), labels=context.labels)
+    yield from scene.drafts(
+        "condemns", index, actors, target=target, about=scene.span(index + 1, stop), labels=context.labels
+    )
 
 
 def condemnation(scene: Scene, index: int) -> Iterator[Draft]:
-    """"drew condemnation from A and B", "condemnation by A"."""
-    place = next((p for p in range(index + 1, min(index + 4, len(scene.lows))) if scene.lows[p] in ("from", "by")), None)
+    """ "drew condemnation from A and B", "condemnation by A"."""
+    place = next(
+        (p for p in range(index + 1, min(index + 4, len(scene.lows))) if scene.lows[p] in ("from", "by")), None
+    )
     if place is None:
         return
     yield from scene.drafts("condemns", index, scene.agents(place), labels=("nominal",))
@@ -105,7 +112,10 @@ def _receiver(scene: Scene, first: int, last: int, speaker: list[Actor]) -> Acto
     if phrase is not None and phrase.kind == "actor" and phrase.head not in words("nouns", "help"):
         return scene.memory.resolve(scene.parse, phrase)
     for place in range(first, min(last, len(scene.lows))):
-        if scene.lows[place] in ("to", "help", "assist", "support", "with", "aid", "for", "helping") and place + 1 in scene.parse.starting:
+        if (
+            scene.lows[place] in ("to", "help", "assist", "support", "with", "aid", "for", "helping")
+            and place + 1 in scene.parse.starting
+        ):
             phrase = scene.parse.starting[place + 1]
             if phrase.kind == "actor":
                 actor = scene.memory.resolve(scene.parse, phrase)
@@ -115,7 +125,7 @@ def _receiver(scene: Scene, first: int, last: int, speaker: list[Actor]) -> Acto
 
 
 def offer(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A offered B help", "A offered to share its knowledge with B"."""
+    """ "A offered B help", "A offered to share its knowledge with B"."""
     if scene.noun_here(index):
         return
     context = scene.context(index, planned=True)
@@ -130,11 +140,13 @@ def offer(scene: Scene, index: int) -> Iterator[Draft]:
         return
     actors = scene.actors(index, context)
     target = _receiver(scene, index + 1, stop, actors)
-    yield from scene.drafts("offers", index, actors, target=target, about=scene.span(index + 1, stop), labels=context.labels)
+    yield from scene.drafts(
+        "offers", index, actors, target=target, about=scene.span(index + 1, stop), labels=context.labels
+    )
 
 
 def pledge(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A pledged to help B", "vowing to provide support"."""
+    """ "A pledged to help B", "vowing to provide support"."""
     if scene.noun_here(index):
         return
     context = scene.context(index)
@@ -143,13 +155,15 @@ def pledge(scene: Scene, index: int) -> Iterator[Draft]:
         return
     actors = scene.actors(index, context)
     target = _receiver(scene, index + 1, stop, actors)
-    yield from scene.drafts("offers", index, actors, target=target, about=scene.span(index + 1, stop), labels=("pledged",))
+    yield from scene.drafts(
+        "offers", index, actors, target=target, about=scene.span(index + 1, stop), labels=("pledged",)
+    )
 
 
 def ready(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A stands ready to help", "A will help B", "A's experts will assist": `index` is "ready" or "will"."""
+    """ "A stands ready to help", "A will help B", "A's experts will assist": `index` is "ready" or "will"."""
     low = scene.low(index)
-    verbs = frozenset("help assist support provide share send aid dispatch deploy lend".split())
+    verbs = words("sets", "verbs_2")
     if low == "ready":
         if scene.low(index + 1) != "to" or scene.find(verbs, index + 2, index + 5) is None:
             return
@@ -166,11 +180,13 @@ def ready(scene: Scene, index: int) -> Iterator[Draft]:
         return
     actors = [a for a in (scene.actor_of(p, index) for p in subject_of(scene.parse, index)) if a is not None]
     target = _receiver(scene, index + 1, stop, actors)
-    yield from scene.drafts("offers", index, actors, target=target, about=scene.span(index + 1, stop), labels=("pledged",))
+    yield from scene.drafts(
+        "offers", index, actors, target=target, about=scene.span(index + 1, stop), labels=("pledged",)
+    )
 
 
 def offer_noun(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A's offer to share …", "an offer of help from A"."""
+    """ "A's offer to share …", "an offer of help from A"."""
     phrase = scene.parse.inside.get(index)
     if phrase is None or phrase.last != index + 1 or not _helps(scene, index + 1, index + 12):
         return
@@ -200,7 +216,7 @@ def _with_whom(scene: Scene, first: int, last: int) -> Actor | None:
 
 
 def sever(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A severed diplomatic relations with S", "A's decision to cut ties", "ties were cut by A"."""
+    """ "A severed diplomatic relations with S", "A's decision to cut ties", "ties were cut by A"."""
     context = scene.context(index, planned=True)
     if not context.done:
         return
@@ -220,23 +236,25 @@ def sever(scene: Scene, index: int) -> Iterator[Draft]:
     actors = scene.actors(index, context)
     target = _with_whom(scene, index + 1, stop)
     quote = scene.find(frozenset(("“", '"', "over")), noun, stop)
-    about = scene.span(index + 1, quote or stop)
+    about = scene.span(index + 1 + (scene.low(index + 1) in ("off", "down", "out")), quote or stop)
     yield from scene.drafts("severs", index, actors, target=target, about=about, labels=context.labels)
 
 
 def severance(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A announced the severance of diplomatic relations with S"."""
+    """ "A announced the severance of diplomatic relations with S"."""
     noun = scene.find(words("nouns", "relations"), index + 1, index + 7)
     if noun is None:
         return
     subjects = [p for p in clause_subject(scene.parse, index) if p.kind != "thing"]
     actors = [a for a in (scene.actor_of(p, index) for p in subjects) if a is not None]
     target = _with_whom(scene, noun, min(len(scene.lows), noun + 5))
-    yield from scene.drafts("severs", index, actors, target=target, about=scene.object_span(index + 2), labels=("nominal",))
+    yield from scene.drafts(
+        "severs", index, actors, target=target, about=scene.object_span(index + 2), labels=("nominal",)
+    )
 
 
 def expel(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A expelled S's diplomats"."""
+    """ "A expelled S's diplomats"."""
     context = scene.context(index, planned=True)
     if not context.done or scene.noun_here(index):
         return
@@ -246,7 +264,9 @@ def expel(scene: Scene, index: int) -> Iterator[Draft]:
     if by is not None:
         subject = subject_of(scene.parse, index)
         if subject and subject[-1].head in words("nouns", "diplomats"):
-            yield from scene.drafts("severs", index, scene.agents(by), target=_party_actor(scene, subject[-1]), labels=("expulsion",))
+            yield from scene.drafts(
+                "severs", index, scene.agents(by), target=_party_actor(scene, subject[-1]), labels=("expulsion",)
+            )
         return
     if noun is None or scene.low(index - 1) in ("was", "were", "been", "be"):
         return
@@ -258,7 +278,7 @@ def expel(scene: Scene, index: int) -> Iterator[Draft]:
 
 
 def order(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A ordered S's embassy staff to leave", "gave diplomats 24 hours to leave"."""
+    """ "A ordered S's embassy staff to leave", "gave diplomats 24 hours to leave"."""
     if scene.noun_here(index):
         return
     noun = scene.find(words("nouns", "diplomats"), index + 1, index + 9)
@@ -275,7 +295,7 @@ def order(scene: Scene, index: int) -> Iterator[Draft]:
 
 
 def declare(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A declared two diplomats personae non gratae"."""
+    """ "A declared two diplomats personae non gratae"."""
     noun = scene.find(words("nouns", "diplomats"), index + 1, index + 9)
     if noun is None or scene.find(frozenset(("persona", "personae")), noun, noun + 6) is None:
         return
@@ -284,14 +304,21 @@ def declare(scene: Scene, index: int) -> Iterator[Draft]:
     if not context.done or scene.noun_here(index):
         return
     target = _party_actor(scene, phrase) if phrase is not None else None
-    yield from scene.drafts("severs", index, scene.actors(index, context), target=target, about=scene.object_span(index + 1), labels=("expulsion",))
+    yield from scene.drafts(
+        "severs",
+        index,
+        scene.actors(index, context),
+        target=target,
+        about=scene.object_span(index + 1),
+        labels=("expulsion",),
+    )
 
 
 # --- responsibility, support, reports --------------------------------------------------------------------------
 
 
 def claim(scene: Scene, index: int) -> Iterator[Draft]:
-    """"G claimed responsibility for X", "responsibility was claimed by G", "G said it had stolen"."""
+    """ "G claimed responsibility for X", "responsibility was claimed by G", "G said it had stolen"."""
     word = scene.find(frozenset(("responsibility", "credit")), index + 1, index + 4)
     context = scene.context(index)
     if not context.done:
@@ -313,8 +340,13 @@ def claim(scene: Scene, index: int) -> Iterator[Draft]:
         return
     if scene.low(index) not in ("claimed", "claims", "claim", "claiming", "admitted", "admits", "boasted"):
         return
-    deed = frozenset("stolen hacked breached leaked encrypted exfiltrated obtained wiped infiltrated compromised attacked hacking attacking".split())
-    done = scene.find(deed, index + 1, index + 7)
+    deed = words("sets", "deed")
+    taken = scene.phrase_after(index + 1)
+    done = scene.find(deed, index + 1, index + 9)
+    if done is None and taken is not None and taken.kind == "thing" and taken.head in words("nouns", "event"):
+        about = scene.object_span(index + 1)
+        yield from scene.drafts("claims-responsibility", index, [a for a in actors if not a.party], about=about)
+        return
     if done is None or any(p.kind == "actor" and index < p.first < done for p in scene.parse.phrases):
         return
     if any(low in words("words", "negative") for low in scene.lows[index:done]):
@@ -325,7 +357,7 @@ def claim(scene: Scene, index: int) -> Iterator[Draft]:
 
 
 def support(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A supports B's decision", "A backed the move"; an adjective or a noun is none."""
+    """ "A supports B's decision", "A backed the move"; an adjective or a noun is none."""
     if scene.noun_here(index) or scene.low(index).endswith("ing") and scene.low(index - 1) != ",":
         return
     context = scene.context(index)
@@ -341,14 +373,28 @@ def support(scene: Scene, index: int) -> Iterator[Draft]:
     if scene.low(index) in ("welcome", "welcomes", "welcomed", "welcoming", "hail", "hails", "hailed") and state:
         return
     about = scene.object_span(index + 1)
-    target = _party_actor(scene, phrase) if phrase.kind == "actor" or phrase.possessor_end is not None else scene.owner_of(phrase)
-    yield from scene.drafts("supports", index, scene.actors(index, context), target=target, about=about, labels=context.labels)
+    target = (
+        _party_actor(scene, phrase)
+        if phrase.kind == "actor" or phrase.possessor_end is not None
+        else scene.owner_of(phrase)
+    )
+    yield from scene.drafts(
+        "supports", index, scene.actors(index, context), target=target, about=about, labels=context.labels
+    )
 
 
 def stand(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A stands with B", "stood by its ally"."""
+    """ "A stands with B", "stood by its ally"."""
     place = index + 1
-    while scene.low(place) in words("words", "adverb") | {"firmly", "united", "in", "full", "solidarity", "shoulder", "to"} or scene.low(place).endswith("ly"):
+    while scene.low(place) in words("words", "adverb") | {
+        "firmly",
+        "united",
+        "in",
+        "full",
+        "solidarity",
+        "shoulder",
+        "to",
+    } or scene.low(place).endswith("ly"):
         place += 1
     if scene.low(place) not in ("with", "by", "alongside", "beside"):
         return
@@ -357,12 +403,19 @@ def stand(scene: Scene, index: int) -> Iterator[Draft]:
     if phrase is None or phrase.kind == "thing" or not context.done:
         return
     target = scene.memory.resolve(scene.parse, phrase)
-    yield from scene.drafts("supports", index, scene.actors(index, context), target=target, about=scene.object_span(index), labels=context.labels)
+    yield from scene.drafts(
+        "supports",
+        index,
+        scene.actors(index, context),
+        target=target,
+        about=scene.object_span(index),
+        labels=context.labels,
+    )
 
 
 def express(scene: Scene, index: int) -> Iterator[Draft]:
-    """"A expressed solidarity with B", "voiced support", "expressed appreciation for the decision"."""
-    noun = scene.find(frozenset("solidarity support appreciation backing".split()), index + 1, index + 6)
+    """ "A expressed solidarity with B", "voiced support", "expressed appreciation for the decision"."""
+    noun = scene.find(words("sets", "frames_stance_solidarity"), index + 1, index + 6)
     outrage = scene.find(frozenset("outrage condemnation indignation".split()), index + 1, index + 6)
     context = scene.context(index)
     if not context.done or (noun is None and outrage is None):
@@ -382,19 +435,29 @@ def express(scene: Scene, index: int) -> Iterator[Draft]:
 
 def report(scene: Scene) -> Iterator[Draft]:
     """Yield what named speakers say of the attacks themselves: hit, detected, shut down, stolen, or not stolen."""
-    effects = words("nouns", "event") | frozenset(
-        "hit targeted stolen leaked encrypted wiped offline disrupted breached hacked compromised down infected malware paralysed paralyzed".split()
-    )
+    effects = words("nouns", "event") | words("sets", "frames_stance_hit")
     for voice in scene.voices:
         if voice.kind == "according":
             first, last = 0, len(scene.lows)
         else:
             first, last = voice.first, voice.last
-        if not any(low in effects for low in scene.lows[first:last]):
+        if not any(low in effects for low in scene.lows[first:last]) or scene.low(first) in ("if", "unless"):
             continue
-        if scene.low(voice.verb) in ("told", "tells") and voice.phrase is not None and voice.kind == "before" and first >= last - 2:
+        if (
+            scene.low(voice.verb) in ("told", "tells")
+            and voice.phrase is not None
+            and voice.kind == "before"
+            and first >= last - 2
+        ):
             continue
         labels = ("finding",) if voice.kind == "finding" else ()
-        about = scene.span(first, min(last, end_of_object(scene.parse, first))) if voice.kind != "after" else scene.span(first, last)
+        about = (
+            scene.span(first, min(last, end_of_object(scene.parse, first)))
+            if voice.kind != "after"
+            else scene.span(first, last)
+        )
         said_by = scene.reporter_of(voice.verb, voice.actor)
-        yield Draft("reports", voice.actor, voice.verb, None, about, said_by, labels)
+        opening = scene.lows[first : min(last, first + 6)]
+        firm = scene.low(voice.verb) in words("sets", "firm_reports") and voice.kind == "before"
+        firm = firm and bool(words("events", "heads") & set(opening))
+        yield Draft("reports", voice.actor, voice.verb, None, about, said_by, labels, firm)

@@ -16,18 +16,12 @@ from aleat.case.claims.text import Sentence, Token
 
 __all__ = ["Parse", "Phrase", "is_verb", "learn_names", "parse"]
 
-_OF_HEADS = frozenset(
-    ["ministry", "minister", "ministers", "government", "president", "premier", "head", "office", "department", "people", "republic", "kingdom", "agency", "spokesman", "spokeswoman", "spokesperson", "group", "groups", "member", "members", "ambassador", "embassy", "king", "queen", "leader", "leaders", "chief", "state", "parliament", "council", "director", "secretary", "union", "bank", "number", "officials", "official", "representative", "authorities", "commander", "emirate", "federation", "citizens", "commission", "list", "host", "chairman", "side"]
-)
-_FOR_HEADS = frozenset(
-    ["ministry", "minister", "office", "spokesman", "spokeswoman", "spokesperson", "department", "agency", "directorate", "committee", "secretary", "center", "centre", "commission", "council", "bureau", "authority", "association"]
-)
-_NAME_LINKS = frozenset(["al", "bin", "von", "van", "de", "der", "del", "ibn", "el", "da", "di", "la", "le"])
+_OF_HEADS = words("sets", "of_heads")
+_FOR_HEADS = words("sets", "for_heads")
+_NAME_LINKS = words("sets", "name_links")
 _ADJECTIVE_ENDS = ("-backed", "-linked", "-sponsored", "-based", "-led", "-speaking", "-aligned", "-affiliated", "-run")
 _NOT_NAMES = frozenset(["i"])
-_NOUN_OR_VERB = frozenset(
-    ["claim", "claims", "charge", "charges", "report", "reports", "move", "moves", "link", "links", "offer", "offers", "support", "supports", "help", "helps", "blame", "aid", "aids"]
-)
+_NOUN_OR_VERB = words("sets", "noun_or_verb")
 
 
 @dataclass(slots=True)
@@ -122,8 +116,10 @@ class _Chunker:
     def member(self, index: int) -> str:
         """Return what a token can be in a phrase: "name", "actor", "thing", "adjective", or ""."""
         low = self.lows[index]
+        if low in ("service", "services") and index and self.lows[index - 1] in words("sets", "secret_services"):
+            return "actor"
         if low in self.things:
-            return "thing"
+            return "name" if self.in_a_name(index) else "thing"
         if low in self.actors:
             return "actor"
         if low in self.adjectives or low.endswith(_ADJECTIVE_ENDS):
@@ -134,6 +130,13 @@ class _Chunker:
             after = self.tokens[index + 1].text
             return "name" if after[0].isupper() and index and self.tokens[index - 1].text[0].isupper() else ""
         return ""
+
+    def in_a_name(self, index: int) -> bool:
+        """Say whether a common noun is part of a name here, by its capital and its neighbour's ("the Night Ferrymen")."""
+        if self.title_case or not self.tokens[index].text[0].isupper() or not index:
+            return False
+        after = self.tokens[index + 1].text if index + 1 < len(self.tokens) else ""
+        return after[:1].isupper() and self.tokens[index + 1].low not in self.gaz.heads
 
     def run(self) -> list[Phrase]:
         found: list[Phrase] = []
@@ -177,7 +180,21 @@ class _Chunker:
         return (
             low in words("words", "determiners")
             or low in words("words", "pronouns")
-            or low in ("responsibility", "that", "second", "new", "another", "major", "credit", "help", "support", "cyber", "2nd", "third")
+            or low
+            in (
+                "responsibility",
+                "that",
+                "second",
+                "new",
+                "another",
+                "major",
+                "credit",
+                "help",
+                "support",
+                "cyber",
+                "2nd",
+                "third",
+            )
             or self.member(index + 1) == "name"
         )
 
@@ -190,7 +207,8 @@ class _Chunker:
             if self.member(place):
                 return place
             low = self.lows[place]
-            if not low[0].isalnum() or low in self.closed or low in words("words", "aux"):
+            ranked = low in words("events", "first") | words("events", "later")
+            if not low[0].isalnum() or (low in self.closed and not ranked):
                 return index
             if low in frames_of() and not low.endswith("ed"):
                 return index
@@ -248,6 +266,9 @@ class _Chunker:
         if not more:
             return 0
         nxt = self.member(index + 1)
+        if low == "." and self.tokens[index - 1].end == self.tokens[index].start and self.tokens[index + 1].text[0].isupper():
+            titled = head in words("sets", "titles") or (len(head) == 1 and self.tokens[index - 1].text.isupper())
+            return 1 if titled and (nxt or len(self.tokens[index + 1].text) == 1) else 0
         if low in ("'s", "’s") or (low in ("'", "’") and head.endswith("s")):
             if nxt:
                 return 1

@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from aleat.case.claims.clauses import clause_subject
 from aleat.case.claims.lexicon import words
 from aleat.case.claims.parties import gazetteer, same_stem
-from aleat.case.claims.phrases import Parse, Phrase
+from aleat.case.claims.phrases import Parse, Phrase, is_verb
 
 __all__ = ["Actor", "Memory"]
 
 _LIMIT = 2_000
-_STATE_WORDS = frozenset(["state", "country", "nation", "republic", "kingdom"])
-_PLURAL = frozenset(["they", "we"])
+_STATE_WORDS = words("sets", "state_words")
+_OTHERS = words("sets", "others")
+_SUBORDINATE = words("sets", "references_after") | {""}
+_ENDINGS = ("an", "ese", "ish", "ic", "ian", "i")
+_TIED = words("sets", "tied")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,10 @@ class Actor:
         return low.removeprefix("the ").strip()
 
 
+def _bag(actor: Actor) -> frozenset[str]:
+    return frozenset(actor.name.lower().replace("’", "'").split()) - {"the", "a", "an"}
+
+
 @dataclass(slots=True)
 class Memory:
     """What the text has said so far about who is who."""
@@ -48,10 +55,19 @@ class Memory:
     persons: dict[str, Actor] = field(default_factory=dict)
     bodies: dict[str, list[Actor]] = field(default_factory=dict)
     acronyms: dict[str, Actor] = field(default_factory=dict)
+    roles: dict[str, tuple[str, Phrase]] = field(default_factory=dict)
+    role_parses: dict[str, Parse] = field(default_factory=dict)
+    issuer: Actor | None = None
+    """Who issued the document, where its heading says so ("Statement by the Ministry of X")."""
     last_person: list[Actor] = field(default_factory=list)
     last_body: list[Actor] = field(default_factory=list)
     last_speaker: Actor | None = None
     speaker_paragraph: int = -1
+    speaker_at: int = -1
+    person_at: int = -1
+    """The sentences (their numbers) of the last speaker and of the last person who was a subject."""
+    _known: dict[tuple[int, int, int], Actor] = field(default_factory=dict)
+    """Phrases resolved since the last sentence was noted: what is known only grows between sentences."""
 
     def survey(self, parses: list[Parse]) -> None:
         """Look over the whole document for the states it names, and for states no table knows."""
@@ -65,11 +81,59 @@ class Memory:
                     if token.text[0].isupper() and token.low.isalpha() and len(names) < _LIMIT:
                         names.setdefault(token.low, token.text)
             paragraph = parse.sentence.paragraph
+            self._learn_appositions(parse)
             if paragraph.dateline_city and paragraph.dateline_rest.replace(" ", "").isalpha():
                 if gazetteer().at([paragraph.dateline_city.lower()], 0) is None:
                     self.local.setdefault(paragraph.dateline_city.lower(), paragraph.dateline_rest)
+        for parse in parses:
+            self._learn_owners(parse, bare=False)
+        names |= {low: name for low, name in self.local.items() if low == name.lower()}
         self._learn_adjectives(parses, names)
+        for parse in parses:
+            self._learn_owners(parse, bare=True)
         self._learn_capitals(parses)
+        for parse in parses[:3]:
+            if parse.sentence.paragraph.kind == "headline" and self.issuer is None:
+                self.set_issuer(parse)
+        self._known.clear()
+
+    def _learn_owners(self, parse: Parse, *, bare: bool) -> None:
+        """Learn states no table knows from "Kestria's ministry", "the government of Kestria"; `bare`: "the Belmark premier"."""
+        lows = parse.lows
+        nouns = words("sets", "government_nouns")
+        for place in range(1, len(lows) - 1):
+            if lows[place] in ("'s", "’s") and lows[place + 1] in nouns:
+                name = place - 1
+            elif lows[place] == "of" and lows[place - 1] in ("government", "republic", "people", "kingdom", "president"):
+                name = place + 1
+            elif bare and lows[place - 1] == "the" and lows[place + 1] in nouns:
+                name = place
+                if lows[place] in words("nouns", "actor_adjectives") or lows[place].endswith(_ENDINGS):
+                    continue
+            else:
+                continue
+            token = parse.tokens[name]
+            lone = name == 0 or not parse.tokens[name - 1].text[0].isupper() or lows[place] == "of" or name == 0
+            if token.text[0].isupper() and lone and gazetteer().at(lows, name) is None and len(self.local) < _LIMIT:
+                if token.low not in words("nouns", "actors") and token.low.isalpha():
+                    self.local.setdefault(token.low, token.text)
+
+    def _learn_appositions(self, parse: Parse) -> None:
+        """Learn "Belmark's premier, Tomas Riek," and "Tomas Riek, the premier of Belmark"."""
+        for phrase in parse.phrases:
+            other = parse.starting.get(phrase.last + 1)
+            if other is None or phrase.last >= len(parse.lows) or parse.lows[phrase.last] != ",":
+                continue
+            if phrase.kind != "actor" or other.kind != "actor":
+                continue
+            role, name = (phrase, other) if phrase.head in words("nouns", "persons") else (other, phrase)
+            last = parse.tokens[name.last - 1]
+            if role.head not in words("nouns", "persons") or name.last - name.first not in (2, 3, 4):
+                continue
+            if last.text[0].isupper() and not name.party and len(self.persons) < _LIMIT:
+                written = self.slice(parse, phrase.first, other.last)
+                self.roles.setdefault(last.low, (written, role))
+                self.role_parses.setdefault(last.low, parse)
 
     def _learn_adjectives(self, parses: list[Parse], names: dict[str, str]) -> None:
         by_head: dict[str, list[str]] = {}
@@ -85,6 +149,15 @@ class Memory:
                             self.local[token.low] = names[name]
                             self.local[name] = names[name]
                             break
+
+    def set_issuer(self, parse: Parse) -> None:
+        """Read "Statement by the Ministry of X" in a heading: the document's "we"."""
+        lows = parse.lows
+        for place, low in enumerate(lows[:8]):
+            if low in ("statement", "declaration", "communique", "communiqué", "remarks") and place + 2 in parse.starting:
+                if lows[place + 1] in ("by", "of", "from") and parse.starting[place + 2].kind == "actor":
+                    self.issuer = self.resolve(parse, parse.starting[place + 2])
+                    return
 
     def _learn_capitals(self, parses: list[Parse]) -> None:
         """Read "Torva, the capital of Varonia" and "Varonia's capital, Torva"."""
@@ -129,12 +202,23 @@ class Memory:
 
     def resolve(self, parse: Parse, phrase: Phrase) -> Actor:
         """Return who a phrase is, resolved where the text settles it."""
+        key = (id(parse), phrase.first, phrase.last)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = Actor(self.slice(parse, phrase.first, phrase.last), "")  # ends a circle
+            known = self._known[key] = self._resolve(parse, phrase)
+        return known
+
+    def _resolve(self, parse: Parse, phrase: Phrase) -> Actor:
         written = self.slice(parse, phrase.first, phrase.last)
         if phrase.kind == "pronoun":
             return self._pronoun(parse, phrase, written)
         if phrase.kind == "actor" and phrase.determiner in ("its", "his", "her", "their", "our", "my"):
             return self._possessed(parse, phrase, written)
         party = self.party_of(parse, phrase)
+        special = self._compound(parse, phrase, written, party)
+        if special is not None:
+            return special
         low = written.lower().removeprefix("the ").replace("’", "'")
         size = phrase.last - phrase.first
         if size <= 2 and phrase.via == "capital" and party and size == 1:
@@ -152,6 +236,36 @@ class Memory:
             if known_body is not None:
                 return known_body
         return self._tied(parse, phrase) or Actor(written, written, party, self._is_person(parse, phrase))
+
+    def _compound(self, parse: Parse, phrase: Phrase, written: str, party: str) -> Actor | None:
+        """Settle "the country's ministry", "officials in Belmark", "a group known as X", "neighbouring Sordia"."""
+        lows = parse.lows
+        if phrase.possessor_end is not None and lows[phrase.possessor_end - 1] in _STATE_WORDS and not party:
+            owner = Phrase(phrase.first, phrase.possessor_end, "actor", lows[phrase.possessor_end - 1])
+            owner.determiner = phrase.determiner
+            state = self._definite_state(parse, owner, written)
+            if state is not None:
+                rest = self.slice(parse, phrase.possessor_end + 1, phrase.last)
+                return Actor(f"{state.name}’s {rest}", written, state.party)
+        named = parse.starting.get(phrase.last + 1)
+        if named is not None and lows[phrase.last] == "," and phrase.head in words("nouns", "persons"):
+            last = lows[named.last - 1]
+            if last in self.roles and named.last - named.first <= 4:
+                return Actor(self.roles[last][0], written, party, True)
+        after = lows[phrase.last : phrase.last + 2]
+        follower = parse.starting.get(phrase.last + len(after))
+        if after in (["known", "as"], ["calling", "itself"], ["calling", "themselves"]) and follower is not None:
+            return Actor(self.slice(parse, follower.first, follower.last), written, self.party_of(parse, follower))
+        if after[:1] == ["in"] and phrase.head in words("sets", "places_of_officials") and not party:
+            place = parse.starting.get(phrase.last + 1)
+            if place is not None and place.kind == "actor" and self.party_of(parse, place):
+                name = self.slice(parse, phrase.first, place.last)
+                return Actor(name, written, self.party_of(parse, place))
+        size = phrase.last - phrase.first
+        if party and size == 2 and lows[phrase.first] in words("nouns", "actor_adjectives") and phrase.kind == "actor":
+            if parse.tokens[phrase.first].text.islower() and lows[phrase.last - 1] == party.lower():
+                return Actor(party, written, party)
+        return None
 
     def _tied(self, parse: Parse, phrase: Phrase) -> Actor | None:
         """Read "a hacker group associated with the Chinese government": whose hackers they are."""
@@ -176,6 +290,9 @@ class Memory:
         if not last.text[0].isupper():
             return None
         known = self.persons.get(last.low)
+        if known is None and last.low in self.roles:
+            full, role = self.roles[last.low]
+            known = Actor(full, full, self.party_of(self.role_parses[last.low], role), True)
         if known is None:
             return None
         if phrase.last - phrase.first <= 2 or len(known.name) >= len(written):
@@ -189,10 +306,14 @@ class Memory:
             return self._definite_state(parse, phrase, written)
         rows = self.bodies.get(phrase.head, [])
         want = set(low.split())
-        fitting = [row for row in rows if want <= set(row.name.lower().replace("’", "'").split()) and row.name != written]
-        keys = {row.name for row in fitting}
-        if len(keys) == 1 or (fitting and len({row.key for row in fitting}) == 1 and fitting[-1].party):
-            return Actor(fitting[-1].name, written, fitting[-1].party, fitting[-1].person)
+        fitting = [
+            row for row in rows if want <= set(row.name.lower().replace("’", "'").split()) and row.name != written
+        ]
+        full = [row for row in fitting if not any(_bag(row) < _bag(other) for other in fitting)]
+        if len({row.name.lower() for row in full}) == 1:
+            return Actor(full[0].name, written, full[0].party, full[0].person)
+        if full and full[0].party and len({row.party for row in full}) == 1:
+            return Actor(full[-1].name, written, full[-1].party, full[-1].person)
         return None
 
     def _definite_state(self, parse: Parse, phrase: Phrase, written: str) -> Actor | None:
@@ -234,19 +355,34 @@ class Memory:
                 actor = self.resolve(parse, phrase)
                 if actor.person:
                     return actor
+        if self.last_speaker is not None and self.last_speaker.person and self.speaker_at >= self.person_at:
+            return self.last_speaker
         recent = self.last_person[-2:]
         if recent and len({actor.name for actor in recent}) <= 2:
             return recent[-1]
         return None
 
     def _body_before(self, parse: Parse, index: int) -> Actor | None:
+        spans = parse.sentence.quotes
+        start = parse.tokens[index].start
+        outside = not any(span.start <= start < span.end for span in spans)
         for phrase in clause_subject(parse, index)[:1]:
-            if phrase.kind == "actor" and phrase.determiner not in ("its", "their"):
+            place = parse.tokens[phrase.first].start
+            if outside and any(span.start <= place < span.end for span in spans):
+                break
+            if phrase.kind != "thing" and phrase.determiner not in ("its", "their") and phrase.last <= index:
                 actor = self.resolve(parse, phrase)
                 return None if actor.person and not actor.party else actor
         for phrase in reversed(parse.phrases):
-            fits = phrase.kind == "actor" and phrase.preposition in _SUBORDINATE and phrase.determiner not in ("its", "their")
-            if phrase.last <= index and fits:
+            place = parse.tokens[phrase.first].start
+            if outside and any(span.start <= place < span.end for span in spans):
+                continue
+            fits = (
+                phrase.kind == "actor"
+                and phrase.preposition in _SUBORDINATE
+                and phrase.determiner not in ("its", "their")
+            )
+            if phrase.last <= index and fits and not (phrase.first and is_verb(parse.lows[phrase.first - 1])):
                 actor = self.resolve(parse, phrase)
                 if not actor.person:
                     return actor
@@ -256,6 +392,7 @@ class Memory:
 
     def note(self, parse: Parse) -> None:
         """Remember the people and bodies of a sentence, after it has been read."""
+        self._known.clear()
         for phrase in parse.phrases:
             if phrase.kind == "actor":
                 self._note_phrase(parse, phrase)
@@ -264,7 +401,8 @@ class Memory:
             actor = self.resolve(parse, subject)
             if actor.person:
                 self.last_person = [*self.last_person[-3:], actor]
-            elif parse.sentence.tokens[0].text not in "“\"":
+                self.person_at = parse.sentence.number
+            elif parse.sentence.tokens[0].text not in '“"':
                 self.last_body = [actor]
 
     def _note_phrase(self, parse: Parse, phrase: Phrase) -> None:

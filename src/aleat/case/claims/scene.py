@@ -29,6 +29,8 @@ class Draft:
     """Character offsets of the claim's object in the document (empty where it has none)."""
     said_by: Actor | None = None
     labels: tuple[str, ...] = ()
+    firm: bool = False
+    """A report that stands beside whatever else its speaker says in the sentence."""
 
 
 @dataclass(slots=True)
@@ -120,7 +122,10 @@ class Scene:
         """Return who a subject phrase is; first persons are the voice, "X's decision" is X."""
         if phrase.kind == "pronoun":
             if phrase.head in ("i", "we"):
-                return self.voice_at(index)
+                voice = self.voice_at(index)
+                if voice is None and quote_at(self.parse, index) is None:
+                    return self.memory.issuer
+                return voice
             actor = self.memory.resolve(self.parse, phrase)
             if actor.name == actor.written:
                 voice = self.voice_at(index)
@@ -164,7 +169,9 @@ class Scene:
             if place in self.parse.starting:
                 return self.parse.starting[place]
             low = self.lows[place]
-            if not (low in words("words", "adverb") or low.endswith("ly") or low in "“\"‘«" or low in ("off", "directly")):
+            if not (
+                low in words("words", "adverb") or low.endswith("ly") or low in '“"‘«' or low in ("off", "directly")
+            ):
                 return None
             place += 1
         return None
@@ -181,8 +188,10 @@ class Scene:
             place = phrase.last
             if self.low(place) == "," and self.low(place + 1) != "and" and not self._listed(place):
                 break
-            while self.low(place) in (",", "and", "both", "as", "well"):
+            while self.low(place) in (",", "and", "both", "by") and place < phrase.last + 3:
                 place += 1
+            if self.lows[place : place + 3] == ["as", "well", "as"]:
+                place += 3
             if place == phrase.last:
                 break
         return result

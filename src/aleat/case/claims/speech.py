@@ -33,7 +33,7 @@ class Voice:
 def quote_at(parse: Parse, index: int) -> QuoteSpan | None:
     """Return the direct speech in which a token stands."""
     start = parse.tokens[index].start
-    for span in parse.sentence.paragraph.quotes:
+    for span in parse.sentence.quotes:
         if span.start <= start < span.end:
             return span
     return None
@@ -43,7 +43,7 @@ def _after_verb(parse: Parse, verb: int) -> int:
     """Step over what may stand between a speech verb and what is said: "told reporters on Friday in Berlin"."""
     lows, index = parse.lows, verb + 1
     skip = words("speech", "media") | words("words", "weekdays") | words("words", "months") | words("speech", "time")
-    light = frozenset(["on", "in", "at", "to", "a", "an", "the", "in_a", "last", "this", "early", "late", "and", "official", "evening", "state", "national", "own", "his", "her", "its"])
+    light = words("sets", "light")
     told = lows[verb] in ("told", "tells", "informed", "assured", "assures", "reminded")
     if told and index in parse.starting:
         index = parse.starting[index].last
@@ -55,7 +55,9 @@ def _after_verb(parse: Parse, verb: int) -> int:
         nested = index in parse.starting and lows[index - 1] in ("in", "on", "at", "to", "via")
         if nested and parse.starting[index].kind != "pronoun":
             index = parse.starting[index].last
-        elif prose and not (low in ("the", "a", "an", "its", "his") and lows[index - 1] not in ("in", "on", "at", "to", "via")):
+        elif prose and not (
+            low in ("the", "a", "an", "its", "his") and lows[index - 1] not in ("in", "on", "at", "to", "via")
+        ):
             index += 1
         else:
             return index
@@ -67,7 +69,11 @@ def voices_of(parse: Parse, memory: Memory) -> list[Voice]:
     """Return the voices of a sentence, in order."""
     found: list[Voice] = []
     for index, low in enumerate(parse.lows):
-        if low in words("speech", "verbs") and not _fully_quoted(parse, index):
+        if low == "saying" and parse.lows[max(0, index - 1)] == "as" and not _fully_quoted(parse, index):
+            before = parse.ending.get(index - 1)
+            if before is not None and before.kind == "actor":
+                found.append(Voice(index, memory.resolve(parse, before), index + 1, len(parse.lows), "before", before))
+        elif low in words("speech", "verbs") and not _fully_quoted(parse, index):
             voice = _inverted(parse, memory, index) or _plain(parse, memory, index)
             if voice is not None:
                 found.append(voice)

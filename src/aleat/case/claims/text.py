@@ -91,6 +91,8 @@ class Sentence:
     tokens: list[Token]
     paragraph: Paragraph
     number: int
+    quotes: tuple[QuoteSpan, ...] = ()
+    """Direct speech that stands in it, in part or whole."""
 
     @property
     def start(self) -> int:
@@ -270,8 +272,15 @@ def sentences(text: str, found: list[Paragraph]) -> Iterator[Sentence]:
     for paragraph in found:
         if paragraph.kind not in ("body", "headline"):
             continue
+        passed = 0
         for tokens in _split(tokenize(text, paragraph.body_start, paragraph.end), text):
-            yield Sentence(tokens, paragraph, number)
+            start, end = tokens[0].start, tokens[-1].end
+            while passed < len(paragraph.quotes) and paragraph.quotes[passed].end <= start:
+                passed += 1
+            stop = passed
+            while stop < len(paragraph.quotes) and paragraph.quotes[stop].start < end:
+                stop += 1
+            yield Sentence(tokens, paragraph, number, tuple(paragraph.quotes[passed:stop]))
             number += 1
 
 
@@ -322,7 +331,9 @@ def _ends_here(tokens: list[Token], index: int, text: str) -> bool:
         before = tokens[index - 1]
         touching = before.end == token.start
         if touching and before.low in words("words", "abbreviations"):
-            return before.low in ("no", "inc", "co", "corp", "etc", "may") and follower.low in words("words", "starters")
+            return before.low in ("no", "inc", "co", "corp", "etc", "may") and follower.low in words(
+                "words", "starters"
+            )
         if touching and len(before.text) == 1 and before.text.isupper():  # an initial
             return False
     return True
