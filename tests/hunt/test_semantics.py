@@ -72,8 +72,8 @@ CASE = [
     item("R General: case-insensitive", "F", "'WhoAmI'", "WHOAMI", True),
     item("R General: beyond ASCII", "F", "'shërbimi ç'", "SHËRBIMI Ç", True),
     item("R General: beyond ASCII, contains", "F|contains", "'ŻÓŁĆ'", "a żółć b", True),
-    item("R General: beyond ASCII, Greek final", "F|contains", "'ΟΔΟΣ'", "x οδος y", True),  # noqa: RUF001
-    item("R General: beyond ASCII, Cyrillic", "F|endswith", "'ВЫХОД'", "на выход", True),  # noqa: RUF001
+    item("R General: beyond ASCII, Greek final", "F|contains", "'ΟΔΟΣ'", "x οδος y", True),
+    item("R General: beyond ASCII, Cyrillic", "F|endswith", "'ВЫХОД'", "на выход", True),
     item("R General: one character stays one", "F", "'stra?e'", "STRAẞE", True),
     item("M cased", "F|cased", "'Who'", "Who", True),
     item("M cased", "F|cased", "'Who'", "who", False),
