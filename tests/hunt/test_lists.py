@@ -6,7 +6,7 @@ import pickle
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aleat.errors import Place
@@ -57,6 +57,10 @@ HITS = [
     (("file:path", "/opt/.x/sh"), "sh -c /opt/.x/sh"),
     (("vulnerability", "CVE-2019-0604"), "exploit for cve-2019-0604"),
     (("mutex", "Global\\Wiper"), "global\\wiper"),
+    (("text", "Wiper v2"), "started WIPER V2 now"),
+    (("regex", r"\\(server|servisces)\.exe$"), r"C:\Temp\server.exe"),
+    (("windows-registry-key", r"HKLM\Software\Evil"), r"HKLM\SOFTWARE\Evil\Value"),
+    (("windows-registry-key", r"HKEY_CURRENT_USER\Software\Evil"), r"HKU\S-1-5-21-1-2-3-500\Software\Evil"),
 ]
 MISSES = [
     (("domain-name", "evil.example"), "notevil.example"),
@@ -70,6 +74,8 @@ MISSES = [
     (("file:path", r"%TEMP%\cl.exe"), r"C:\Windows\cl.exe"),
     (("file:hashes.MD5", "0123456789abcdef0123456789abcdef"), "0123456789abcdef0123456789abcdef0123"),
     (("mutex", "Global\\Wiper"), "x global\\wiper"),
+    (("regex", r"\\Server\.exe$"), r"C:\Temp\server.exe"),
+    (("windows-registry-key", r"HKLM\Software\Evil"), r"HKLM\SOFTWARE\Evil2"),
 ]
 
 
@@ -102,6 +108,11 @@ def test_values_that_mean_nothing_are_labelled_and_no_hits(entry: tuple[str, str
     (row,) = index.not_evaluated
     assert (row.code, row.indicator, row.partial) == ("meaningless", f"list--1#{entry[1]}", True)
     assert label in row.reason
+
+
+def test_a_regular_expression_that_is_not_linear_is_named() -> None:
+    (row,) = ListIndex([make_list(("regex", "(?=a)b"))]).not_evaluated
+    assert (row.code, row.indicator) == ("pattern", "list--1#(?=a)b")
 
 
 def test_a_value_that_cannot_be_read_is_named() -> None:
@@ -137,6 +148,7 @@ def test_two_lists_with_one_value_are_two_sightings() -> None:
     assert len(hit) == 2
 
 
+@settings(deadline=None)  # a shared machine
 @given(st.integers(0, 2**16), st.integers(1, 6))
 def test_batches_and_an_index_sent_elsewhere_make_no_difference(seed: int, cuts: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - a test's dice

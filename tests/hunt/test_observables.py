@@ -6,7 +6,7 @@ import time
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aleat.hunt.observables import KINDS, extract_observables, find_observables, normalise_url, refang
@@ -68,11 +68,13 @@ def test_rows_tell_where_each_observable_was_found() -> None:
     }
 
 
+@settings(deadline=None)  # a shared machine
 @given(st.text(max_size=200))
 def test_any_text_gives_only_known_kinds_and_no_error(text: str) -> None:
     assert {kind for kind, _ in find_observables(text)} <= set(KINDS)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.text(" ,;=()\"'<>", min_size=1), st.text(" ,;=()\"'<>", min_size=1))
 def test_an_address_is_found_between_any_delimiters(number: int, before: str, after: str) -> None:
     address = ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0))

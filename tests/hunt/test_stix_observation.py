@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aleat.errors import PatternError, Place
@@ -113,6 +113,7 @@ PATTERNS = [
 ]
 
 
+@settings(deadline=None)  # a shared machine
 @given(
     st.sampled_from(PATTERNS),
     st.lists(st.tuples(st.integers(0, 8), st.sets(st.integers(0, 2))), max_size=6),

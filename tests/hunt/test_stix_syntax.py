@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aleat.errors import PatternError
@@ -113,6 +113,7 @@ def test_long_alternatives_are_flat() -> None:
     assert len(tree.proposition.children) == 256
 
 
+@settings(deadline=None)  # a shared machine
 @given(st.text(alphabet="[]()abc:.='\\* ANDORFOLWEBYtimes0123456789<>!", max_size=60))
 def test_any_text_is_a_pattern_or_a_pattern_error(text: str) -> None:
     try:

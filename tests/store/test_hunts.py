@@ -17,9 +17,10 @@ from aleat.store.hunts import (
     get_run,
     missing_cells,
     put_cells,
+    put_gaps,
     read_facts,
+    read_gaps,
     read_hits,
-    read_not_evaluated,
 )
 
 KEY = HuntKey("m1", "1")
@@ -54,7 +55,7 @@ def hunt(
                 for where, record, rule in hits
                 if where == segment and rule in missing
             )
-            put_cells(connection, run, CellResult(segment, missing, 10, found, (b"gap",), b"facts"))
+            put_cells(connection, run, CellResult(segment, missing, 10, found, b"facts"))
 
 
 def found(database: Database, as_of: datetime | None = None) -> list[tuple[str, int, str]]:
@@ -111,15 +112,25 @@ def test_as_of_shows_what_was_known_then(database: Database) -> None:
         assert get_run(connection, datetime(2022, 6, 1, tzinfo=UTC)) is None
 
 
-def test_facts_and_gaps_come_back_as_they_were(database: Database) -> None:
+def test_facts_come_back_as_they_were(database: Database) -> None:
     hunt(database, 1, ["s1"], {"a", "b"}, [("s1", 1, "a"), ("s1", 1, "b")])
     with database.read() as connection:
         run = get_run(connection)
         assert run is not None
         assert (run.actor, run.time, run.rules) == ("arta", "2022-07-01T12:00:00.000Z", frozenset("ab"))
         assert {hit.facts for hit in read_hits(connection, run)} == {b"s1/1"}
-        assert list(read_not_evaluated(connection, run)) == [("s1", b"gap")]
         assert list(read_facts(connection)) == [("s1", b"facts")]
+
+
+def test_what_can_never_be_evaluated_is_kept_once_for_each_rule(database: Database) -> None:
+    hunt(database, 1, ["s1"], {"a", "b"}, [])
+    for _ in range(2):
+        with database.write() as connection:
+            run = get_run(connection)
+            assert run is not None
+            put_gaps(connection, run, [("a", b"one"), ("a", b"two"), ("z", b"of another hunt")])
+    with database.read() as connection:
+        assert list(read_gaps(connection, run)) == [b"one", b"two"]
 
 
 def test_a_hunt_cut_off_leaves_only_whole_cells(database: Database) -> None:

@@ -7,26 +7,36 @@ entry in a sorted array of hashes, then the key itself to be sure. A million ent
 
 What entries match: a *domain* itself and its subdomains; a *network* its addresses; a *URL* itself and what
 lies below it or is asked of it; an *e-mail address*, a *hash*, a *CVE number* themselves; a *file name* the
-last part of a path, or a word; a *path* itself, also within free text; anything else the whole cell. All
-without case. Entries that mean nothing (`data/list_values.toml`) and values that can't be read are not
-matched: `not_evaluated` names each of them.
+last part of a path, or a word; a *path* itself, also within free text; a *registry key* itself and what lies
+below it; a *text* and a *regular expression* whatever holds them; anything else the whole cell. All without
+case, but for regular expressions. Entries that mean nothing (`data/list_values.toml`) and values that can't be
+read are not matched: `rejected` names each of them. Values that a STIX pattern names alone (pattern type
+"stix", or "stix-part" for patterns over several events) are looked up like a list's, but exactly: no
+subdomains, nothing below a URL, and no value is taken for meaningless that somebody wrote a pattern for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from aleat.hunt.indicator import Indicator, ListEntry, NotEvaluated
-from aleat.hunt.list_keys import candidate_keys, entry_keys, meaningless_label
+from aleat.errors import PatternError
+from aleat.hunt.expression import Regex, Text
+from aleat.hunt.indicator import Indicator, ListEntry, NotEvaluated, Sighting
+from aleat.hunt.list_keys import candidate_keys, entry_keys, meaningless_label, registry_candidates
+from aleat.hunt.matcher import Matcher
 from aleat.hunt.observables import extract_in_chunks
+from aleat.hunt.regexes import translate
 
 __all__ = ["ListIndex"]
 
+_SEARCHED = frozenset({"text", "regex"})
+_SHORTEST_TEXT = 4
 _KIND_OF_KEY = {
     "4": "ipv4-addr",
     "6": "ipv6-addr",
@@ -56,12 +66,14 @@ class ListIndex:
 
     def __init__(self, indicators: Iterable[Indicator]) -> None:
         self.indicators = tuple(item for item in indicators if item.entries)
+        self._parts = frozenset(item.digest for item in self.indicators if item.pattern_type == "stix-part")
         keys: list[str] = []
         owners: list[int] = []
         lists: list[int] = []
         values: list[str] = []
         contexts: list[str] = []
-        rejected: list[NotEvaluated] = []
+        rejected: list[tuple[str, NotEvaluated]] = []
+        tests: list[tuple[int, Text | Regex]] = []
         for number, indicator in enumerate(self.indicators):
             seen: set[tuple[str, str]] = set()
             for entry in indicator.entries:
@@ -69,29 +81,40 @@ class ListIndex:
                     continue
                 seen.add((entry.type, entry.value))
                 found, fault = _checked_keys(entry, explicit=indicator.pattern_type != "aleat-list")
+                test = None
+                if entry.type in _SEARCHED:
+                    found, (test, fault) = [], _checked_test(entry)
                 if fault:
-                    rejected.append(_rejection(indicator, entry, *fault))
+                    rejected.append((indicator.digest, _rejection(indicator, entry, *fault)))
                     continue
+                if test is not None:
+                    tests.append((len(values), test))
                 keys += found
                 owners += [len(values)] * len(found)
                 lists.append(number)
                 values.append(entry.value)
                 contexts.append(entry.context)
-        self.not_evaluated: tuple[NotEvaluated, ...] = tuple(rejected)
+        self.rejected: tuple[tuple[str, NotEvaluated], ...] = tuple(rejected)
         self._lists = np.asarray(lists, dtype=np.int32)
         self._values = pl.Series(values, dtype=pl.String)
         self._contexts = pl.Series(contexts, dtype=pl.String)
         self._addresses = np.zeros(len(values), dtype=np.bool_)
         self._addresses[[owner for owner, key in zip(owners, keys, strict=True) if key[0] in "46"]] = True
+        self._tests = tuple(tests)
         self._arrange(pl.Series(keys, dtype=pl.String), np.asarray(owners, dtype=np.int32))
 
     def __len__(self) -> int:
         return len(self._values)
 
+    @property
+    def not_evaluated(self) -> tuple[NotEvaluated, ...]:
+        """The entries that aren't matched, and why."""
+        return tuple(row for _, row in self.rejected)
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave the hashes out, and the entries' own objects: they are in the columns."""
         light = tuple(msgspec.structs.replace(item, entries=()) for item in self.indicators)
-        return {**self.__dict__, "indicators": light, "_hashes": None}
+        return {**self.__dict__, "indicators": light, "_hashes": None, "_matcher": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -101,17 +124,33 @@ class ListIndex:
         """Return the list that entry number `entry` stands in, its value as written there, and its context."""
         return self.indicators[int(self._lists[entry])], str(self._values[entry]), str(self._contexts[entry])
 
+    def only(self, digests: Container[str]) -> ListIndex:
+        """Return an index over those of the lists that have one of these digests."""
+        numbers = [at for at, item in enumerate(self.indicators) if item.digest in digests]
+        if len(numbers) == len(self.indicators):
+            return self
+        part = copy(self)
+        keep = np.isin(self._lists, numbers)[self._owners] if len(self._lists) else np.zeros(0, np.bool_)
+        part.rejected = ()
+        part._tests = tuple((entry, test) for entry, test in self._tests if self._lists[entry] in numbers)
+        part._arrange(self._keys.filter(pl.Series(keep, dtype=pl.Boolean)), self._owners[keep])
+        return part
+
+    def is_part(self, sighting: Sighting) -> bool:
+        """Return whether a sighting of this index is of a part of a pattern over several events."""
+        return sighting.rule_digest in self._parts
+
     def is_address(self, entry: int) -> bool:
         """Return whether entry number `entry` is an address or a network."""
         return bool(self._addresses[entry])
 
     def lookup(self, texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
         """Return the numbers of the entries that each text holds, for those texts that hold any."""
-        if not len(self._keys) or not texts:
+        if not texts or not (len(self._keys) or self._tests):
             return {}
         series = pl.Series(texts, dtype=pl.String)
         found: dict[int, set[int]] = {}
-        for observables in extract_in_chunks(series, self._kinds):
+        for observables in extract_in_chunks(series, self._kinds) if self._kinds else ():
             hits = self._find_observables(observables.select("kind", "value").unique(maintain_order=True))
             wanted = pl.DataFrame(list(hits), schema={"kind": pl.String, "value": pl.String}, orient="row")
             for row, kind, value in observables.join(wanted, on=["kind", "value"]).iter_rows():
@@ -119,9 +158,22 @@ class ListIndex:
         if "x" in self._letters:
             for row, entries in self._find([(number, f"x:{text.lower()}") for number, text in enumerate(texts)]):
                 found.setdefault(row, set()).update(entries)
+        if "r" in self._letters:
+            keys = [(number, key) for number, text in enumerate(texts) for key in registry_candidates(text)]
+            for row, entries in self._find(keys):
+                found.setdefault(row, set()).update(entries)
+        if self._matcher is not None:
+            for row, numbers in enumerate(self._matcher.match(list(texts))):
+                if numbers:
+                    found.setdefault(row, set()).update(numbers)
         return {texts[row]: tuple(sorted(entries)) for row, entries in sorted(found.items())}
 
     def _arrange(self, keys: pl.Series, owners: np.ndarray[Any, np.dtype[np.int32]]) -> None:
+        self._matcher: Matcher | None = None
+        if self._tests:
+            self._matcher = Matcher()
+            for entry, test in self._tests:
+                self._matcher.add(entry, test)
         hashes = keys.hash(seed=0).to_numpy()
         order = np.argsort(hashes, kind="stable")
         self._hashes = hashes[order]
@@ -177,6 +229,18 @@ def _checked_keys(entry: ListEntry, explicit: bool) -> tuple[list[str], tuple[st
     if label:
         return [], ("meaningless", f"The value means nothing wherever it occurs: {label}.")
     return keys, None
+
+
+def _checked_test(entry: ListEntry) -> tuple[Text | Regex | None, tuple[str, str] | None]:
+    """Return what is looked for in any text, or why it isn't."""
+    if entry.type == "text":
+        if len(entry.value) < _SHORTEST_TEXT:
+            return None, ("meaningless", f"A text of fewer than {_SHORTEST_TEXT} characters is found everywhere.")
+        return Text("contains", entry.value), None
+    try:
+        return Regex(translate(entry.value, "s").pattern, "s"), None
+    except PatternError as error:
+        return None, (error.code, error.reason)
 
 
 def _rejection(indicator: Indicator, entry: ListEntry, code: str, reason: str) -> NotEvaluated:

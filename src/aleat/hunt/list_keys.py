@@ -2,7 +2,8 @@
 
 A key is a letter for its kind and a normalised text: ``4:`` and ``6:`` a network, ``d:`` a domain, ``u:`` a
 URL, ``e:`` and ``w:`` a domain and a URL alone, without what is below them, ``m:`` an e-mail address, ``h:`` a
-hash, ``v:`` a CVE number, ``n:`` a file's name, ``p:`` a path, ``t:`` the end of a path, ``x:`` a whole cell.
+hash, ``v:`` a CVE number, ``n:`` a file's name, ``p:`` a path, ``t:`` the end of a path, ``r:`` a registry key
+and what is in it, ``x:`` a whole cell.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any
 
 from aleat.hunt.indicator import ListEntry
 from aleat.hunt.observables import normalise_domain, normalise_url, refang
+from aleat.hunt.stix_views import STIX_TRANSFORMS
 
-__all__ = ["candidate_keys", "entry_keys", "meaningless_label"]
+__all__ = ["candidate_keys", "entry_keys", "meaningless_label", "registry_candidates"]
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -85,6 +87,19 @@ def _mail_keys(value: str) -> list[str]:
     local, _, domain = value.lower().rpartition("@")
     name = normalise_domain(domain)
     return [f"m:{local}@{name}"] if name and local else []
+
+
+def _registry_keys(value: str) -> list[str]:
+    return [f"r:{key.lower()}" for key in STIX_TRANSFORMS["registry_key"](value.replace("/", "\\").rstrip("\\"), "")]
+
+
+def registry_candidates(text: str) -> Iterator[str]:
+    """Yield every key that could name a registry path: itself and what it lies in, with its hive's full names."""
+    if text[:2].lower() == "hk" or text[:10].lower() == "\\registry\\":
+        for key in STIX_TRANSFORMS["registry_key"](text, ""):
+            path = key.lower()
+            ends = [at for at, character in enumerate(path) if character == "\\"][2:][-_MAXIMUM_SEGMENTS:]
+            yield from (f"r:{path[:end]}" for end in (*ends, len(path)))
 
 
 def _file_or_hash_keys(value: str) -> list[str]:
@@ -209,6 +224,7 @@ _KEYS_OF_TYPE: dict[str, Callable[[str], list[str]]] = {
     "email-addr": _mail_keys,
     "file": _file_or_hash_keys,
     "directory": _file_keys,
+    "windows-registry-key": _registry_keys,
     "vulnerability": lambda value: [f"v:{value.lower()}"],
     "ip": _entry_network_keys,
     "domain": _domain_keys,

@@ -115,14 +115,22 @@ def refang(text: str) -> str:
 def _texts(values: pl.Series) -> Iterator[pl.DataFrame]:
     """Yield (row, text) in chunks: each value refanged in lower case, and once more without percent-encoding."""
     texts = pl.DataFrame({"row": pl.Series(range(len(values)), dtype=pl.UInt32), "text": values.cast(pl.String)})
-    texts = texts.drop_nulls().with_columns(pl.col("text").str.slice(0, MAXIMUM_TEXT))
-    part = texts["text"].str.len_chars().cum_sum() // _CHUNK_CHARACTERS
-    for chunk in texts.with_columns(part.alias("part")).partition_by("part", maintain_order=True, include_key=False):
+    if values.null_count() or (values.str.len_chars() > MAXIMUM_TEXT).any():
+        texts = texts.drop_nulls().with_columns(pl.col("text").str.slice(0, MAXIMUM_TEXT))
+    for chunk in _chunks(texts):
         encoded = chunk.filter(pl.col("text").str.contains(_PERCENT))
         if len(encoded):
             decoded = [unquote_plus(text) for text in encoded["text"].to_list()]
             chunk = pl.concat([chunk, encoded.with_columns(pl.Series("text", decoded))])  # noqa: PLW2901
-        yield chunk.with_columns(_refanged(chunk["text"]).str.to_lowercase().alias("text"))
+        yield pl.DataFrame([chunk["row"], _refanged(chunk["text"]).str.to_lowercase().alias("text")])
+
+
+def _chunks(texts: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    part = texts["text"].str.len_chars().cum_sum() // _CHUNK_CHARACTERS
+    if not len(part) or part[-1] == 0:
+        yield texts
+        return
+    yield from texts.with_columns(part.alias("part")).partition_by("part", maintain_order=True, include_key=False)
 
 
 def _refanged(texts: pl.Series) -> pl.Series:
@@ -157,8 +165,8 @@ def _extract(texts: pl.DataFrame, kinds: frozenset[str]) -> pl.DataFrame:
 
 
 def _matches(texts: pl.DataFrame, pattern: str) -> pl.DataFrame:
-    found = texts.select("row", pl.col("text").str.extract_all(pattern).alias("match"))
-    return found.explode("match", empty_as_null=False, keep_nulls=False).unique()
+    found = texts.lazy().select("row", pl.col("text").str.extract_all(pattern).alias("match"))
+    return found.explode("match", empty_as_null=False, keep_nulls=False).unique().collect()
 
 
 _Classify = Callable[[str], Iterable[tuple[str, str]]]
@@ -178,7 +186,9 @@ def _classified(matches: pl.DataFrame, classify: _Classify) -> pl.DataFrame:
         {"match": texts, "kind": kinds, "value": values},
         schema={"match": pl.String, "kind": pl.String, "value": pl.String},
     )
-    return matches.join(found, on="match", maintain_order="left").select("row", "kind", "value")
+    if not texts:
+        return _frame([], [], [])
+    return matches.lazy().join(found.lazy(), on="match").select("row", "kind", "value").collect()
 
 
 def _frame(rows: list[int], kinds: list[str], values: list[str]) -> pl.DataFrame:
@@ -301,7 +311,8 @@ def _names(matches: pl.DataFrame) -> pl.DataFrame:
     plausible = name.str.len_chars().is_between(1, 255) & (
         name.str.contains(".", literal=True) | pl.col("match").str.starts_with("/")
     )
-    return matches.filter(plausible).select("row", pl.lit("file:name").alias("kind"), name.alias("value"))
+    found = matches.lazy().filter(plausible)
+    return found.select("row", pl.lit("file:name").alias("kind"), name.alias("value")).collect()
 
 
 def _classify_path(text: str) -> Iterable[tuple[str, str]]:

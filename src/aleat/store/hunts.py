@@ -12,7 +12,7 @@ contents are bytes to this room: `aleat.hunt.stored` writes and reads them.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 
@@ -32,9 +32,10 @@ __all__ = [
     "get_run",
     "missing_cells",
     "put_cells",
+    "put_gaps",
     "read_facts",
+    "read_gaps",
     "read_hits",
-    "read_not_evaluated",
 ]
 
 _CHUNK = 500
@@ -106,9 +107,8 @@ hunt_gaps = sa.Table(
     "hunt_gaps",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("segment", sa.String, nullable=False, index=True),
+    sa.Column("rule", sa.Integer, sa.ForeignKey("hunt_rules.id"), nullable=False, index=True),
     sa.Column("key", sa.Integer, sa.ForeignKey("hunt_keys.id"), nullable=False),
-    sa.Column("run", sa.Integer, sa.ForeignKey("hunt_runs.id"), nullable=False),
     sa.Column("row", sa.LargeBinary, nullable=False),
 )
 hunt_facts = sa.Table(
@@ -148,13 +148,12 @@ class Hit(msgspec.Struct, frozen=True):
 
 
 class CellResult(msgspec.Struct, frozen=True):
-    """What the rules `rules` found in one segment; `facts` describes the segment; `gaps` are rows as bytes."""
+    """What the rules `rules` found in one segment; `facts` describes the segment."""
 
     segment: str
     rules: frozenset[str]
     events: int
     hits: tuple[Hit, ...]
-    gaps: tuple[bytes, ...] = ()
     facts: bytes = b""
 
 
@@ -235,18 +234,17 @@ def put_cells(connection: sa.Connection, run: RunRow, result: CellResult) -> Non
                 for (record, rule, part), found in sorted(hits.items())
             ],
         )
-    gaps = [{"segment": result.segment, "key": key, "run": run.id, "row": row} for row in result.gaps]
-    if gaps:
-        connection.execute(hunt_gaps.insert(), gaps)
     if not connection.execute(sa.select(hunt_facts.c.segment).where(hunt_facts.c.segment == result.segment)).first():
         values = {"segment": result.segment, "facts": zlib.compress(result.facts, _LEVEL)}
         connection.execute(hunt_facts.insert(), values)
 
 
-def read_hits(connection: sa.Connection, run: RunRow, as_of: datetime | None = None) -> Iterator[Hit]:
+def read_hits(
+    connection: sa.Connection, run: RunRow, as_of: datetime | None = None, *, segment: str | None = None
+) -> Iterator[Hit]:
     """Yield what the rules of `run` have found under its key, in this run or before, by segment, record and rule.
 
-    With `as_of`, only what was found by runs at or before that time.
+    With `as_of`, only what was found by runs at or before that time; with `segment`, only what was found there.
     """
     set_id = connection.execute(sa.select(hunt_runs.c.set).where(hunt_runs.c.id == run.id)).scalar_one()
     query = (
@@ -261,6 +259,8 @@ def read_hits(connection: sa.Connection, run: RunRow, as_of: datetime | None = N
         .where(hunt_keys.c.mapping == run.key.mapping, hunt_keys.c.engine == run.key.engine)
         .order_by(hunt_hits.c.segment, hunt_hits.c.record, hunt_rules.c.digest, hunt_hits.c.part)
     )
+    if segment is not None:
+        query = query.where(hunt_hits.c.segment == segment)
     if as_of is not None:
         runs = sa.select(hunt_runs.c.id).where(hunt_runs.c.time <= format_timestamp(as_of))
         query = query.where(hunt_hits.c.run.in_(runs))
@@ -268,16 +268,29 @@ def read_hits(connection: sa.Connection, run: RunRow, as_of: datetime | None = N
         yield Hit(row.segment, row.record, row.digest, row.part, zlib.decompress(row.facts), row.found)
 
 
-def read_not_evaluated(connection: sa.Connection, run: RunRow) -> Iterator[tuple[str, bytes]]:
-    """Yield (segment, row) for what could not be evaluated in a segment, under the key of `run`."""
+def put_gaps(connection: sa.Connection, run: RunRow, rows: Iterable[tuple[str, bytes]]) -> None:
+    """Keep (rule, row) pairs that say what of a rule can't be evaluated anywhere; known rules' rows stay."""
+    by_rule: dict[str, list[bytes]] = {}
+    for rule, row in rows:
+        by_rule.setdefault(rule, []).append(row)
+    key, ids = _key_id(connection, run.key), _rule_ids(connection, by_rule.keys())
+    for rule, gaps in sorted(by_rule.items()):
+        values: dict[str, object] = {"rule": ids[rule], "key": key}
+        if not connection.execute(sa.select(hunt_gaps.c.id).where(*_equal(hunt_gaps, values))).first():
+            connection.execute(hunt_gaps.insert(), [{**values, "row": gap} for gap in gaps])
+
+
+def read_gaps(connection: sa.Connection, run: RunRow) -> Iterator[bytes]:
+    """Yield what of the rules of `run` can't be evaluated anywhere, as it was put."""
+    set_id = connection.execute(sa.select(hunt_runs.c.set).where(hunt_runs.c.id == run.id)).scalar_one()
     query = (
-        sa.select(hunt_gaps.c.segment, hunt_gaps.c.row)
+        sa.select(hunt_gaps.c.row)
         .join(hunt_keys)
+        .join(hunt_set_rules, sa.and_(hunt_set_rules.c.rule == hunt_gaps.c.rule, hunt_set_rules.c.set == set_id))
         .where(hunt_keys.c.mapping == run.key.mapping, hunt_keys.c.engine == run.key.engine)
         .order_by(hunt_gaps.c.id)
     )
-    for row in connection.execute(query):
-        yield row.segment, row.row
+    yield from connection.execute(query).scalars()
 
 
 def read_facts(connection: sa.Connection) -> Iterator[tuple[str, bytes]]:

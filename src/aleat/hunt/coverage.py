@@ -1,0 +1,260 @@
+"""What an answer rests on: what was looked at, and which rules could have found something there at all.
+
+"Not seen" says little where the log source was missing, or a field that a rule needs is never filled. While
+events are hunted, `describe_batch` notes for each log its hosts and times, its kinds of events and its fields;
+`Coverage` adds the notes up, and holds the plan against them. A rule *could have fired* where the evidence has
+a kind of event that opens its gate, and at least one field (or keyword) on which one of its conditions rests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aleat.evidence.batch import EventBatch, split_column
+from aleat.hunt.expression import Atom, Everywhere, Fact, Field, FieldsMatch, Joined, View, normalise_name
+from aleat.hunt.matcher import Matcher
+from aleat.hunt.plan import FACT_FIELDS, Plan, Tree, atom_numbers
+
+__all__ = ["Coverage", "CoverageBuilder", "HostRow", "KindRow", "LogNotes", "LogSourceRow", "describe_batch"]
+
+Kind = tuple[str, str, str, str]
+"""(format, channel, provider, event id)."""
+
+
+class HostRow(msgspec.Struct, frozen=True, gc=False):
+    """Events of one host in one log; times in microseconds since 1970, None where no event has one."""
+
+    host: str
+    format: str
+    channel: str
+    first: int | None
+    last: int | None
+    events: int
+    evidence: int = 0
+    """How many sources they come from."""
+
+
+class KindRow(msgspec.Struct, frozen=True, gc=False):
+    """Events of one kind in one log."""
+
+    provider: str
+    event_id: str
+    events: int
+
+
+class LogNotes(msgspec.Struct, frozen=True):
+    """What one batch (or one segment's part) holds of one log."""
+
+    format: str
+    channel: str
+    hosts: tuple[HostRow, ...]
+    kinds: tuple[KindRow, ...]
+    fields: tuple[str, ...]
+
+
+class LogSourceRow(msgspec.Struct, frozen=True):
+    """A log that was seen, and how many rules could have fired there."""
+
+    format: str
+    channel: str
+    events: int
+    rules: int
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """What a hunt looked at, and what could have been found there.
+
+    `rules_that_could_fire` are positions in `Plan.rules`; `without_log_source` and `without_field` those that
+    could not, by why. `logs_without_rules` are those of `logs` that no rule reads (lists read all of them).
+    """
+
+    hosts: tuple[HostRow, ...] = ()
+    logs: tuple[LogSourceRow, ...] = ()
+    rules_that_could_fire: tuple[int, ...] = ()
+    without_log_source: tuple[int, ...] = ()
+    without_field: tuple[int, ...] = ()
+
+    @property
+    def logs_without_rules(self) -> tuple[LogSourceRow, ...]:
+        """The logs that no rule reads."""
+        return tuple(row for row in self.logs if not row.rules)
+
+
+def describe_batch(batch: EventBatch) -> LogNotes:
+    """Return what a batch holds: its hosts and times, kinds of events, and fields that are filled."""
+    table = batch.table
+    fixed = pa.table(
+        {
+            "host": _words(table["host"]),
+            "provider": _words(table["provider"]),
+            "event_id": _words(table["event_id"]),
+            "time": table["time"].cast(pa.int64()),
+        }
+    )
+    hosts = fixed.group_by("host", use_threads=False).aggregate([("time", "min"), ("time", "max"), ([], "count_all")])
+    kinds = fixed.group_by(["provider", "event_id"], use_threads=False).aggregate([([], "count_all")])
+    return LogNotes(
+        batch.format,
+        batch.channel,
+        tuple(
+            HostRow(row["host"], batch.format, batch.channel, row["time_min"], row["time_max"], row["count_all"])
+            for row in sorted(hosts.to_pylist(), key=lambda row: str(row["host"]))
+        ),
+        tuple(
+            KindRow(row["provider"], row["event_id"], row["count_all"])
+            for row in sorted(kinds.to_pylist(), key=lambda row: (row["provider"], row["event_id"]))
+        ),
+        tuple(sorted({split[0] for name in table.column_names if (split := split_column(name))})),
+    )
+
+
+def _words(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.fill_null(column.cast(pa.string()), "")
+
+
+class CoverageBuilder:
+    """Adds up the notes of a hunt."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[tuple[str, str, str], list[Any]] = {}
+        self._kinds: dict[Kind, int] = {}
+        self._fields: dict[tuple[str, str], set[str]] = {}
+
+    def add(self, notes: Iterable[LogNotes], source: str) -> None:
+        """Add what one segment holds; `source` names where it is from."""
+        for item in notes:
+            self._fields.setdefault((item.format, item.channel), set()).update(map(normalise_name, item.fields))
+            for kind in item.kinds:
+                key = (item.format, item.channel, kind.provider, kind.event_id)
+                self._kinds[key] = self._kinds.get(key, 0) + kind.events
+            for row in item.hosts:
+                self._add_host(row, source)
+
+    def _add_host(self, row: HostRow, source: str) -> None:
+        known = self._hosts.setdefault((row.host, row.format, row.channel), [row.first, row.last, 0, set()])
+        known[0] = _earlier(known[0], row.first, min)
+        known[1] = _earlier(known[1], row.last, max)
+        known[2] += row.events
+        known[3].add(source)
+
+    def coverage(self, plan: Plan) -> Coverage:
+        """Return the sum, held against a plan."""
+        hosts = tuple(
+            HostRow(host, format, channel, first, last, events, len(sources))
+            for (host, format, channel), (first, last, events, sources) in sorted(self._hosts.items())
+        )
+        gates = _Gates(plan)
+        opened: set[int] = set()
+        could: set[int] = set()
+        per_log: dict[tuple[str, str], set[int]] = {}
+        for kind in sorted(self._kinds):
+            log = kind[:2]
+            fields = self._fields[log]
+            for number in gates.open_variants(kind, frozenset(fields & FACT_FIELDS.keys())):
+                variant = plan.variants[number]
+                opened.add(variant.rule)
+                if variant.triggers is None or any(gates.is_present(atom, fields) for atom in variant.triggers):
+                    could.add(variant.rule)
+                    per_log.setdefault(log, set()).add(variant.rule)
+        everywhere = {indicator.id for indicator in plan.lists}
+        could |= {place for place, rule in enumerate(plan.rules) if rule.indicator.id in everywhere and self._kinds}
+        logs = tuple(
+            LogSourceRow(*log, sum(count for kind, count in self._kinds.items() if kind[:2] == log), len(found))
+            for log in sorted(self._fields)
+            for found in [per_log.get(log, set())]
+        )
+        rest = set(range(len(plan.rules))) - could
+        return Coverage(
+            hosts,
+            logs,
+            tuple(sorted(could)),
+            tuple(sorted(rest - opened)),
+            tuple(sorted(rest & opened)),
+        )
+
+
+def _earlier(one: int | None, other: int | None, choose: Callable[[int, int], int]) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return choose(one, other)
+
+
+class _Gates:
+    """The gates of a plan's variants, evaluated on kinds of events; equal gates and equal facts once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._groups: dict[str, tuple[Tree, list[int]]] = {}
+        for number, variant in enumerate(plan.variants):
+            self._groups.setdefault(repr(variant.gate), (variant.gate, []))[1].append(number)
+        self._matchers: dict[str, Matcher] = {}
+        self._payload_atoms: dict[str, set[int]] = {}
+        for gate, _ in self._groups.values():
+            for atom, _ in atom_numbers(gate):
+                self._add(atom)
+        self._passed: dict[tuple[str, str], frozenset[int]] = {}
+
+    def _add(self, atom: int) -> None:
+        leaf = self._plan.atoms[atom]
+        assert isinstance(leaf, Atom)  # noqa: S101 - a gate holds tests of facts only
+        assert isinstance(leaf.subject, Field | Fact)  # noqa: S101
+        name = leaf.subject.name
+        fact = name if isinstance(leaf.subject, Fact) else FACT_FIELDS[name]
+        known = self._payload_atoms.setdefault(name, set())
+        if atom not in known:
+            known.add(atom)
+            self._matchers.setdefault(fact, Matcher()).add(atom, leaf.test)
+
+    def open_variants(self, kind: Kind, payload: frozenset[str]) -> list[int]:
+        """Return the variants that a kind of event can be; `payload` are facts' names that its fields have too."""
+        hits: set[int] = set()
+        for fact, text in zip(("format", "channel", "provider", "event_id"), kind, strict=True):
+            hits |= self._passing(fact, text)
+        unsure = set().union(*(self._payload_atoms.get(name, set()) for name in payload))
+        found: list[int] = []
+        for gate, members in self._groups.values():
+            if _holds(gate, hits, unsure) is not False:
+                found += members
+        return found
+
+    def _passing(self, fact: str, text: str) -> frozenset[int]:
+        passed = self._passed.get((fact, text))
+        if passed is None:
+            matcher = self._matchers.get(fact)
+            numbers: set[int] = set()
+            if matcher is not None and text:
+                numbers.update(matcher.present, matcher.match([text])[0])
+            passed = self._passed[fact, text] = frozenset(numbers)
+        return passed
+
+    def is_present(self, atom: int, fields: set[str]) -> bool:
+        """Say whether an atom's subject is among the fields of a log."""
+        leaf = self._plan.atoms[atom]
+        if isinstance(leaf, FieldsMatch):
+            return all(not isinstance(side, Field | View) or side.name in fields for side in (leaf.left, leaf.right))
+        subject = leaf.subject
+        if isinstance(subject, Field | View):
+            return subject.name in fields or subject.name in FACT_FIELDS
+        if isinstance(subject, Joined):
+            return any(name in fields for name in subject.names)
+        return isinstance(subject, Everywhere | Fact)
+
+
+def _holds(tree: Tree, hits: set[int], unsure: set[int]) -> bool | None:
+    """Evaluate a gate over three values: an atom that a payload field could pass too is None unless it passed."""
+    if isinstance(tree, bool):
+        return tree
+    if isinstance(tree, int):
+        return True if tree in hits else None if tree in unsure else False
+    values = [_holds(child, hits, unsure) for child in tree[1:]]
+    if tree[0] == "!":
+        return None if values[0] is None else not values[0]
+    decisive = tree[0] == "|"
+    if decisive in values:
+        return bool(decisive)
+    return None if None in values else not decisive

@@ -1,0 +1,121 @@
+"""What a hunt returns: sightings, what was not evaluated, coverage, and counts for the summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from aleat.errors import Issue
+from aleat.hunt.coverage import Coverage
+from aleat.hunt.indicator import NotEvaluated, Sighting
+from aleat.hunt.plan import Plan
+
+__all__ = ["HuntProgress", "HuntResult", "RuleCounts", "Tally", "count_rules"]
+
+
+class HuntProgress(msgspec.Struct, frozen=True):
+    """How far a hunt is: `done` of `total` bytes (one-shot) or segments, events and sightings so far.
+
+    `phase` is "hunt", "collect" (sightings from the ledger), or "correlate".
+    """
+
+    phase: str
+    done: int
+    total: int
+    events: int = 0
+    sightings: int = 0
+
+
+class RuleCounts(msgspec.Struct, frozen=True):
+    """The plan's rules, patterns, lists and correlations in numbers.
+
+    `loaded` were given; `evaluated` could be, wholly or in part; `fired` found something; `rejected` could not be
+    evaluated, and are named; `partial` in part only; `no_evidence` are evaluated ones that could not have fired
+    in this evidence: no such log source, or fields that are never filled.
+    """
+
+    loaded: int = 0
+    evaluated: int = 0
+    fired: int = 0
+    rejected: int = 0
+    partial: int = 0
+    no_evidence: int = 0
+
+
+@dataclass
+class Tally:
+    """Counts of the sightings that were reported: by level, rule (its id and title) and host; `hidden` apart."""
+
+    sightings: int = 0
+    hidden: int = 0
+    by_level: Counter[str] = field(default_factory=Counter)
+    by_rule: Counter[tuple[str, str]] = field(default_factory=Counter)
+    by_host: Counter[str] = field(default_factory=Counter)
+    by_tag: Counter[str] = field(default_factory=Counter)
+    fired: set[str] = field(default_factory=set)
+    """Digests of the rules that found anything, hidden ones included."""
+
+    def add(self, sighting: Sighting) -> None:
+        """Count one sighting."""
+        self.fired.add(sighting.rule_digest)
+        if sighting.hidden_by is not None:
+            self.hidden += 1
+            return
+        self.sightings += 1
+        self.by_level[sighting.level] += 1
+        self.by_rule[sighting.indicator, sighting.title] += 1
+        self.by_host[sighting.host] += 1
+        self.by_tag.update(sighting.tags)
+
+
+@dataclass(frozen=True)
+class HuntResult:
+    """What a hunt found, over what, and what it could not do.
+
+    `sightings` is empty where a sink took them; `tally` counts them either way. `seconds` by phase: "read" and
+    "hunt" are summed over workers, "correlate" and "total" are not. `segments` counts ranges or segments hunted
+    now; what the ledger had already is not hunted again.
+    """
+
+    sightings: tuple[Sighting, ...]
+    not_evaluated: tuple[NotEvaluated, ...]
+    issues: tuple[Issue, ...]
+    coverage: Coverage
+    rules: RuleCounts
+    tally: Tally
+    events: int
+    segments: int
+    seconds: dict[str, float]
+
+
+def count_rules(plan: Plan, not_evaluated: Sequence[NotEvaluated], tally: Tally, coverage: Coverage) -> RuleCounts:
+    """Count a plan's indicators."""
+    whole = {row.indicator for row in not_evaluated if not row.partial}
+    listed = {item.id for item in plan.lists} | {item.id for item in plan.patterns}
+    partial = {row.indicator.partition("#")[0] for row in not_evaluated if row.partial}
+    patterns = frozenset(item.id for item in plan.patterns)
+    parts = {rule.indicator.id for rule in plan.rules if _is_part(patterns, rule.indicator.id)}
+    rules = {rule.indicator.id for rule in plan.rules} - parts
+    rules |= {item.id for item in plan.lists if item.pattern_type != "stix-part"}
+    rules |= {item.id for item in plan.patterns} | {rule.indicator.id for rule in plan.correlations}
+    could = {plan.rules[place].indicator.id for place in coverage.rules_that_could_fire}
+    singles = {rule.indicator.id for rule in plan.rules} - parts - listed
+    digests = {rule.indicator.digest: rule.indicator.id for rule in plan.rules}
+    digests |= {item.digest: item.id for item in (*plan.lists, *plan.patterns)}
+    digests |= {rule.indicator.digest: rule.indicator.id for rule in plan.correlations}
+    fired = {digests[digest] for digest in tally.fired if digest in digests}
+    return RuleCounts(
+        loaded=len(rules | whole),
+        evaluated=len(rules),
+        fired=len(fired),
+        rejected=len(whole - rules),
+        partial=len(partial & rules),
+        no_evidence=len(singles - could),
+    )
+
+
+def _is_part(patterns: frozenset[str], identifier: str) -> bool:
+    return identifier.rpartition("[")[0] in patterns

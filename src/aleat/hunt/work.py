@@ -1,0 +1,216 @@
+"""What a worker does: the plan made ready once in its process, then ranges or segments in, findings out.
+
+A `Setup` is data and passes between processes. `start_worker` is the initializer of a pool of ours; with any
+other executor the setup travels with each job, and a process makes it ready only once (`worker_for`). A worker
+gives the same findings for the same job whatever it did before.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import msgspec
+
+from aleat.errors import Issue, Place
+from aleat.evidence import ByteRange, EventBatch, Source, read_range
+from aleat.hunt.coverage import LogNotes, describe_batch
+from aleat.hunt.engine import Hunter
+from aleat.hunt.indicator import Sighting
+from aleat.hunt.list_index import ListIndex
+from aleat.hunt.lists import ListHunter
+from aleat.hunt.plan import Plan
+from aleat.store.lake_files import read_segment_file
+
+__all__ = [
+    "Found",
+    "RangeJob",
+    "SegmentJob",
+    "Setup",
+    "Worker",
+    "hunt_jobs",
+    "make_setup",
+    "start_worker",
+    "worker_for",
+]
+
+_HUNTERS = 4  # plans of a part of the rules that one process keeps ready
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """A plan and its lists, prepared; `key` names it within this run. The plan itself has no lists any more."""
+
+    key: str
+    plan: Plan
+    index: ListIndex
+
+
+class RangeJob(msgspec.Struct, frozen=True):
+    """A range of a source, with its bytes; `number` is the source's in this hunt."""
+
+    number: int
+    source: Source
+    span: ByteRange
+    data: bytes
+
+
+class SegmentJob(msgspec.Struct, frozen=True):
+    """A segment of a lake; `rules` are the digests of the rules that it was not yet hunted for."""
+
+    segment: str
+    path: Path
+    rules: frozenset[str]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What was found in one job: sightings (those of rules that aren't reported are `feeds`), in order.
+
+    `records` counts from 0 in each job. `seconds` are those of reading, and of hunting.
+    """
+
+    segment: str
+    sightings: tuple[Sighting, ...] = ()
+    feeds: tuple[Sighting, ...] = ()
+    events: int = 0
+    notes: tuple[LogNotes, ...] = ()
+    issues: tuple[Issue, ...] = ()
+    seconds: tuple[float, float] = (0.0, 0.0)
+
+
+def make_setup(plan: Plan, key: str) -> Setup:
+    """Prepare a plan and its lists to be sent to workers."""
+    return Setup(key, msgspec.structs.replace(plan, lists=()), ListIndex(plan.lists))
+
+
+class Worker:
+    """A setup made ready: hunts jobs one after the other."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self._hunters: OrderedDict[frozenset[str] | None, tuple[Hunter, ListHunter]] = OrderedDict()
+
+    def hunt_range(self, job: RangeJob) -> Found:
+        """Read a range and hunt in it."""
+        started = perf_counter()
+        read = read_range(job.source, job.span, job.data)
+        return self._hunt(read.segment, read.batches, None, read.issues, perf_counter() - started)
+
+    def hunt_segment(self, job: SegmentJob) -> Found:
+        """Read a segment of a lake and hunt in it for the rules that are asked for."""
+        started = perf_counter()
+        batches = [
+            EventBatch("", table.segment, 0, table.format, table.channel, table.table)
+            for table in read_segment_file(job.path, job.segment)
+        ]
+        return self._hunt(job.segment, batches, job.rules, (), perf_counter() - started)
+
+    def _hunt(
+        self,
+        segment: str,
+        batches: Sequence[EventBatch],
+        rules: frozenset[str] | None,
+        issues: tuple[Issue, ...],
+        reading: float,
+    ) -> Found:
+        started = perf_counter()
+        hunter, lists = self._ready(rules)
+        result = hunter.hunt(batches)
+        listed = list(lists.hunt(batches))
+        feeds = [item for item in listed if lists.index.is_part(item)]
+        reported = [item for item in listed if not lists.index.is_part(item)]
+        notes = tuple(describe_batch(batch) for batch in batches if batch.table.num_rows)
+        return Found(
+            segment,
+            _merged(result.sightings, reported),
+            _merged(result.feeds, feeds),
+            result.events,
+            notes,
+            issues,
+            (reading, perf_counter() - started),
+        )
+
+    def _ready(self, rules: frozenset[str] | None) -> tuple[Hunter, ListHunter]:
+        """Return the hunters for the rules with these digests (None: all of them)."""
+        if rules is not None and rules >= _digests(self.setup):
+            rules = None
+        ready = self._hunters.get(rules)
+        if ready is None:
+            plan, index = self.setup.plan, self.setup.index
+            if rules is not None:
+                plan, index = _part_of(plan, rules), index.only(rules)
+            ready = self._hunters[rules] = Hunter(plan), ListHunter(index)
+            while len(self._hunters) > _HUNTERS:
+                self._hunters.popitem(last=False)
+        self._hunters.move_to_end(rules)
+        return ready
+
+
+def _digests(setup: Setup) -> frozenset[str]:
+    rules = {rule.indicator.digest for rule in setup.plan.rules}
+    return frozenset(rules | {indicator.digest for indicator in setup.index.indicators})
+
+
+def _part_of(plan: Plan, rules: frozenset[str]) -> Plan:
+    variants = [item for item in plan.variants if plan.rules[item.rule].indicator.digest in rules]
+    return msgspec.structs.replace(plan, variants=tuple(variants))
+
+
+def _merged(one: Iterable[Sighting], other: Iterable[Sighting]) -> tuple[Sighting, ...]:
+    """Join two findings in order of record and rule; a pattern found in both ways in one record is found once."""
+    found: dict[tuple[str, int, str, str, str], Sighting] = {}
+    for item in (*one, *other):
+        key = (item.evidence, item.record, item.indicator, item.ref, item.rule_digest)
+        known = found.get(key)
+        if known is not None:
+            matched = tuple(dict.fromkeys((*known.matched, *item.matched)))
+            found[key] = msgspec.structs.replace(known, matched=matched)
+        else:
+            found[key] = item
+    return tuple(found[key] for key in sorted(found))
+
+
+_ready_workers: dict[str, Worker] = {}
+
+
+def start_worker(setup: Setup) -> None:
+    """Make a process of a pool ready."""
+    _ready_workers.clear()
+    _ready_workers[setup.key] = Worker(setup)
+
+
+def worker_for(key: str, setup: Setup | None) -> Worker:
+    """Return this process's worker; with a foreign executor `setup` comes along, and is used once."""
+    worker = _ready_workers.get(key)
+    if worker is None:
+        if setup is None:
+            raise LookupError(f"This process was not made ready for {key}.")
+        start_worker(setup)
+        worker = _ready_workers[key]
+    return worker
+
+
+def hunt_jobs(key: str, setup: Setup | None, jobs: Sequence[RangeJob | SegmentJob]) -> list[Found]:
+    """Hunt several jobs in this process; one that fails costs only itself, and says so."""
+    worker = worker_for(key, setup)
+    return [hunt_job(worker, job) for job in jobs]
+
+
+def hunt_job(worker: Worker, job: RangeJob | SegmentJob) -> Found:
+    """Hunt one job; a failure is a finding without sightings, and an issue."""
+    try:
+        return worker.hunt_range(job) if isinstance(job, RangeJob) else worker.hunt_segment(job)
+    except (MemoryError, RecursionError, ArithmeticError, LookupError, TypeError, ValueError, OSError) as error:
+        path, offset = (job.source.path, job.span.start) if isinstance(job, RangeJob) else (str(job.path), None)
+        length = job.span.end - job.span.start if isinstance(job, RangeJob) else None
+        issue = Issue(
+            "hunt",
+            "not-hunted",
+            Place(path, offset=offset),
+            f"This part could not be hunted: {type(error).__name__}.",
+            "Run `aleat verify`; if the evidence is sound, report this as a fault of Aleat.",
+            length,
+        )
+        segment = job.segment if isinstance(job, SegmentJob) else ""
+        return Found(segment, issues=(issue,))
