@@ -49,7 +49,7 @@ def requests(evidence: Path) -> Iterator[tuple[str, datetime, int, str]]:
                 cells = dict(zip(names, line.split(b" "), strict=True))
                 when = datetime.fromisoformat(f"{cells['date'].decode()}T{cells['time'].decode()}+00:00")
                 yield path.parent.name, when, int(cells["sc-status"]), cells["c-ip"].decode()
-    for path in sorted([*(evidence / "nginx").rglob("*.log"), *(evidence / "app").rglob("*.txt")]):
+    for path in sorted([*(evidence / "nginx").rglob("*.log"), *(evidence / "app").rglob("*.log")]):
         for line in path.read_bytes().splitlines():
             match = _ACCESS.match(line)
             assert match, line

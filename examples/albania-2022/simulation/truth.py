@@ -95,8 +95,8 @@ def truth(
         "outages": [_outage(row) for row in outages],
         "not_collected": {
             "services": ["portal.sherbime.example", "www.ministria.example", "mail.qeveria.example"],
-            "from": "2022-07-25T22:00:00Z",
-            "to": "2022-08-29T22:00:00Z",
+            "from": "2022-07-26T00:00:00Z",
+            "to": "2022-08-30T00:00:00Z",
             "note": "web logs of whole days that were never given: no outage, and nothing is known",
         },
         "web_requests_of_intruders": {site.service: site.intruder for site in served if site.intruder},
@@ -105,7 +105,12 @@ def truth(
                 {"host": "UJ-FS01", "kind": "scheduled-task", "value": first_wave.TASK, "since": "2022-03-03T19:48:27Z"}
             ],
             "accounts": ["QEVERIA\\" + first_wave.MADE[1]],
+            "died_with_the_host": [
+                {"host": host, "kind": "driver-service", "value": "RawDisk3"}
+                for host in ("POL-APP01", "POL-DB01", "UJ-FS01", "UJ-SHP01")
+            ],
         },
+        "benign_accounts_made": ["QEVERIA\\klea.çarçani"],
         "closed": {
             "persistence": [
                 {"host": "UJ-SHP01", "kind": "web-shell", "value": "pickers.aspx"},
