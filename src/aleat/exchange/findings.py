@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from aleat.case.records import CoverageRow
-from aleat.hunt.indicator import NotEvaluated, Sighting
 from aleat.release import Victim, coarsen_time, enough, tell_victim
 from aleat.release.retell import keyed_uuid
 from aleat.stix import StixObject, format_timestamp, make_object, parse_timestamp
 from aleat.stix.extensions import extend, read_extension
 from aleat.trust.agreements import ReleaseTerms
+
+if TYPE_CHECKING:  # for annotations only: opening a file shouldn't load the hunt
+    from aleat.case.records import CoverageRow
+    from aleat.hunt.indicator import NotEvaluated, Sighting
 
 __all__ = ["Finding", "FindingStatus", "NotLookedAt", "finding_objects", "findings_of_hunt", "read_findings"]
 

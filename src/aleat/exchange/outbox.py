@@ -11,11 +11,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aleat.case.records import CoverageRow
 from aleat.errors import NotPermittedError, TrustError
 from aleat.exchange.collect import collect_knowledge
 from aleat.exchange.desk import Desk, agreed, terms_for, trusted_ally
@@ -44,6 +43,9 @@ from aleat.trust.agreements import Agreement, AllyCard
 from aleat.trust.markings import marking_id
 from aleat.trust.people import require_two_people
 from aleat.trust.seal import seal, sealed_name
+
+if TYPE_CHECKING:  # for annotations only
+    from aleat.case.records import CoverageRow
 
 __all__ = [
     "Sent",
