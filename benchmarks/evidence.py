@@ -30,9 +30,7 @@ START = datetime(2022, 7, 1, tzinfo=UTC)
 
 
 def write_iis(path: Path, size: int, rng: random.Random) -> None:
-    fields = (
-        "date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) sc-status time-taken"
-    )
+    fields = "date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) sc-status"
     with path.open("w", encoding="ascii") as file:
         file.write(f"#Software: Microsoft Internet Information Services 10.0\n#Fields: {fields}\n")
         number = 0

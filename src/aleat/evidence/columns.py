@@ -46,7 +46,7 @@ class _Interner(dict[Any, int]):
 
 
 def _is_integer(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and (text[0] != "0" or text == "0")
+    return text.isdecimal() and text.isascii() and (text[0] != "0" or text == "0")
 
 
 def _list_text(value: Any) -> str:
@@ -88,6 +88,11 @@ class CellColumn:
         """Add `values` at rows `start` + `rows` (None: consecutive rows from `start`)."""
         codes = np.fromiter(map(self._dictionary.__getitem__, values), np.int32, len(values))
         self._codes.append((start, rows, codes))
+
+    def add_codes(self, start: int, rows: Codes | None, words: list[Any], codes: Codes) -> None:
+        """Add cells that are already numbered: `codes` count in `words`."""
+        numbers = np.fromiter(map(self._dictionary.__getitem__, words), np.int32, len(words))
+        self._codes.append((start, rows, numbers[codes]))
 
     def array(self, length: int, order: npt.NDArray[np.int64]) -> pa.DictionaryArray:
         """Return the column over `length` rows, in `order`."""
@@ -153,15 +158,20 @@ class TableBuilder:
 
         With `numeric`, what is an integer in canonical form is a cell of kind ``i``.
         """
-        distinct = set(texts)
-        integers = {text for text in distinct if text and _is_integer(text)} if numeric else set()
-        if None not in distinct and (not integers or integers == distinct):
-            self._column(f"{name}|{'i' if integers else 's'}").add(start, None, texts)
-            return
-        for kind, members in (("i", integers), ("s", distinct - integers - {None})):
-            rows = [row for row, text in enumerate(texts) if text in members]
-            if rows:
-                self._column(f"{name}|{kind}").add(start, np.asarray(rows, np.int32), [texts[row] for row in rows])
+        words = _Interner()
+        codes = np.fromiter(map(words.__getitem__, texts), np.int32, len(texts))
+        known = list(words)
+        kinds = ["" if word is None else "i" if numeric and _is_integer(word) else "s" for word in known]
+        for kind in sorted(set(kinds) - {""}):
+            column = self._column(f"{name}|{kind}")
+            if len(set(kinds)) == 1:
+                column.add_codes(start, None, known, codes)
+                return
+            mine = np.array([other == kind for other in kinds])
+            rows = np.flatnonzero(mine[codes])
+            renumbered = np.cumsum(mine, dtype=np.int32) - 1
+            inside = [word for word, other in zip(known, kinds, strict=True) if other == kind]
+            column.add_codes(start, rows.astype(np.int32), inside, renumbered[codes[rows]].astype(np.int32))
 
     def _column(self, key: str) -> CellColumn:
         column = self._fields.get(key)
@@ -235,6 +245,10 @@ def flatten_column(
     if dict not in set(map(type, values)) or depth > MAX_DEPTH:
         _put(out, name, rows, values)
         return
+    keys_of = {tuple(value) if type(value) is dict else None for value in values}
+    if len(keys_of) == 1 and (keys := keys_of.pop()):  # by far the most columns: all cells of one shape
+        _flatten_objects(name, keys, rows, values, out, depth)
+        return
     shapes: dict[tuple[str, ...], tuple[list[int], list[Any]]] = {}
     plain: tuple[list[int], list[Any]] = ([], [])
     for row, value in zip(rows, values, strict=True):
@@ -249,11 +263,22 @@ def flatten_column(
     for keys, (inside, objects) in shapes.items():
         if not keys:
             _put(out, name, inside, [None] * len(inside))
-        for key in keys:
-            if key == "xmlns" or key.startswith("xmlns:"):
-                continue
+        _flatten_objects(name, keys, inside, objects, out, depth)
+
+
+def _flatten_objects(
+    name: str,
+    keys: tuple[str, ...],
+    rows: list[int],
+    objects: list[Any],
+    out: dict[str, list[tuple[list[int], list[Any]]]],
+    depth: int,
+) -> None:
+    """Flatten objects that all have the same `keys`."""
+    for key in keys:
+        if key != "xmlns" and not key.startswith("xmlns:"):
             child = name if key in _TRANSPARENT else f"{name}.{key}" if name else key
-            flatten_column(child, inside, [item[key] for item in objects], out, depth + 1)
+            flatten_column(child, rows, [item[key] for item in objects], out, depth + 1)
 
 
 _TRANSPARENT = frozenset({"#text", "#attributes"})

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from aleat.errors import InputError, Place, WorkspaceError
-from aleat.evidence.read import encoding_issues
+from aleat.evidence.read import encoding_issues, paused_collector
 from aleat.evidence.reader import ByteRange, reader_named
 from aleat.evidence.source import Source
 from aleat.store.lake import Coverage, SegmentDraft
@@ -44,7 +44,8 @@ def write_range(task: RangeTask) -> SegmentDraft:
         place = Place(task.source.path, offset=task.span.start)
         raise InputError(reason, place, advice="Add it again when nothing writes to it.")
     reader = reader_named(task.source.reader)
-    result = reader.read(data, task.span, task.source.path, task.source.options)
+    with paused_collector():
+        result = reader.read(data, task.span, task.source.path, task.source.options)
     tables = [(reader.format, channel, table) for channel, table in result.tables]
     path = Path(task.temporary)
     try:

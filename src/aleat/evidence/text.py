@@ -15,6 +15,7 @@ from aleat.errors import Issue, Place
 from aleat.evidence.reader import ByteRange, RangeResult
 
 __all__ = [
+    "BLOCK_LINES",
     "MAX_LINE_BYTES",
     "LineNotes",
     "TextMap",
@@ -31,6 +32,8 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 """`line bytes`: a longer line is cut into two."""
 
 MAX_LINE_ISSUES = 1000
+BLOCK_LINES = 16384
+"""How many lines a reader collects before their values are interned (and let go)."""
 
 FALLBACK = "cp1252"
 
@@ -154,7 +157,7 @@ def numbered_lines(
         texts = [line.decode(wide, "replace") for line in lines]
     elif encoding is None or body.isascii():
         try:
-            texts = body.decode("utf-8").split("\n")
+            texts = body.decode("utf-8").replace("\r\n", "\n").split("\n")
         except UnicodeDecodeError:
             texts = [decode_line(line, encoding, counts) for line in lines]
     else:

@@ -23,9 +23,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, BinaryIO, NamedTuple
 
+import numpy as np
+
 from aleat.evidence.columns import TableBuilder
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
-from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding, numbered_lines
+from aleat.evidence.text import BLOCK_LINES, LineNotes, bom_length, cut_lines, detect_encoding, numbered_lines
 from aleat.evidence.times import time_column
 
 __all__ = ["AccessReader"]
@@ -36,12 +38,33 @@ _LINE = re.compile(
     rf"(?: {_QUOTED} {_QUOTED})?+((?: .*+)?)",
     re.DOTALL,
 )
+_PLAIN = re.compile(
+    r"(\S++) (\S++) (\S++) \[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "
+    r'"(([A-Za-z]++) ([^ "\\?]++)(?:\?([^ "\\]*+))? (HTTP/[\d.]++))" (\d{3}) (\d++|-)(?: "([^"\\]*+)" "([^"\\]*+)")?+',
+    re.ASCII,
+)
+"""The lines that nearly all are; their requests come in parts."""
 _TAIL = re.compile(rf" {_QUOTED} {_QUOTED}((?: .*+)?)", re.DOTALL)
 _START = re.compile(r'([^\[]{5,2000}) \[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "')
 _RESULT = re.compile(r'" (\d{3}|-) (\d++|-)(?= |$)')
 _TIME = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.ASCII)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_NAMES = ("remote_host", "ident", "user", "request", "status", "bytes", "referer", "user_agent", "vhost", "extra")
+_MONTH = {name: f"{number:02}" for number, name in enumerate(_MONTHS, 1)}
+_PLAIN_NAMES = (
+    "remote_host",
+    "ident",
+    "user",
+    "time",
+    "request",
+    "method",
+    "uri",
+    "query",
+    "protocol",
+    "status",
+    "bytes",
+    "referer",
+    "user_agent",
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -85,17 +108,18 @@ class AccessReader:
         """Read the lines of one range."""
         result = RangeResult()
         notes = LineNotes(path, span, result)
-        rows: list[Sequence[str | None]] = []
-        offsets: list[int] = []
+        rows = _Rows(options.host)
         skip = bom_length(data) if span.start == 0 else 0
-        match_line = _LINE.fullmatch
+        match_plain = _PLAIN.fullmatch
         for offset, number, text in numbered_lines(data, span, skip, options.encoding, result.encodings):
             line = text[:-1] if text[-1:] == "\r" else text
-            if match := match_line(line):
-                rows.append(match.groups())
+            if match := match_plain(line):
+                rows.plain.append(match.groups())
+                rows.plain_places.append((rows.records, offset))
             elif row := _parse(line):
-                rows.append(row)
-                if '"' in row.request or (row.extra and row.referer is None):
+                rows.others.append(row)
+                rows.other_places.append((rows.records, offset))
+                if '"' in row.request.replace('\\"', "") or (row.extra and row.referer is None):
                     reason = "The line's quotes don't pair; it was read as far as that allows."
                     notes.odd(offset, number, len(line), reason)
             else:
@@ -103,11 +127,58 @@ class AccessReader:
                     reason = "The line is in no access log format that is known."
                     notes.broken(offset, number, len(line.encode("utf-8", "replace")), reason)
                 continue
-            offsets.append(offset)
+            rows.records += 1
+            if not rows.records % BLOCK_LINES:
+                rows.flush()
         notes.finish()
-        if rows:
-            result.tables = [("", _table(rows, offsets, options.host))]
+        rows.flush()
+        if rows.records:
+            result.tables = [("", rows.builder.finish())]
         return result
+
+
+class _Rows:
+    """Collects lines, and interns them block by block."""
+
+    def __init__(self, host: str | None) -> None:
+        self.builder = TableBuilder()
+        self.records = 0
+        self.plain: list[Sequence[str | None]] = []
+        self.others: list[_Row] = []
+        self.plain_places: list[tuple[int, int]] = []  # (record, offset)
+        self.other_places: list[tuple[int, int]] = []
+        self._host = host
+
+    def flush(self) -> None:
+        """Hand the collected lines to the builder."""
+        if self.plain:
+            columns = dict(zip(_PLAIN_NAMES, zip(*self.plain, strict=True), strict=True))
+            self._add(self.plain_places, columns)
+        if self.others:
+            columns = dict(zip(_Row._fields, zip(*self.others, strict=True), strict=True))
+            parts = zip(*map(split_request, columns["request"]), strict=True)
+            columns.update(zip(("method", "uri", "query", "protocol"), parts, strict=True))
+            self._add(self.other_places, columns)
+        self.plain, self.others, self.plain_places, self.other_places = [], [], [], []
+
+    def _add(self, places: list[tuple[int, int]], columns: dict[str, tuple[str | None, ...]]) -> None:
+        count = len(places)
+        records, offsets = zip(*places, strict=True)
+        times = columns.pop("time")
+        hosts = [_host_of(item) for item in columns.get("vhost", ())] or [None] * count
+        start = self.builder.extend(
+            records=records,
+            offsets=offsets,
+            times=_times(times),
+            time_texts=times,
+            hosts=[self._host] * count if self._host else hosts,
+            providers=[None] * count,
+            event_ids=[None] * count,
+        )
+        if "extra" in columns:
+            columns["extra"] = tuple((item or "").strip() or None for item in columns["extra"])
+        for name, values in columns.items():
+            self.builder.add_texts(start, name, values, numeric=name in ("status", "bytes"))
 
 
 def _parse(line: str) -> _Row | None:
@@ -132,33 +203,21 @@ def _parse(line: str) -> _Row | None:
     return _Row(vhost, words[0], words[1], user, start[2], request, result[1], result[2], referer, agent, extra or None)
 
 
-def _table(rows: Sequence[Sequence[str | None]], offsets: list[int], host: str | None) -> Any:
-    count = len(rows)
-    columns = dict(zip(_Row._fields, zip(*rows, strict=True), strict=True))
-    times = columns["time"]
-    builder = TableBuilder()
-    start = builder.extend(
-        records=range(count),
-        offsets=offsets,
-        times=time_column(times, parse_access_time),
-        time_texts=times,
-        hosts=[host] * count
-        if host
-        else [item.rpartition(":")[0] or item if item else None for item in columns["vhost"]],
-        providers=[None] * count,
-        event_ids=[None] * count,
-    )
-    columns["extra"] = tuple((item or "").strip() or None for item in columns["extra"])
-    for name in _NAMES:
-        values = columns[name]
-        if any(item is not None for item in values):
-            builder.add_texts(start, name, values, numeric=name in ("status", "bytes"))
-    known: dict[str, tuple[str | None, ...]] = {}
-    parts = [known.get(item) or known.setdefault(item, split_request(item)) for item in columns["request"]]
-    for name, values in zip(("method", "uri", "query", "protocol"), zip(*parts, strict=True), strict=True):
-        if any(item is not None for item in values):
-            builder.add_texts(start, name, values)
-    return builder.finish()
+def _times(texts: Sequence[str | None]) -> Any:
+    """Return ``13/Jan/2016:19:31:20 +0200`` as datetime64[us]: all at once, or one by one where some are odd."""
+    try:
+        local = np.array([f"{t[7:11]}-{_MONTH[t[3:6]]}-{t[:2]}T{t[12:20]}" for t in texts if t], "datetime64[us]")
+        zones = {zone: _minutes(zone) for zone in {t[21:] for t in texts if t}}
+        if len(zones) == 1:
+            return local - np.timedelta64(next(iter(zones.values())), "m")
+        return local - np.array([zones[t[21:]] for t in texts if t], "timedelta64[m]")
+    except (ValueError, KeyError):
+        return time_column(texts, parse_access_time)
+
+
+def _minutes(zone: str) -> int:
+    minutes = int(zone[1:3]) * 60 + int(zone[3:5])
+    return -minutes if zone[0] == "-" else minutes
 
 
 def _host_of(vhost: str | None) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from aleat.evidence.columns import TableBuilder
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
-from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding, numbered_lines
+from aleat.evidence.text import BLOCK_LINES, LineNotes, bom_length, cut_lines, detect_encoding, numbered_lines
 from aleat.evidence.times import iso_seconds_column
 
 __all__ = ["IisReader"]
@@ -62,8 +62,7 @@ class IisReader:
         result = RangeResult()
         skip = bom_length(data) if span.start == 0 else 0
         work = _Work(span, path, options, result)
-        for offset, line, text in numbered_lines(data, span, skip, options.encoding, result.encodings):
-            work.take(offset, line, text)
+        work.take_all(numbered_lines(data, span, skip, options.encoding, result.encodings))
         result.tables = work.tables()
         return result
 
@@ -135,8 +134,26 @@ class _Work:
         self._offsets: list[int] = []
         self._days: list[str] = []
 
-    def take(self, offset: int, number: int, text: str) -> None:
-        """Take one line."""
+    def take_all(self, lines: Iterator[tuple[int, int, str]]) -> None:
+        """Take every line: those of the usual form here, all others one by one."""
+        rows, offsets, width = self._rows, self._offsets, self._usual_width()
+        for offset, number, text in lines:
+            parts = text.split(" ")
+            if len(parts) == width and text[0] != "#" and text[-1] != "\r":
+                rows.append(parts)
+                offsets.append(offset)
+            else:
+                self._take(offset, number, text)
+                rows, offsets, width = self._rows, self._offsets, self._usual_width()
+            if len(rows) >= BLOCK_LINES:
+                self._flush()
+                rows, offsets = self._rows, self._offsets
+
+    def _usual_width(self) -> int:
+        """Return how many fields a line has, or 0 where each line needs a look of its own (there is no date field)."""
+        return len(self.names) if len(self.names) > 1 and ("date" in self.names or "time" not in self.names) else 0
+
+    def _take(self, offset: int, number: int, text: str) -> None:
         if not text or text == "\r":
             return
         if text[0] == "#":
