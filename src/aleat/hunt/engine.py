@@ -58,7 +58,7 @@ _PER_SIGNATURE = 400
 _EVERYWHERE = Everywhere()
 _TEXT_KINDS = "sib"
 
-Codes = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.signedinteger[Any]]
 Predicate = Callable[[set[int]], bool]
 
 
@@ -67,13 +67,22 @@ def hunt_segment(plan: Plan, batches: Iterable[EventBatch]) -> SegmentResult:
     return Hunter(plan).hunt(batches)
 
 
-class _Column(NamedTuple):
-    """A column of a batch: dictionary codes (-1: absent) and the dictionary's texts."""
+class _Column:
+    """A column of a batch: dictionary codes (absent: -1), unpacked only when asked for, and the texts."""
 
-    field: str
-    kind: str
-    codes: Codes
-    texts: list[str]
+    def __init__(self, field: str, kind: str, codes: Codes | pa.Array, texts: list[str]) -> None:
+        self.field = field
+        self.kind = kind
+        self.texts = texts
+        self._codes = codes
+
+    @property
+    def codes(self) -> Codes:
+        """The rows' codes."""
+        if isinstance(self._codes, pa.Array):
+            indices = self._codes.fill_null(-1) if self._codes.null_count else self._codes
+            self._codes = indices.to_numpy(zero_copy_only=False)
+        return self._codes
 
 
 class _Contribution(NamedTuple):
@@ -137,6 +146,7 @@ class Hunter:
         self._matchers: dict[int, Matcher] = {}
         self._scanners: dict[frozenset[int], _Scanner] = {}
         self._numbers: dict[int, tuple[int, ...]] = {}
+        self._positive: dict[int, frozenset[int]] = {}
         self._predicates: dict[int, Predicate] = {}
         self._gates = self._group_gates()
         self._active_sets: dict[tuple[int, ...], _Active] = {}
@@ -205,6 +215,13 @@ class Hunter:
         if numbers is None:
             numbers = self._numbers[variant] = tuple({n for n, _ in atom_numbers(self.variants[variant].tree)})
         return numbers
+
+    def _positive_atoms(self, variant: int) -> frozenset[int]:
+        atoms = self._positive.get(variant)
+        if atoms is None:
+            tree = self.variants[variant].tree
+            atoms = self._positive[variant] = frozenset(atom for atom, positive in atom_numbers(tree) if positive)
+        return atoms
 
     def predicate(self, variant: int) -> Predicate:
         """Return a variant's tree as a function of the atoms that pass."""
@@ -430,13 +447,11 @@ class Hunter:
         self, row: int, variants: list[int], contributions: list[_Contribution]
     ) -> tuple[tuple[str, str], ...]:
         """Return the (field, text) pairs that passed an atom which stands positively in one of the variants."""
-        wanted = {
-            atom for number in variants for atom, positive in atom_numbers(self.variants[number].tree) if positive
-        }
+        wanted = frozenset().union(*[self._positive_atoms(number) for number in variants])
         pairs: dict[tuple[str, str], None] = {}
         for column, sets in contributions:
-            code = column.codes[row]
-            if code >= 0 and column.field and not wanted.isdisjoint(self.sets[sets[code]]):
+            code = column.codes[row] if column.field else -1
+            if code >= 0 and not wanted.isdisjoint(self.sets[sets[code]]):
                 pairs[column.field, column.texts[code]] = None
         return tuple(pairs)
 
@@ -510,9 +525,11 @@ class _Table:
         if isinstance(subject, View):
             # several parts of one text are a list's elements to the comparison
             columns = [
-                column._replace(
-                    kind="l",
-                    texts=[
+                _Column(
+                    column.field,
+                    "l",
+                    column.codes,
+                    [
                         orjson.dumps(
                             [
                                 part
@@ -596,21 +613,17 @@ def _sighting_order(sighting: Sighting) -> tuple[str, int, str, str]:
     return sighting.evidence, sighting.record, sighting.indicator, sighting.ref
 
 
-def _codes_and_texts(chunked: pa.ChunkedArray) -> tuple[Codes, list[str]]:
-    """Return the codes (absent: -1) and the texts of a dictionary column."""
-    if chunked.num_chunks != 1:
-        chunked = chunked.unify_dictionaries() if chunked.num_chunks else chunked
-        array = chunked.combine_chunks()
-    else:
+def _codes_and_texts(chunked: pa.ChunkedArray) -> tuple[Codes | pa.Array, list[str]]:
+    """Return the codes and the texts of a dictionary column."""
+    if chunked.num_chunks == 1:
         array = chunked.chunk(0)
+    else:
+        array = chunked.unify_dictionaries().combine_chunks() if chunked.num_chunks else chunked
     if isinstance(array, pa.ChunkedArray):  # an empty column
         return np.zeros(0, np.int64), []
     if not isinstance(array, pa.DictionaryArray):
         array = array.dictionary_encode()
-    indices = array.indices
-    if indices.null_count:
-        indices = indices.fill_null(-1)
-    return indices.to_numpy(zero_copy_only=False).astype(np.int64, copy=False), array.dictionary.to_pylist()
+    return array.indices, array.dictionary.to_pylist()
 
 
 def _cells(kind: str, text: str) -> tuple[list[str], list[str], bool]:
@@ -675,7 +688,7 @@ def _unique_rows(columns: list[Codes]) -> tuple[Codes, Codes]:
     total = np.zeros(len(columns[0]), np.uint64)
     multiplier = 0x9E3779B97F4A7C15
     for column in columns:
-        total += column.astype(np.uint64) * np.uint64(multiplier)
+        total += column.astype(np.int64, copy=False).view(np.uint64) * np.uint64(multiplier)
         multiplier = (multiplier * 0xD1342543DE82EF95 + 2) & 0xFFFFFFFFFFFFFFFF | 1
     _, first, inverse = np.unique(total, return_index=True, return_inverse=True)
     if all(np.array_equal(column[first][inverse], column) for column in columns):
