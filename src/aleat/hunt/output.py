@@ -1,0 +1,306 @@
+"""Sightings as text, JSON, JSON lines, CSV or Parquet: ``aleat hunt -t table|json|jsonl|csv|parquet``.
+
+All writers stream: they hold no more than a block of rows. They write to a binary stream that the caller opened
+and closes. What comes from evidence is hostile: in the table control characters, and characters that turn or hide
+text, are shown as escapes; in CSV a cell that a spreadsheet would take for a formula begins with an apostrophe.
+
+The keys of a JSON line, and their order, are the project's promise (DESIGN, "The front door").
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from types import TracebackType
+from typing import IO, Any, Protocol
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aleat.hunt.indicator import Part, Sighting
+
+__all__ = ["FORMATS", "SightingWriter", "escape_cell", "escape_terminal", "format_time", "open_writer", "sighting_line"]
+
+FORMATS = ("table", "json", "jsonl", "csv", "parquet")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BLOCK = 5_000
+_KEYS = (
+    "indicator",
+    "title",
+    "level",
+    "author",
+    "evidence",
+    "record",
+    "offset",
+    "event",
+    "time",
+    "host",
+    "fields",
+    "source",
+    "hidden_by",
+    "parts",
+)
+# Control characters, line and paragraph separators, and what turns, hides or joins text (Unicode Technical
+# Report 36, "Bidirectional Text Spoofing"); lone surrogates can't be written at all.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class SightingWriter(Protocol):
+    """Writes sightings, one after the other; used in a ``with`` block, whose end completes the output."""
+
+    def __enter__(self) -> SightingWriter: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def write(self, sighting: Sighting) -> None:
+        """Write one sighting."""
+        ...
+
+
+def open_writer(format: str, stream: IO[bytes], *, width: int = 120) -> SightingWriter:
+    """Return the writer for one of `FORMATS`; `width` is the table's, in characters."""
+    return _WRITERS[format](stream, width)
+
+
+def format_time(time: int | None) -> str | None:
+    """Return microseconds since 1970 as RFC 3339 in UTC with six digits; None where there is no time.
+
+    >>> format_time(1_657_900_000_123_456)
+    '2022-07-15T15:46:40.123456Z'
+    """
+    if time is None:
+        return None
+    try:
+        moment = _EPOCH + timedelta(microseconds=time)
+    except OverflowError:  # a time before year 1 or after 9999 is damage; the source's own text is in the fields
+        return None
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def sighting_line(sighting: Sighting) -> bytes:
+    """Return one line of JSON, without its end."""
+    return _dump(_record(sighting))
+
+
+def escape_terminal(text: str) -> str:
+    """Return text with everything written out that would move, colour, turn or hide what a terminal shows.
+
+    >>> escape_terminal("a\\x1b[31mb")
+    'a\\\\x1b[31mb'
+    """
+    return _UNSAFE.sub(lambda found: _escape(found.group()), text)
+
+
+def escape_cell(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula.
+
+    >>> escape_cell("=cmd|' /C calc'!A0")
+    "'=cmd|' /C calc'!A0"
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _record(sighting: Sighting) -> dict[str, Any]:
+    record: dict[str, Any] = {key: getattr(sighting, key) for key in _KEYS}
+    record["time"] = format_time(sighting.time)
+    record["parts"] = None if sighting.parts is None else [_part(part) for part in sighting.parts]
+    return record
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "evidence": part.evidence,
+        "record": part.record,
+        "offset": part.offset,
+        "event": part.event,
+        "time": format_time(part.time),
+    }
+
+
+def _dump(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except (orjson.JSONEncodeError, TypeError):  # an integer of more than 64 bits, or a lone surrogate
+        text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+        return _SURROGATE.sub(lambda found: f"\\u{ord(found.group()):04x}", text).encode()
+
+
+_ARROW_TYPES = {"record": pa.int64(), "offset": pa.int64(), "time": pa.timestamp("us", tz="UTC")}
+
+
+def _finite(value: Any) -> Any:
+    """Return a JSON value with null for what JSON has no number for, as orjson writes it."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list) else value
+
+
+class _Writer:
+    """What all writers share: a block of rows, written when full and at the end."""
+
+    def __init__(self, stream: IO[bytes], width: int) -> None:
+        self._stream = stream
+        self._width = width
+        self._waiting: list[Sighting] = []
+
+    def __enter__(self) -> SightingWriter:
+        self._begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self._flush()
+        self._end()
+        self._stream.flush()
+
+    def write(self, sighting: Sighting) -> None:
+        """Write one sighting."""
+        self._waiting.append(sighting)
+        if len(self._waiting) >= self._block():
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._write(self._waiting)
+            self._waiting.clear()
+
+    def _block(self) -> int:
+        return 1
+
+    def _begin(self) -> None:
+        return None
+
+    def _write(self, sightings: list[Sighting]) -> None:
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        return None
+
+
+class _JsonLinesWriter(_Writer):
+    def _write(self, sightings: list[Sighting]) -> None:
+        self._stream.writelines(sighting_line(sighting) + b"\n" for sighting in sightings)
+
+
+class _JsonWriter(_Writer):
+    _between = b"[\n"
+
+    def _write(self, sightings: list[Sighting]) -> None:
+        for sighting in sightings:
+            self._stream.write(self._between + sighting_line(sighting))
+            self._between = b",\n"
+
+    def _end(self) -> None:
+        self._stream.write(b"[]\n" if self._between == b"[\n" else b"\n]\n")
+
+
+class _CsvWriter(_Writer):
+    def _begin(self) -> None:
+        self._stream.write(_csv_lines([list(_KEYS)]))
+
+    def _write(self, sightings: list[Sighting]) -> None:
+        rows = []
+        for sighting in sightings:
+            record = _flat(sighting)
+            rows.append([escape_cell(cell) if isinstance(cell, str) else cell for cell in record.values()])
+        self._stream.write(_csv_lines(rows))
+
+
+class _ParquetWriter(_Writer):
+    _schema = pa.schema([pa.field(key, _ARROW_TYPES.get(key, pa.string())) for key in _KEYS])
+
+    def _begin(self) -> None:
+        self._file = pq.ParquetWriter(self._stream, self._schema, compression="zstd")
+
+    def _block(self) -> int:
+        return _BLOCK
+
+    def _write(self, sightings: list[Sighting]) -> None:
+        rows = []
+        for sighting in sightings:
+            row = {key: _writable(cell) for key, cell in _flat(sighting).items()}
+            rows.append({**row, "time": sighting.time})
+        self._file.write_table(pa.Table.from_pylist(rows, schema=self._schema))
+
+    def _end(self) -> None:
+        self._file.close()
+
+
+class _TableWriter(_Writer):
+    """Lines of fixed columns; the title takes what the width leaves."""
+
+    _columns = (("TIME (UTC)", 19), ("LEVEL", 13), ("HOST", 22), ("EVENT", 20))
+
+    def _begin(self) -> None:
+        self._write_row([name for name, _ in self._columns], "RULE", "EVIDENCE")
+
+    def _write(self, sightings: list[Sighting]) -> None:
+        for sighting in sightings:
+            time = (format_time(sighting.time) or "")[:19].replace("T", " ")
+            channel = sighting.channel.rpartition("/")[0] or sighting.channel or sighting.format
+            event = f"{channel.rpartition('-')[2]} {sighting.event_id}".strip()
+            title = f"[hidden] {sighting.title}" if sighting.hidden_by is not None else sighting.title
+            if "#" in sighting.indicator:
+                title += f" ({sighting.indicator.partition('#')[2]})"
+            place = f"{sighting.evidence} #{sighting.record}"
+            self._write_row([time, sighting.level, sighting.host, event], title, place)
+
+    def _write_row(self, cells: list[str], title: str, place: str) -> None:
+        fixed = [_fit(cell, width) for cell, (_, width) in zip(cells, self._columns, strict=True)]
+        room = max(20, self._width - sum(width + 2 for _, width in self._columns) - 2)
+        line = "  ".join([*fixed, _fit(title, room), escape_terminal(place)])
+        self._stream.write(line.rstrip().encode("utf-8", "replace") + b"\n")
+
+
+def _fit(text: str, width: int) -> str:
+    shown = escape_terminal(text)
+    return f"{shown[: width - 1]}…" if len(shown) > width else shown.ljust(width)
+
+
+def _flat(sighting: Sighting) -> dict[str, Any]:
+    """Return a record whose cells are texts and numbers: fields and parts as JSON."""
+    record = _record(sighting)
+    record["fields"] = _dump(record["fields"]).decode()
+    record["parts"] = None if record["parts"] is None else _dump(record["parts"]).decode()
+    return record
+
+
+def _writable(cell: Any) -> Any:
+    return cell.encode("utf-8", "replace").decode() if isinstance(cell, str) else cell
+
+
+def _csv_lines(rows: list[list[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode("utf-8", "replace")
+
+
+_WRITERS: Mapping[str, Callable[[IO[bytes], int], SightingWriter]] = {
+    "table": _TableWriter,
+    "json": _JsonWriter,
+    "jsonl": _JsonLinesWriter,
+    "csv": _CsvWriter,
+    "parquet": _ParquetWriter,
+}
