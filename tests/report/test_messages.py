@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 from importlib.resources import files
+from tomllib import loads
 
 from aleat.report import LANGUAGES, load_messages
 
@@ -39,3 +40,24 @@ def test_every_message_that_the_template_asks_for_is_there() -> None:
     asked = re.findall(r'say\("(\w+)", "([\w-]+)"', template)
     assert asked
     assert [(section, code) for section, code in asked if code not in catalogue[section]] == []
+
+
+CODE = re.compile(r'"([a-z]+(?:-[a-z]+)*)"')
+
+
+def codes_in(path: str, before: str) -> set[str]:
+    """String literals of code form that follow `before` in a module of the package."""
+    text = (files("aleat") / path).read_text(encoding="utf-8")
+    return {code for line in text.splitlines() if before in line for code in CODE.findall(line.split(before, 1)[1])}
+
+
+def test_every_code_of_a_case_has_its_words() -> None:
+    """What the stages can say by code, the catalogue can say in words."""
+    catalogue = load_messages().catalogue
+    assert codes_in("case/causes.py", "reason=") <= set(catalogue["outage_reason"])
+    assert codes_in("case/causes.py", "cause=") - codes_in("case/causes.py", "reason=") <= set(catalogue["cause"])
+    assert codes_in("case/next_steps.py", "_step(") <= set(catalogue["next"])
+    assert codes_in("case/open_items.py", "kind=") - {"web-script"} <= set(catalogue["open"])
+    assert codes_in("attribution/assess.py", "reason =") <= set(catalogue["verdict"])
+    effects = loads((files("aleat") / "case/tactics.toml").read_text(encoding="utf-8"))
+    assert {*effects["effects"].values(), *effects["tactic_effects"].values()} <= set(catalogue["effect"])

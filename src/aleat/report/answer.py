@@ -13,12 +13,12 @@ from itertools import islice
 import msgspec
 
 from aleat.attribution.records import Assessment, EvidenceItem
-from aleat.case.records import Case, Outage, TimelineEntry
+from aleat.case.records import CampaignLink, Case, Outage, TimelineEntry
 from aleat.report.messages import Messages
 from aleat.report.records import ReportInput
 from aleat.report.text import clip, visible
 
-__all__ = ["FIRST_THINGS", "Answer", "first_things", "make_answer"]
+__all__ = ["FIRST_THINGS", "Answer", "first_things", "link_name", "make_answer"]
 
 FIRST_THINGS = 20
 """At most this many things stand on the first screen."""
@@ -48,7 +48,7 @@ def make_answer(report: ReportInput, messages: Messages) -> Answer:
         *_hit(report, messages),
         *(_outages(case, messages) if report.events else ()),
         *(_campaign(case, messages) if len(case.incidents) > 1 else ()),
-        *(_who(report.assessments, messages) if case.incidents else ()),
+        *(_who(_main_subject(report), messages) if case.incidents else ()),
         *(_still_in(case, messages) if case.incidents else ()),
     ]
     return Answer(hit, tuple(sentences))
@@ -160,8 +160,24 @@ def _campaign(case: Case, messages: Messages) -> Iterator[str]:
             links=len(campaign.links),
             weight=round(campaign.weight),
             threshold=round(campaign.threshold),
-            best=clip(visible(best.value), 80) if best else "",
+            best=clip(visible(link_name(best, case)), 80) if best else "",
         )
+
+
+def link_name(link: CampaignLink, case: Case) -> str:
+    """Return what a campaign's link is called: an indicator by its title, all else by its value."""
+    titles = (sighting.title for sighting in case.sightings if link.value in (sighting.indicator, sighting.ref))
+    return next(titles, link.value) if link.kind == "indicator" else link.value
+
+
+def _main_subject(report: ReportInput) -> tuple[Assessment, ...]:
+    """Return the assessments of the weightiest campaign, or of the incident with most sightings where there is none."""
+    case = report.case
+    if case.campaigns:
+        subject = max(case.campaigns, key=lambda campaign: campaign.weight).id
+    else:
+        subject = max(case.incidents, key=lambda incident: len(incident.sightings)).id
+    return tuple(assessment for assessment in report.assessments if assessment.subject == subject)
 
 
 def _who(assessments: tuple[Assessment, ...], messages: Messages) -> Iterator[str]:

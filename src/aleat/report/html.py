@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from aleat.case.records import Case, TimelineEntry
 from aleat.hunt.indicator import Sighting
-from aleat.report.answer import first_things, make_answer
+from aleat.report.answer import first_things, link_name, make_answer
 from aleat.report.messages import Messages, load_messages
 from aleat.report.records import ReportInput
 from aleat.report.swimlane import make_swimlane
@@ -48,6 +48,7 @@ def render_html(report: ReportInput, *, language: str = "en", beside: str = "sig
         first=first_things(case),
         swimlane=make_swimlane(case, moments),
         moments=moments,
+        link_name=lambda link: link_name(link, case),
         hashes={source.path: source.sha256 for source in case.sources},
         when=lambda time: _when(time, zone),
         entry=lambda entry: entry_text(entry, messages),
@@ -115,7 +116,8 @@ def entry_text(entry: TimelineEntry, messages: Messages) -> str:
         parameters["act"] = messages.say("act", parameters["act"])
     parameters.setdefault("title", entry.title)
     parameters.setdefault("host", entry.host)
-    return messages.say("entry", entry.kind, **parameters)
+    known = entry.kind in messages.catalogue["entry"]
+    return messages.say("entry", entry.kind if known or not entry.title else "sighting", **parameters)
 
 
 def _sentence(section: str, record: Any, messages: Messages) -> str:

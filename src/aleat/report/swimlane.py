@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import msgspec
 
@@ -19,6 +20,7 @@ from aleat.hunt.indicator import LEVELS
 __all__ = ["Axis", "Bar", "Lane", "Mark", "Stretch", "Swimlane", "make_axis", "make_swimlane"]
 
 _QUIET = timedelta(days=4)
+_MAX_GAPS = 6
 _GAP_WIDTH = 34.0
 _MARK_WIDTH = 5.0
 _MAX_LANES = 40
@@ -54,8 +56,7 @@ class Axis(msgspec.Struct, frozen=True):
     def gaps(self) -> tuple[tuple[float, int], ...]:
         """Return (middle, whole days) of each gap."""
         return tuple(
-            (after.left - _GAP_WIDTH / 2, (after.start - before.end).days)
-            for before, after in zip(self.stretches, self.stretches[1:], strict=False)
+            (after.left - _GAP_WIDTH / 2, (after.start - before.end).days) for before, after in pairwise(self.stretches)
         )
 
 
@@ -100,12 +101,7 @@ class Swimlane(msgspec.Struct, frozen=True):
 def make_axis(times: Iterable[datetime], width: float = 900.0) -> Axis:
     """Return an axis of `width` units for `times` (at least one, in any order)."""
     ordered = sorted(set(times))
-    spans: list[tuple[datetime, datetime]] = []
-    for time in ordered:
-        if spans and time - spans[-1][1] <= _QUIET:
-            spans[-1] = (spans[-1][0], time)
-        else:
-            spans.append((time, time))
+    spans = _stretches(ordered)
     padded = []
     for start, end in spans:
         pad = max((end - start) * 0.03, _MIN_STRETCH)
@@ -119,6 +115,19 @@ def make_axis(times: Iterable[datetime], width: float = 900.0) -> Axis:
         stretches.append(Stretch(start, end, left, share))
         left += share + gap
     return Axis(tuple(stretches), width)
+
+
+def _stretches(ordered: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
+    """Part sorted times at the longest quiet stretches, at most `_MAX_GAPS` of them."""
+    quiet = [(after - before, before) for before, after in pairwise(ordered) if after - before > _QUIET]
+    cuts = {before for _, before in sorted(quiet, reverse=True)[:_MAX_GAPS]}
+    spans: list[tuple[datetime, datetime]] = []
+    start = ordered[0]
+    for before, after in pairwise(ordered):
+        if before in cuts:
+            spans.append((start, before))
+            start = after
+    return [*spans, (start, ordered[-1])]
 
 
 def make_swimlane(case: Case, moments: Sequence[datetime | None], width: float = 900.0) -> Swimlane | None:

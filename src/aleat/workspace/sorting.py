@@ -46,7 +46,10 @@ def sort_paths(paths: Sequence[Path], *, progress: Progress = silent) -> Sorted:
         else:
             issues += said
     return Sorted(
-        knowledge=_collections(paths, knowledge, [*evidence, *statements]), evidence=tuple(evidence), statements=tuple(statements), issues=tuple(issues)
+        knowledge=_collections(paths, knowledge, [*evidence, *statements]),
+        evidence=tuple(evidence),
+        statements=tuple(statements),
+        issues=tuple(issues),
     )
 
 
@@ -69,7 +72,9 @@ def _files(paths: Sequence[Path]) -> Iterator[Path | Issue]:
     """Yield every file, folders in sorted order; links to folders are not followed."""
     for path in paths:
         if not path.exists():
-            yield Issue(_STAGE, "unreadable-file", Place(str(path)), "There is no such file or folder.", "Check the path.")
+            yield Issue(
+                _STAGE, "unreadable-file", Place(str(path)), "There is no such file or folder.", "Check the path."
+            )
         elif path.is_dir():
             refused: list[OSError] = []
             empty = True

@@ -1,0 +1,265 @@
+"""The verbs that answer: build the case, assess who, write the report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aleat import __version__
+from aleat.attribution import assess, profiles
+from aleat.attribution.records import Assessment
+from aleat.case import build_case, indicator_tags, requests_table
+from aleat.case.claims import ClaimsResult, read_claims
+from aleat.case.records import Case, CoverageRow, SourceRow
+from aleat.case.requests import REQUEST_FORMATS
+from aleat.errors import InputError, Issue
+from aleat.evidence import NOTE_CODES, EventBatch
+from aleat.exchange import NotLookedAt, findings_of_hunt
+from aleat.exchange.overview import delivered_indicators
+from aleat.hunt import HuntResult
+from aleat.hunt.output import JsonLinesWriter
+from aleat.release import Victim
+from aleat.report import Answer, ReportInput, RuleCounts, case_bundle, load_messages, make_answer, render_html
+from aleat.store.database import Connection
+from aleat.store.lake import Lake
+from aleat.store.objects import iterate_objects
+from aleat.trust.markings import marking_id
+from aleat.workspace.evidence import open_lake
+from aleat.workspace.hunt import HuntVerbs
+from aleat.workspace.knowledge import statements
+from aleat.workspace.progress import Progress, silent
+from aleat.workspace.results import ReportFiles
+
+__all__ = ["BuiltCase", "CaseVerbs"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SIMULATION = "simulation"
+
+
+class BuiltCase(msgspec.Struct, frozen=True, kw_only=True):
+    """A case, who is behind it, and all that a report tells."""
+
+    report: ReportInput
+    hunt: HuntResult
+
+    @property
+    def case(self) -> Case:
+        """The case itself."""
+        return self.report.case
+
+    @property
+    def assessments(self) -> tuple[Assessment, ...]:
+        """Who: sponsor first, then group."""
+        return self.report.assessments
+
+    @property
+    def attribution(self) -> tuple[Assessment, ...]:
+        """The same, by its room's name."""
+        return self.report.assessments
+
+    def answer(self, language: str = "en") -> Answer:
+        """Return the one-paragraph answer."""
+        return make_answer(self.report, load_messages(language))
+
+
+class CaseVerbs(HuntVerbs):
+    """From what was hunted to an answer."""
+
+    def build_case(self, name: str = "", *, workers: int | None = None, progress: Progress = silent) -> BuiltCase:
+        """Hunt for what was not hunted for yet, and build the case from all that is there."""
+        hunt = self.hunt(workers=workers, progress=progress)
+        lake = open_lake(self)
+        now = self.now()
+        with self.read() as connection:
+            objects = [stored.object.properties() for stored in iterate_objects(connection)]
+            givers = {
+                stored.object.id: sorted({copy.giver for copy in stored.copies})
+                for stored in iterate_objects(connection, ["indicator", "intrusion-set", "relationship", "malware"])
+            }
+            texts = list(statements(connection))
+        issues = [issue for issue in (*lake.issues(), *hunt.issues) if issue.code not in NOTE_CODES]
+        claims = _claims(texts, now, issues)
+        case = build_case(
+            name=name or self.config.organisation,
+            reference_time=now,
+            sightings=[sighting for sighting in hunt.sightings if sighting.hidden_by is None],
+            requests=requests_table(_web_batches(lake)),
+            coverage=_coverage(lake),
+            sources=_sources(lake),
+            claims_result=claims,
+            tags=indicator_tags(objects),
+        )
+        victim = [name for name in (self.config.country, self.config.sector, self.config.organisation) if name]
+        report = ReportInput(
+            case=case,
+            assessments=assess(case, profiles(objects, givers=givers), victim=victim),
+            organisation=self.config.organisation,
+            version=__version__,
+            made=now,
+            zone=self.config.zone,
+            events=hunt.events,
+            rules=_rule_counts(hunt),
+            issues=tuple(issues),
+            not_evaluated=hunt.not_evaluated,
+            heads=self.heads(),
+            hidden=hunt.tally.hidden,
+            simulation=_is_simulation(objects, texts),
+        )
+        return BuiltCase(report=report, hunt=hunt)
+
+    def report(
+        self, folder: str | Path | None = None, *, language: str = "en", built: BuiltCase | None = None, name: str = ""
+    ) -> ReportFiles:
+        """Write the report, the case as a STIX bundle, and all sightings; returns where they are."""
+        built = built or self.build_case(name)
+        target = Path(folder) if folder else self.folder / "reports"
+        target.mkdir(parents=True, exist_ok=True)
+        files = ReportFiles(
+            html=target / "report.html", bundle=target / "case.json", sightings=target / "sightings.jsonl"
+        )
+        marking = marking_id(f"tlp:{self.config.default_marking}")
+        with _replacing(files.sightings) as path, path.open("wb") as stream:
+            writer = JsonLinesWriter(stream)
+            for sighting in built.case.sightings:
+                writer.write(sighting)
+            writer.close()
+        _write(files.bundle, case_bundle(built.report, identity=self.config.identity, markings=[marking]))
+        _write(files.html, render_html(built.report, language=language, beside=files.sightings.name))
+        return files
+
+    def answer_facts(self) -> Callable[[Connection, str], dict[str, Any]]:
+        """Return a function that gives findings, coverage, gaps and victim for an answer to a delivery."""
+        hunt = self.hunt()
+        coverage = _coverage(open_lake(self))
+        gaps = [NotLookedAt(row.title, row.code) for row in hunt.not_evaluated if not row.partial]
+
+        def facts(connection: Connection, delivery: str) -> dict[str, Any]:
+            indicators = delivered_indicators(connection, delivery)
+            return {
+                "findings": findings_of_hunt(indicators, hunt.sightings, hunt.not_evaluated),
+                "coverage": coverage,
+                "not_looked_at": gaps,
+                "victim": Victim(
+                    name=self.config.organisation, sector=self.config.sector, country=self.config.country
+                ),
+                "engine": f"aleat {__version__}",
+            }
+
+        return facts
+
+    def internal_words(self) -> frozenset[str]:
+        """Return names of our hosts, which stay unless an agreement lets them through."""
+        return frozenset(row.host for row in open_lake(self).coverage() if row.host)
+
+
+def _at(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _web_batches(lake: Lake) -> Iterator[EventBatch]:
+    for segment in lake.segments():
+        if set(segment.formats) & set(REQUEST_FORMATS):
+            for table in lake.read(segment.id):
+                for source in segment.sources[:1]:
+                    yield EventBatch(
+                        source.path, segment.id, source.record_base, table.format, table.channel, table.table
+                    )
+
+
+def _coverage(lake: Lake) -> list[CoverageRow]:
+    return [
+        CoverageRow(
+            host=row.host,
+            format=row.format,
+            channel=row.channel,
+            first=_at(row.first),
+            last=_at(row.last),
+            events=row.events,
+            evidence=0,
+        )
+        for row in lake.coverage()
+    ]
+
+
+def _sources(lake: Lake) -> list[SourceRow]:
+    return [
+        SourceRow(
+            path=row.facts.path,
+            sha256=row.sha256 or "",
+            size=row.size or 0,
+            reader=f"{row.facts.reader} {row.facts.reader_version}",
+            records=row.records,
+            unreadable=row.issues,
+            first=_at(row.first),
+            last=_at(row.last),
+        )
+        for row in lake.sources()
+    ]
+
+
+def _rule_counts(hunt: HuntResult) -> RuleCounts:
+    rules = hunt.rules
+    return RuleCounts(
+        loaded=rules.loaded,
+        evaluated=rules.evaluated,
+        fired=rules.fired,
+        rejected=rules.rejected,
+        partial=rules.partial,
+        without_evidence=rules.no_evidence,
+    )
+
+
+def _claims(texts: list[tuple[str, str]], now: datetime, issues: list[Issue]) -> ClaimsResult | None:
+    """Read the claims of every public statement, and join them."""
+    results = []
+    for document, text in texts:
+        try:
+            results.append(read_claims(text, document, reference_time=now))
+        except InputError as error:
+            issues.append(error.issue("claims", document))
+    if not results:
+        return None
+    return ClaimsResult(
+        claims=tuple(claim for result in results for claim in result.claims),
+        contradictions=tuple(item for result in results for item in result.contradictions),
+        alleged=tuple(item for result in results for item in result.alleged),
+        collect=tuple(item for result in results for item in result.collect),
+        open_offers=tuple(item for result in results for item in result.open_offers),
+    )
+
+
+def _is_simulation(objects: list[dict[str, Any]], texts: list[tuple[str, str]]) -> bool:
+    """Say whether any of the material says of itself that it is a simulation (by a label)."""
+    labelled = any(_SIMULATION in (item.get("labels") or ()) for item in objects)
+    return labelled or any(text.lstrip().casefold().startswith(f"[{_SIMULATION}") for _, text in texts)
+
+
+class _replacing:  # noqa: N801 (a context manager, used as a function)
+    """Write to a temporary file, and put it in place when that went well."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.part")
+
+    def __enter__(self) -> Path:
+        return self.temporary
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.temporary.replace(self.path)
+        else:
+            self.temporary.unlink(missing_ok=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with _replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
