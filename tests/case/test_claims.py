@@ -216,4 +216,4 @@ def test_what_is_no_unicode_text_is_refused() -> None:
 
 def test_a_naive_reference_time_is_a_callers_mistake() -> None:
     with pytest.raises(ValueError, match="aware"):
-        read_claims("", "a", reference_time=datetime(2022, 1, 1))  # noqa: DTZ001
+        read_claims("", "a", reference_time=datetime(2022, 1, 1))

@@ -13,12 +13,14 @@ from aleat.case.claims.text import paragraphs, sentences
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
-WORDS = st.sampled_from(
-    "Albania Iran Tehran the its his he it they “ ” \" ' ‘ ’ , . ; : — ( ) accused blamed denied rejected condemned offered "
-    "severed expelled said claimed responsibility for of by attack cyberattack on and which who that not ties with help "
-    "diplomats to Friday July 15 2022 ministry spokesman Prime Minister Rama second another police systems according ’s "
-    "behind was no U.S. Mr. baseless accusation ? ! \n \n\n \r\n \u202e \x00 \u2028".split(" ")
+SAMPLE = (
+    "Albania Iran Tehran the its his he it they “ ” \" ' \u2018 ’ , . ; : — ( ) accused blamed denied "
+    "rejected condemned "
+    "offered severed expelled said claimed responsibility for of by attack cyberattack on and which who that not ties "
+    "with help diplomats to Friday July 15 2022 ministry spokesman Prime Minister Rama second another police systems "
+    "according ’s behind was no U.S. Mr. baseless accusation ? ! \n \n\n \r\n \u202e \x00 \u2028"
 )
+WORDS = st.sampled_from(SAMPLE.split(" "))
 PROSE = st.lists(WORDS, max_size=120).map(" ".join)
 
 

@@ -113,7 +113,7 @@ class _Assessor:
         """Sponsors share what "somebody else" leaves of the prior; free groups count within somebody else."""
         reserve = self._parameters.prior["somebody_else"]
         count = len(self._sponsors)
-        prior = dict.fromkeys(self._sponsors, (1.0 - reserve) / count)
+        prior = dict.fromkeys(self._sponsors, (1.0 - reserve) / max(1, count))
         prior[SOMEBODY_ELSE] = reserve if count else 1.0
         bits = {id_: weighing.bits[id_] for id_ in self._sponsors}
         bits[SOMEBODY_ELSE] = log2(self._free_factor(weighing))
@@ -124,7 +124,7 @@ class _Assessor:
         if not self._free:
             return 1.0
         reserve = self._parameters.prior["somebody_else"]
-        mean = sum(2.0 ** weighing.bits[group.id] for group in self._free) / len(self._free)
+        mean = sum(2.0 ** max(0.0, weighing.bits[group.id]) for group in self._free) / len(self._free)
         return float(reserve + (1.0 - reserve) * mean)
 
     def _group_posteriors(self, sponsors: dict[str, float], weighing: Weighing) -> dict[str, float]:
@@ -165,10 +165,20 @@ class _Assessor:
         elif len(groups) < limits["least_groups"]:
             reason = "too-few-items"
         elif len(named) > 1 and log2(posteriors[leader] / max(posteriors[named[1]], 1e-12)) < limits["least_lead"]:
-            reason = "tie"
+            reason = "several-groups" if self._complement(leader, named[1], items) else "tie"
         elif posteriors[leader] < limits["least_posterior"]:
             reason = "somebody-else-as-likely"
         return ("not-enough-evidence", reason) if reason else ("assessed", "")
+
+    def _complement(self, first: str, second: str, items: Sequence[Item]) -> bool:
+        """Two groups of one sponsor, each with software of its own in the case: they don't compete."""
+        one, other = self._groups.get(first), self._groups.get(second)
+        if one is None or other is None or not one.sponsor_id or one.sponsor_id != other.sponsor_id:
+            return False
+        own = [item.listed for item in items if item.record.kind in {"malware", "indicator", "infrastructure"}]
+        return any(first in listed and second not in listed for listed in own) and any(
+            second in listed and first not in listed for listed in own
+        )
 
     # --- records
 

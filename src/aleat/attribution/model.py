@@ -9,7 +9,7 @@ those of one statement count once, those of one kind and those of one giver are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import log2
 
 import msgspec
@@ -70,41 +70,52 @@ def _weights(
         else:
             raw.append((0.0, "common", item))
     raw.sort(key=lambda one: (-one[0], one[2].id))
-    limits = _Limits(parameters)
-    return [Weight(item.id, unit.id, *limits.take(bits, reason, item)) for bits, reason, item in raw]
+    return _limited(unit, raw, parameters)
 
 
-class _Limits:
-    """Takes the items of one hypothesis, heaviest first, and holds them to what dependence leaves of them."""
+def _limited(unit: Unit, raw: Sequence[tuple[float, str, Item]], parameters: AttributionParameters) -> list[Weight]:
+    """Hold one hypothesis's items (heaviest first) to what dependence leaves of them.
 
-    def __init__(self, parameters: AttributionParameters) -> None:
-        self._parameters = parameters
-        self._statements: set[tuple[str, bool]] = set()
-        self._kinds: dict[str, float] = {}
-        self._givers: dict[str, float] = {}
+    Of one statement the heaviest item counts; what is for it, of one kind and of one giver, is scaled down
+    together where it exceeds their caps.
+    """
+    statements: set[tuple[str, bool]] = set()
+    counted: list[tuple[float, str, Item]] = []
+    for bits, reason, item in raw:
+        statement = (item.record.group, bits > 0)
+        if bits and statement in statements:
+            counted.append((0.0, "dependent", item))
+            continue
+        if bits:
+            statements.add(statement)
+        counted.append((bits, reason, item))
+    counted = _scaled(counted, lambda item: item.record.kind, parameters.kind_cap, "kind-cap")
+    givers = {item.record.givers[0] for _, _, item in counted if len(item.record.givers) == 1}
+    caps = dict.fromkeys(givers, parameters.dependence["giver_cap"])
+    counted = _scaled(counted, _only_giver, caps, "giver-cap")
+    return [Weight(item.id, unit.id, round(bits, 3), reason) for bits, reason, item in counted]
 
-    def take(self, bits: float, reason: str, item: Item) -> tuple[float, str]:
-        """Return (bits that count, why)."""
-        record = item.record
-        if bits == 0.0:
-            return 0.0, reason
-        statement = (record.group, bits > 0)
-        if statement in self._statements:
-            return 0.0, "dependent"
-        self._statements.add(statement)
-        if bits < 0:
-            return round(bits, 3), reason
-        left = self._parameters.kind_cap[record.kind] - self._kinds.get(record.kind, 0.0)
-        if left < bits:
-            bits, reason = max(0.0, left), "kind-cap"
-        self._kinds[record.kind] = self._kinds.get(record.kind, 0.0) + bits
-        if len(record.givers) == 1:
-            giver = record.givers[0]
-            left = self._parameters.dependence["giver_cap"] - self._givers.get(giver, 0.0)
-            if left < bits:
-                bits, reason = max(0.0, left), "giver-cap"
-            self._givers[giver] = self._givers.get(giver, 0.0) + bits
-        return round(bits, 3), reason
+
+def _only_giver(item: Item) -> str:
+    """The giver whose word alone an item rests on ("" where there are several, or none)."""
+    return item.record.givers[0] if len(item.record.givers) == 1 else ""
+
+
+def _scaled(
+    counted: Sequence[tuple[float, str, Item]],
+    part_of: Callable[[Item], str],
+    caps: Mapping[str, float],
+    code: str,
+) -> list[tuple[float, str, Item]]:
+    sums: dict[str, float] = {}
+    for bits, _, item in counted:
+        if bits > 0:
+            sums[part_of(item)] = sums.get(part_of(item), 0.0) + bits
+    share = {part: caps[part] / total for part, total in sums.items() if part in caps and total > caps[part]}
+    return [
+        (bits * share[part_of(item)], code, item) if bits > 0 and part_of(item) in share else (bits, reason, item)
+        for bits, reason, item in counted
+    ]
 
 
 def posterior_of(prior: Mapping[str, float], bits: Mapping[str, float]) -> dict[str, float]:

@@ -75,7 +75,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
 
     `verdict` is "assessed" or "not-enough-evidence", with `verdict_reason`: "no-profiles", "no-sponsor-known" (no
     profile names one), "too-few-items" (fewer than two independent statements), "too-little-weight", "tie",
-    "somebody-else-as-likely". `hypotheses` come best
+    "several-groups" (of one sponsor, each with software of its own), "somebody-else-as-likely". `hypotheses` come best
     first and always hold "somebody else". `confidence` is "low", "moderate" or "high": it is about the basis,
     not the probability.
     """

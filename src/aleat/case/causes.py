@@ -236,12 +236,15 @@ class CauseFinder:
         found = self._around(stop.hosts, "shutdown-unexpected", stop.start, until)
         return found + self._around(stop.hosts, "web-pool-stopped", stop.start - MINUTE, stop.latest)
 
-    def _log_lost(self, stop: Stop) -> Verdict | None:
-        """The log was lost, not the service: its file is gone, or was deleted, or logs were cleared on a live host."""
+    def _log_lost(self, stop: Stop) -> Verdict | None:  # noqa: PLR0911  (a table of rules)
+        """The log was lost, not the service: its file is gone or was deleted, the disk was full, logs were cleared."""
         if stop.file_missing:
             return Verdict(cause="log-lost", reason="file-missing")
         until = (stop.end if stop.end is not None else stop.latest) + 15 * MINUTE
         since = stop.start - 15 * MINUTE
+        full = self._around(stop.hosts, "disk-full", stop.start - 2 * HOUR, stop.latest)
+        if full and not self._any_stop(stop):
+            return Verdict(cause="log-lost", reason="disk-full", because=tuple(full[:3]))
         deleted = self._around(stop.hosts, "web-log-deleted", since, until)
         if deleted:
             return Verdict(cause="log-lost", reason="log-deleted", because=tuple(deleted[:3]))

@@ -223,26 +223,32 @@ class _ImpactFinder:
         )
 
     def _others_logged(self, service: _Service, silence: Silence) -> bool:
+        """Whether another service has a log of the middle of the silence: then logs of that time were given."""
         end = silence.end if silence.end is not None else silence.start + DAY
+        quarter = (end - silence.start) // 4
         for other in self._services:
             if other is not service:
-                low, high = np.searchsorted(other.times, [silence.start + HOUR, end - HOUR])
+                low, high = np.searchsorted(other.times, [silence.start + quarter, end - quarter])
                 if high > low:
                     return True
         return False
 
     def _is_missing_file(self, service: _Service, silence: Silence, model: RateModel, rotation: int) -> bool:
-        """The log stops with one file and goes on with another, both at a rotation, and a whole file lies between."""
+        """The log stops with one file and goes on with another, both at one hour of the day, whole days apart."""
         if silence.end is None:
             return False
         before = int(np.searchsorted(service.times, silence.start, side="right")) - 1
         after = int(np.searchsorted(service.times, silence.end))
         if service.evidence[before] == service.evidence[after] or after - before > 1:
             return False
-        closed = _next_rotation(silence.start, rotation)
-        opened = _next_rotation(silence.end, rotation) - DAY
         slack = self._parameters.rotation_slack_bits
-        return closed < opened and model.bits(silence.start, closed) < slack and model.bits(opened, silence.end) < slack
+        for hour in dict.fromkeys((rotation, (silence.start // HOUR + 1) % 24)):
+            closed = _next_rotation(silence.start, hour)
+            opened = _next_rotation(silence.end, hour) - DAY
+            near = model.bits(silence.start, closed) < slack and model.bits(opened, silence.end) < slack
+            if closed < opened and near:
+                return True
+        return False
 
     def _at_the_end(
         self,

@@ -1,6 +1,7 @@
 """Sightings to incidents: stretches of activity on one host, joined by what they share.
 
-1. Copies of one event are folded; sightings that weigh less than `least` are left out (`weigh`).
+1. Copies of one event are folded; sightings that weigh less than `least` are left out, and so is the owners'
+   own cleaning up (`weigh`).
 2. What is left is cut, host by host, at pauses: a *stretch*. Where rules of an ally fire in it, generic rules
    belong to it only close to them or by what they share. Its bits add up over independent kinds of evidence:
    each rule of an ally once, generic rules once a tactic, several rules in one event at a share.
@@ -29,7 +30,7 @@ from aleat.case.parameters import IncidentParameters, Parameters, defaults
 from aleat.case.records import CoverageRow
 from aleat.case.refs import DAY, HOUR, MINUTE
 from aleat.case.tactics import is_impact, tactics_of
-from aleat.case.weigh import Rarity, days_of_hosts, is_generic, rule_weights
+from aleat.case.weigh import Rarity, days_of_hosts, is_generic, response_events, rule_weights
 from aleat.hunt.indicator import Sighting
 
 __all__ = ["Boundary", "Cluster", "Grouping", "Stretch", "fold_copies", "group_sightings"]
@@ -111,11 +112,16 @@ def group_sightings(
     chosen = parameters or defaults()
     total = days_of_hosts(coverage, hits)
     weights = rule_weights(hits, total, chosen.weights)
-    keys = [_keys_of(hit) if weights.get(hit.indicator, 0.0) >= chosen.weights.least else () for hit in hits]
+    response = response_events(hits, signals, weights, chosen.weights.chaining)
+    weighty = [
+        hit.event not in response and weights.get(hit.indicator, 0.0) >= chosen.weights.least and hit.time is not None
+        for hit in hits
+    ]
+    keys = [_keys_of(hit) if counts else () for hit, counts in zip(hits, weighty, strict=True)]
     rarity = Rarity(_days_by_key(hits, signals, keys), total, chosen.incidents.key_cap)
     mark = max(chosen.incidents.floor, log2(total) + chosen.incidents.margin)
     generic = {hit.indicator for hit in hits if is_generic(hit.source, chosen.weights)}
-    stretches = _Cutter(hits, weights, keys, rarity, generic, mark, chosen).stretches()
+    stretches = _Cutter(hits, weights, weighty, keys, rarity, generic, mark, chosen).stretches()
     hosts = len({row.host for row in coverage} | {hit.host for hit in hits})
     joined = _Joiner(stretches, rarity, generic, mark, hosts, chosen.incidents).clusters()
     return Grouping(clusters=joined, weights=weights, mark=mark, total_days=total, rarity=rarity)
@@ -155,6 +161,7 @@ class _Cutter:
         self,
         hits: Sequence[Sighting],
         weights: Mapping[str, float],
+        weighty: Sequence[bool],
         keys: Sequence[tuple[Key, ...]],
         rarity: Rarity,
         generic: Collection[str],
@@ -163,6 +170,7 @@ class _Cutter:
     ) -> None:
         self._hits = hits
         self._weights = weights
+        self._weighty = weighty
         self._keys = keys
         self._rarity = rarity
         self._generic = generic
@@ -174,7 +182,7 @@ class _Cutter:
         """Return all stretches in order of time."""
         by_host: dict[str, list[int]] = {}
         for position, hit in enumerate(self._hits):
-            if hit.time is not None and self._weight(position) >= self._parameters.weights.least:
+            if self._weighty[position]:
                 by_host.setdefault(hit.host, []).append(position)
         found = [
             self._stretch(host, part)

@@ -7,6 +7,7 @@ removed where a later event on that host deletes the same name.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -47,6 +48,7 @@ _REMOVALS = {
     "web-script": ("removed-file", "removed-by-command"),
     "startup": ("removed-file", "removed-by-command"),
 }
+_DEMAND = re.compile(r"(?i)demand|disabled|^[34]$")
 _SCRIPTS = (".aspx", ".ashx", ".asmx", ".asp", ".jsp", ".jspx", ".php")
 
 
@@ -95,13 +97,18 @@ def _kind_of_hit(hit: Sighting) -> str:
         kind = _EVENT_KINDS.get(hit.event_id, "")
         if not kind and persistence_value(hit, "web-script").casefold().endswith(_SCRIPTS):
             kind = "web-script"
+    if kind == "service" and _DEMAND.search(text_of(hit, "StartType", "ServiceStartType")):
+        return ""  # starts only when something starts it
     if kind == "web-script" and not persistence_value(hit, kind).casefold().endswith(_SCRIPTS):
         return ""
     return kind
 
 
 def _kind_of_signal(signal: Sighting) -> str:
-    return next((_SIGNAL_KINDS[name] for name in signal_names(signal) if name in _SIGNAL_KINDS), "")
+    kind = next((_SIGNAL_KINDS[name] for name in signal_names(signal) if name in _SIGNAL_KINDS), "")
+    if kind == "service" and _DEMAND.search(text_of(signal, "StartType", "ServiceStartType")):
+        return ""
+    return kind
 
 
 def _related(incident: Incident, members: Sequence[Sighting], signals: Iterable[Sighting]) -> list[Sighting]:

@@ -124,7 +124,7 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
     attacker              ``destruction-on-host``, ``destruction-on-dependency``, ``attacker-shutdown``
     protective-shutdown   ``shutdown-by-user``, ``service-stopped-by-user``, ``shutdown-for-security``
     maintenance           ``planned-reason``, ``planned-shutdown``, ``updates``, ``recurring``
-    log-lost              ``log-deleted``, ``log-cleared-host-alive``, ``file-missing``
+    log-lost              ``log-deleted``, ``disk-full``, ``log-cleared-host-alive``, ``file-missing``
     undetermined          ``no-evidence``, ``host-unknown``, ``unexpected-shutdown``, ``shutdown-unexplained``,
                           ``conflicting``, ``log-cleared``
     ====================  ===========================================================================

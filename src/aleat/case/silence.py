@@ -150,13 +150,15 @@ def _medians(share: Floats, kind: npt.NDArray[np.int64], hour_of_day: npt.NDArra
 def find_silences(served: Times, parameters: ImpactParameters) -> tuple[list[Silence], RateModel | None]:
     """Return the silences between served requests (sorted, microseconds) that reach the threshold, and the rate.
 
-    Fitted twice: the second time without the hours of the silences that the first found.
+    Fitted three times: first without any whole day of silence (time without a log, say, mustn't become the usual
+    rate), then without the hours of the silences that the fit before found.
     """
     if len(served) < 3:
         return [], None
     gaps = np.diff(served)
     candidates = np.flatnonzero(gaps >= int(parameters.least_minutes * MINUTE))
-    found: list[Silence] = []
+    long = np.flatnonzero(gaps >= DAY)
+    found = [Silence(int(served[position]), int(served[position + 1]), 0.0) for position in long]
     model = fit_rate(served, found, parameters)
     for _ in range(2):
         found = _surprising(served, candidates, model, parameters)

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import log2
 
-from aleat.case.facts import Key
+from aleat.case.facts import Key, accounts_of
 from aleat.case.parameters import WeightParameters
 from aleat.case.records import CoverageRow
 from aleat.case.refs import DAY, micros_of
+from aleat.case.signal_rules import signal_names
 from aleat.hunt.indicator import Sighting
 
-__all__ = ["Rarity", "days_of_hosts", "is_generic", "rule_weights"]
+__all__ = ["Rarity", "days_of_hosts", "is_generic", "response_events", "rule_weights"]
 
 
 def days_of_hosts(coverage: Iterable[CoverageRow], hits: Iterable[Sighting]) -> int:
@@ -67,6 +68,32 @@ def _rule_weight(generic: bool, level: str, count: int, total: int, parameters: 
     # one day of one host is what an attack would show; only what goes beyond it speaks for noise
     rate = (count - 1 + parameters.prior_days * noise) / (total + parameters.prior_days)
     return max(0.0, min(cap, log2(hit / rate))) if rate > 0 else cap
+
+
+def response_events(
+    hits: Sequence[Sighting], signals: Iterable[Sighting], weights: Mapping[str, float], least: float
+) -> frozenset[str]:
+    """Return the events in which somebody cleans up: they take something away, and their author does nothing else.
+
+    An owner who deletes a web shell touches what an indicator names. An event counts as clean-up where one of
+    our signals says that something was removed or stopped in it, and its account acts in no weighty sighting
+    of any other kind. An intruder who deletes its own traces acts elsewhere too.
+    """
+    removing = {
+        signal.event
+        for signal in signals
+        if any(name.startswith("removed-") or name == "service-stop-command" for name in signal_names(signal))
+    }
+    acting = {
+        account.name.casefold()
+        for hit in hits
+        if hit.event not in removing and weights.get(hit.indicator, 0.0) >= least
+        for account in accounts_of(hit)
+    }
+    found = {
+        hit.event: {account.name.casefold() for account in accounts_of(hit)} for hit in hits if hit.event in removing
+    }
+    return frozenset(event for event, accounts in found.items() if accounts and accounts.isdisjoint(acting))
 
 
 class Rarity:
