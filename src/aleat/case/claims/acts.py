@@ -206,14 +206,14 @@ def _labelled(scene: Scene, drafts: Iterator[Draft]) -> Iterator[Draft]:
 
 
 def _once(drafts: Iterator[Draft]) -> Iterator[Draft]:
-    """Keep one draft for one act of one side against one side in a sentence; reports only where nothing else was said."""
+    """Keep one draft for one act of one side against one in a sentence; reports only where nothing else was said."""
     rows: list[Draft] = []
     for draft in drafts:
         if not draft.actor.name or draft.actor.name.lower() in ("who", "which"):
             continue
-        if draft.target is not None and draft.target.key == draft.actor.key and draft.act != "supports":
-            if draft.act == "accuses" or draft.act == "denies":
-                draft.target = None
+        own = draft.target is not None and draft.target.key == draft.actor.key
+        if own and draft.act in ("accuses", "denies"):
+            draft.target = None
         same = [
             row for row in rows
             if row.act == draft.act and row.actor.key == draft.actor.key
@@ -230,7 +230,7 @@ def _once(drafts: Iterator[Draft]) -> Iterator[Draft]:
     others = [row for row in rows if row.act != "reports" or "not-independent" in row.labels]
     strong = {row.actor.name for row in others} | {row.said_by.name for row in others if row.said_by is not None}
     for row in rows:
-        if row.act == "reports" and "not-independent" not in row.labels and not row.firm:
-            if row.actor.name in strong or (row.said_by is not None and row.said_by.name in strong):
-                continue
+        weak = row.act == "reports" and "not-independent" not in row.labels and not row.firm
+        if weak and (row.actor.name in strong or (row.said_by is not None and row.said_by.name in strong)):
+            continue
         yield row

@@ -3,6 +3,9 @@
 All searches walk over one sentence (bounded by `text.MAX_TOKENS`) and over the noun phrases in it.
 """
 
+# Guard clauses, one a way in which a wording can be something else: hence the many returns.
+# ruff: noqa: PLR0911, PLR0912
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ from aleat.case.claims.phrases import Parse, Phrase, is_verb
 
 __all__ = ["Context", "clause_subject", "context_of", "end_of_object", "is_passive", "subject_of"]
 
-_QUOTES = frozenset('“”„«»"‘')
+_QUOTES = frozenset('“”„«»"\u2018')
 _SUBORDINATE = words("sets", "subordinate")
 _IRREGULAR = words("sets", "irregular")
 _OK_CONTROLLERS = words("sets", "ok_controllers")
@@ -339,12 +342,18 @@ def end_of_object(parse: Parse, first: int, *, limit: int = 45) -> int:
         elif low in (";", ":", "—", "–", "?", "!") or (low == "." and place >= len(lows) - 2):
             return place
         elif low == ",":
-            clause = after in _BREAK_AFTER_COMMA or after in words("words", "aux") or after in frames_of() or after.endswith("ing") or after in words("speech", "inverted")
+            clause = (
+                after in _BREAK_AFTER_COMMA
+                or after in words("words", "aux")
+                or after in frames_of()
+                or after.endswith("ing")
+                or after in words("speech", "inverted")
+            )
             if clause or place + 1 in parse.starting or after in _QUOTES or after in words("words", "adverb"):
                 return place
-        elif low in ("in", "on", "via") and place > first and _is_medium(lows, place):
-            return place
-        elif low in ("while", "although", "after", "because", "when", "but") and place > first:
+        elif (low in ("in", "on", "via") and place > first and _is_medium(lows, place)) or (
+            low in ("while", "although", "after", "because", "when", "but") and place > first
+        ):
             return place
         elif low == "and" and place > first:
             if after in frames_of() or after in words("words", "aux") or after in words("speech", "verbs"):

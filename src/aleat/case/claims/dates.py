@@ -20,26 +20,8 @@ from aleat.case.claims.text import Paragraph, QuoteSpan
 
 __all__ = ["DateMention", "DocumentDates", "document_dates", "find_dates", "span_of"]
 
-_MONTHS = {
-    name[:3]: number
-    for number, name in enumerate(
-        (
-            "january",
-            "february",
-            "march",
-            "april",
-            "may",
-            "june",
-            "july",
-            "august",
-            "september",
-            "october",
-            "november",
-            "december",
-        ),
-        start=1,
-    )  # fmt: skip
-}
+_SHORT = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {name: number for number, name in enumerate(_SHORT, start=1)}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTH = (
     r"(?P<month>January|February|March|April|May|June|July|August|September|October|November|December"
@@ -63,8 +45,10 @@ _PATTERNS = tuple(
         + r"(?![\w-])(?! \d)",
         r"(?:(?<=\b[iI]n )|(?<=\b[sS]ince )|(?<=\bof ))" + _YEAR + r"(?!-)",
         r"\b(?P<weekday>Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\b",
-        r"\b(?P<word>[Yy]esterday|[Tt]oday|[Tt]onight|[Ll]ast (?:week|month|year|night|evening|summer|spring|autumn|fall|winter)"
-        r"|[Tt]his (?:week|month|year|morning|evening|summer|spring|autumn)|[Oo]ver the weekend|[Ee]arlier this (?:week|month|year)"
+        r"\b(?P<word>[Yy]esterday|[Tt]oday|[Tt]onight|[Ll]ast (?:week|month|year|night|evening)"
+        r"|[Ll]ast (?:summer|spring|autumn|fall|winter)"
+        r"|[Tt]his (?:week|month|year|morning|evening|summer|spring|autumn)|[Oo]ver the weekend"
+        r"|[Ee]arlier this (?:week|month|year)"
         r"|(?:the )?(?:previous|same) (?:day|evening|night)|the night before|(?:a|one|two|three|four|five|several|\d+) "
         r"(?:day|week|month)s? (?:ago|earlier|later))\b",
     )
@@ -151,8 +135,9 @@ def document_dates(text: str, found: Sequence[Paragraph]) -> DocumentDates:
                 years.add(first.year)
                 if first == last:
                     days.setdefault((first.month, first.day), set()).add(first.year)
-        elif seen_body <= 1 and len(line) < 120 and (line.count(" ") <= 8 or _PUBLISHED.match(line)):
-            if not paragraph.kind == "related":
+        elif seen_body <= 1 and paragraph.kind != "related" and len(line) < 120:
+            dated = line.count(" ") <= 8 or _PUBLISHED.match(line)
+            if dated:
                 own += [first for first, last in _fully(line) if first == last]
     frozen = {key: frozenset(values) for key, values in days.items()}
     return DocumentDates(tuple(dict.fromkeys(own))[:4], frozen, frozenset(years))

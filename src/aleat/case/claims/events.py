@@ -22,7 +22,8 @@ __all__ = ["MAX_EVENTS", "Event", "EventGatherer", "Mention"]
 
 MAX_EVENTS = 100
 _MONTH_DAY = re.compile(
-    r"(?i)(?:(?P<a>\d{1,2})(?:st|nd|rd|th)?(?: of)? )?(?P<m>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?(?: (?P<b>\d{1,2})(?!\d))?"
+    r"(?i)(?:(?P<a>\d{1,2})(?:st|nd|rd|th)?(?: of)? )?"
+    r"(?P<m>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?(?: (?P<b>\d{1,2})(?!\d))?"
 )
 
 
@@ -127,12 +128,18 @@ def _mentions(parse: Parse, memory: Memory, dates: list[DateMention]) -> list[Me
     for index, low in enumerate(parse.lows):
         if low in words("events", "verbs") and index not in parse.inside:
             found += _of_verb(parse, index, memory, dates)
-        elif low == "one" and index and parse.lows[index - 1] == "the" and found and index + 1 < len(parse.lows):
-            if parse.lows[index + 1] in ("that", "which", "in", "on") or index + 1 in parse.starting:
-                mention = Mention(parse, index, index + 1, rank=1)
-                _complete(mention, memory, dates)
-                found.append(mention)
+        elif found and _is_the_one(parse, index):
+            mention = Mention(parse, index, index + 1, rank=1)
+            _complete(mention, memory, dates)
+            found.append(mention)
     return sorted(found, key=lambda row: row.first)
+
+
+def _is_the_one(parse: Parse, index: int) -> bool:
+    """Say whether "similar to the one that …" stands at a token."""
+    if parse.lows[index] != "one" or not index or parse.lows[index - 1] != "the" or index + 1 >= len(parse.lows):
+        return False
+    return parse.lows[index + 1] in ("that", "which", "in", "on") or index + 1 in parse.starting
 
 
 def _is_event(parse: Parse, phrase: Phrase) -> bool:
@@ -278,7 +285,7 @@ def _date_for(mention: Mention, dates: list[DateMention]) -> DateMention | None:
 
 
 def _opens(mention: Mention, row: DateMention, barrier: frozenset[str]) -> bool:
-    """Say whether a sentence opens with the date of the attack: "In July, a cyberattack shut down …", "On Friday hackers attacked"."""
+    """Say whether a sentence opens with the date of the attack: "In July, a cyberattack shut down …"."""
     between = [t.low for t in mention.parse.tokens[: mention.first] if t.start >= row.end]
     acts = words("sets", "acts_before_event")
     return len(between) <= 12 and not barrier & set(between) and not acts & set(between)
@@ -292,13 +299,14 @@ def _victim_span(mention: Mention) -> tuple[int, int] | None:
     act_verbs = words("sets", "acts_before_event")
     while place < limit:
         low = lows[place]
-        if (
-            low in ("on", "against", "into")
-            and place + 1 < len(lows)
-            and not _is_date_word(lows[place + 1])
-        ):
+        if low in ("on", "against", "into") and place + 1 < len(lows) and not _is_date_word(lows[place + 1]):
             stop = _loose_end(parse, place + 1)
-            if low in ("on", "against", "into") and stop > place + 1 and not lows[place + 1].isdigit() and not _is_medium(lows, place):
+            if (
+                low in ("on", "against", "into")
+                and stop > place + 1
+                and not lows[place + 1].isdigit()
+                and not _is_medium(lows, place)
+            ):
                 return place + 1, stop
         if low in words("events", "does") and place not in parse.inside:
             skip = place + 1 + (lows[place + 1 : place + 2] in (["down"], ["out"], ["offline"], ["off"]))
@@ -374,9 +382,10 @@ def _loose_end(parse: Parse, first: int) -> int:
         ):
             place += 1
             continue
-        if low in words("events", "stop") or (not low[0].isalnum() and low not in ("'s", "’s")) or _is_date_word(low):
-            if not (low == "of" or (low in ("this",) and place == first)):
-                break
+        mark = not low[0].isalnum() and low not in ("'s", "’s")
+        goes_on = low == "of" or (low == "this" and place == first)
+        if not goes_on and (mark or low in words("events", "stop") or _is_date_word(low)):
+            break
         if low in ("earlier", "days", "hours") or (low.endswith("ly") and place > first):
             break
         place += 1

@@ -4,6 +4,9 @@ A frame gets the scene and the token of its verb, and yields nothing where the v
 wished for or asked about, or where no actor stands beside it. The literal table of frames is in `acts`.
 """
 
+# Guard clauses, one a way in which a wording can be something else: hence the many returns.
+# ruff: noqa: PLR0911, PLR0912
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -14,8 +17,25 @@ from aleat.case.claims.phrases import Phrase
 from aleat.case.claims.references import Actor
 from aleat.case.claims.scene import Draft, Scene
 
-__all__ = ["accuse", "attack_by", "attribute", "behind", "blame", "call", "carry", "deny", "groundless", "hold", "identify", "implicate",
-           "involvement", "not_involved", "point", "reject"]  # fmt: skip
+__all__ = [
+    "accuse",
+    "attack_by",
+    "attribute",
+    "behind",
+    "blame",
+    "call",
+    "carry",
+    "deny",
+    "groundless",
+    "hold",
+    "identify",
+    "implicate",
+    "involvement",
+    "not_involved",
+    "point",
+    "reject",
+]
+
 
 _FOR = frozenset(("for", "over"))
 _ON = frozenset(("on",))
@@ -209,7 +229,7 @@ def point(scene: Scene, index: int) -> Iterator[Draft]:
 
 
 def _evidence_points(scene: Scene, index: int) -> Iterator[Draft]:
-    """"(A said that) all the evidence points to S"."""
+    """ "(A said that) all the evidence points to S"."""
     if scene.low(index + 1) not in ("to", "at", "towards") or not scene.context(index).done:
         return
     signs = frozenset(("evidence", "everything", "signs", "traces", "indications", "fingerprints", "findings", "clues"))
@@ -257,10 +277,7 @@ def _said_of(
     named = bool(scene.memory.party_of(scene.parse, phrase))
     if phrase.kind == "thing" and not (phrase.head in ("services", "intelligence") and named):
         return
-    if phrase.head in ("i", "we"):
-        actor = voice
-    else:
-        actor = scene.actor_of(phrase, index)
+    actor = voice if phrase.head in ("i", "we") else scene.actor_of(phrase, index)
     if actor is None:
         return
     own = voice is not None and (voice.name == actor.name or voice.key == actor.key)
@@ -469,8 +486,7 @@ def attack_by(scene: Scene, index: int) -> Iterator[Draft]:
     actor = scene.memory.resolve(scene.parse, other)
     same = _same(scene, other)
     if (
-        other.kind == "thing"
-        and not same
+        (other.kind == "thing" and not same)
         or not (actor.party or same)
         or actor.key == voice.key
         or phrase.head.endswith("s")
@@ -548,7 +564,7 @@ def reject(scene: Scene, index: int) -> Iterator[Draft]:
 
 
 def call(scene: Scene, index: int) -> Iterator[Draft]:
-    """ "S called the accusation baseless" (denies), "A called it state aggression" (accuses), "… outrageous" (condemns)."""
+    """Read "S called it baseless" (denies), "A called it state aggression" (accuses), "… outrageous" (condemns)."""
     context = scene.context(index)
     if scene.noun_here(index) or not context.done:
         return
@@ -600,7 +616,8 @@ def groundless(scene: Scene, index: int) -> Iterator[Draft]:
     """ "(S said that) the accusations were unfounded"."""
     place = index - 1
     while place >= 0 and place > index - 6 and (
-        scene.low(place) in ("a", "an", "pure", "complete", "total", "and", ",", "“", '"') or scene.low(place).endswith("ly")
+        scene.low(place) in ("a", "an", "pure", "complete", "total", "and", ",", "“", '"')
+        or scene.low(place).endswith("ly")
         or scene.low(place) in words("phrases", "denial") or scene.low(place) in words("words", "adverb")
     ):  # fmt: skip
         place -= 1

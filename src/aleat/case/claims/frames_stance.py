@@ -3,6 +3,9 @@
 As in `frames_blame`: one function a frame, generators of drafts, nothing where it isn't really done.
 """
 
+# Guard clauses, one a way in which a wording can be something else: hence the many returns.
+# ruff: noqa: PLR0911
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -13,8 +16,25 @@ from aleat.case.claims.phrases import Phrase
 from aleat.case.claims.references import Actor
 from aleat.case.claims.scene import Draft, Scene
 
-__all__ = ["claim", "condemn", "condemnation", "declare", "expel", "express", "offer", "offer_noun", "order", "pledge", "ready",
-           "report", "sever", "severance", "stand", "support"]  # fmt: skip
+__all__ = [
+    "claim",
+    "condemn",
+    "condemnation",
+    "declare",
+    "expel",
+    "express",
+    "offer",
+    "offer_noun",
+    "order",
+    "pledge",
+    "ready",
+    "report",
+    "sever",
+    "severance",
+    "stand",
+    "support",
+]
+
 
 _LEAVE = words("sets", "leave")
 _NOT_CONDEMNED = words("sets", "not_condemned")
@@ -33,7 +53,7 @@ def _party_actor(scene: Scene, phrase: Phrase) -> Actor | None:
 
 
 def _object_target(scene: Scene, first: int, last: int) -> Actor | None:
-    """Return whom a condemnation hits: the actor itself, else the owner of the deed ("Iran's attack", "attack by Iran")."""
+    """Return whom a condemnation hits: the actor itself, else the deed's owner ("Iran's attack", "attack by Iran")."""
     for phrase in scene.parse.phrases:
         if not first <= phrase.first < last:
             continue
@@ -358,7 +378,7 @@ def claim(scene: Scene, index: int) -> Iterator[Draft]:
 
 def support(scene: Scene, index: int) -> Iterator[Draft]:
     """ "A supports B's decision", "A backed the move"; an adjective or a noun is none."""
-    if scene.noun_here(index) or scene.low(index).endswith("ing") and scene.low(index - 1) != ",":
+    if scene.noun_here(index) or (scene.low(index).endswith("ing") and scene.low(index - 1) != ","):
         return
     context = scene.context(index)
     if not context.done or is_passive(scene.parse, index) is not None:

@@ -72,7 +72,4 @@ def same_stem(name: str, word: str) -> bool:
     """
     if len(name) < 4 or name == word:
         return name == word
-    for stem in (name, name[:-1]):
-        if word.startswith(stem) and word[len(stem) :] in _ENDINGS:
-            return True
-    return False
+    return any(word.startswith(stem) and word[len(stem) :] in _ENDINGS for stem in (name, name[:-1]))

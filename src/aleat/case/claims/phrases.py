@@ -5,6 +5,9 @@ small stock of nouns, and a chunker over that stock, capitals and closed-class w
 and needs no model. What it does not know it leaves alone.
 """
 
+# Guard clauses, one a way in which a wording can be something else: hence the many returns.
+# ruff: noqa: PLR0911
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -109,7 +112,7 @@ class _Chunker:
             return True
         if self.title_case:
             return token.low in self.names or (len(token.text) > 1 and token.text.isupper())
-        if index == 0 or self.tokens[index - 1].text in "“\"‘'«(":
+        if index == 0 or self.tokens[index - 1].text in "“\"\u2018'«(":
             return token.low in self.names or not (is_verb(token.low) or token.low.endswith(("ing", "ed", "ly")))
         return True
 
@@ -132,7 +135,7 @@ class _Chunker:
         return ""
 
     def in_a_name(self, index: int) -> bool:
-        """Say whether a common noun is part of a name here, by its capital and its neighbour's ("the Night Ferrymen")."""
+        """Say whether a common noun is part of a name here, by its capital and its neighbour's ("Night Ferrymen")."""
         if self.title_case or not self.tokens[index].text[0].isupper() or not index:
             return False
         after = self.tokens[index + 1].text if index + 1 < len(self.tokens) else ""
@@ -173,7 +176,7 @@ class _Chunker:
         return self.member(index) if index < len(self.lows) else ""
 
     def verb_here(self, index: int) -> bool:
-        """Say whether a noun of the lexicon is rather a verb here: "Albania claims that", "gang claims responsibility"."""
+        """Say whether a noun of the lexicon is rather a verb here: "Albania claims that"."""
         if self.lows[index] not in _NOUN_OR_VERB or index + 1 >= len(self.lows):
             return False
         low = self.lows[index + 1]
@@ -266,7 +269,11 @@ class _Chunker:
         if not more:
             return 0
         nxt = self.member(index + 1)
-        if low == "." and self.tokens[index - 1].end == self.tokens[index].start and self.tokens[index + 1].text[0].isupper():
+        if (
+            low == "."
+            and self.tokens[index - 1].end == self.tokens[index].start
+            and self.tokens[index + 1].text[0].isupper()
+        ):
             titled = head in words("sets", "titles") or (len(head) == 1 and self.tokens[index - 1].text.isupper())
             return 1 if titled and (nxt or len(self.tokens[index + 1].text) == 1) else 0
         if low in ("'s", "’s") or (low in ("'", "’") and head.endswith("s")):

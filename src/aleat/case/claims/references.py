@@ -4,6 +4,9 @@ A `Memory` reads the document once, sentence by sentence, and keeps who was name
 were spoken of, and who spoke last. Where two answers are possible the words stay as they are written.
 """
 
+# Guard clauses, one a way in which a wording can be something else: hence the many returns.
+# ruff: noqa: PLR0911
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -82,9 +85,10 @@ class Memory:
                         names.setdefault(token.low, token.text)
             paragraph = parse.sentence.paragraph
             self._learn_appositions(parse)
-            if paragraph.dateline_city and paragraph.dateline_rest.replace(" ", "").isalpha():
-                if gazetteer().at([paragraph.dateline_city.lower()], 0) is None:
-                    self.local.setdefault(paragraph.dateline_city.lower(), paragraph.dateline_rest)
+            city = paragraph.dateline_city.lower()
+            dated = city and paragraph.dateline_rest.replace(" ", "").isalpha()
+            if dated and gazetteer().at([city], 0) is None:
+                self.local.setdefault(city, paragraph.dateline_rest)
         for parse in parses:
             self._learn_owners(parse, bare=False)
         names |= {low: name for low, name in self.local.items() if low == name.lower()}
@@ -98,13 +102,22 @@ class Memory:
         self._known.clear()
 
     def _learn_owners(self, parse: Parse, *, bare: bool) -> None:
-        """Learn states no table knows from "Kestria's ministry", "the government of Kestria"; `bare`: "the Belmark premier"."""
+        """Learn states no table knows from "Kestria's ministry" and "the government of Kestria".
+
+        With `bare`, from "the Belmark premier" too.
+        """
         lows = parse.lows
         nouns = words("sets", "government_nouns")
         for place in range(1, len(lows) - 1):
             if lows[place] in ("'s", "’s") and lows[place + 1] in nouns:
                 name = place - 1
-            elif lows[place] == "of" and lows[place - 1] in ("government", "republic", "people", "kingdom", "president"):
+            elif lows[place] == "of" and lows[place - 1] in (
+                "government",
+                "republic",
+                "people",
+                "kingdom",
+                "president",
+            ):
                 name = place + 1
             elif bare and lows[place - 1] == "the" and lows[place + 1] in nouns:
                 name = place
@@ -113,10 +126,11 @@ class Memory:
             else:
                 continue
             token = parse.tokens[name]
-            lone = name == 0 or not parse.tokens[name - 1].text[0].isupper() or lows[place] == "of" or name == 0
-            if token.text[0].isupper() and lone and gazetteer().at(lows, name) is None and len(self.local) < _LIMIT:
-                if token.low not in words("nouns", "actors") and token.low.isalpha():
-                    self.local.setdefault(token.low, token.text)
+            lone = name == 0 or not parse.tokens[name - 1].text[0].isupper() or lows[place] == "of"
+            named = lone and token.text[0].isupper() and token.low.isalpha()
+            common = token.low in words("nouns", "actors")
+            if named and not common and gazetteer().at(lows, name) is None and len(self.local) < _LIMIT:
+                self.local.setdefault(token.low, token.text)
 
     def _learn_appositions(self, parse: Parse) -> None:
         """Learn "Belmark's premier, Tomas Riek," and "Tomas Riek, the premier of Belmark"."""
@@ -144,20 +158,26 @@ class Memory:
                 if not token.text[0].isupper() or token.low in self.local or len(self.local) >= _LIMIT:
                     continue
                 for name in by_head.get(token.low[:4], ())[:20]:
-                    if name != token.low and len(name) < len(token.low) and same_stem(name, token.low):
-                        if gazetteer().at([token.low], 0) is None and gazetteer().at([name], 0) is None:
-                            self.local[token.low] = names[name]
-                            self.local[name] = names[name]
-                            break
+                    stem = len(name) < len(token.low) and same_stem(name, token.low)
+                    listed = stem and (gazetteer().at([token.low], 0) or gazetteer().at([name], 0))
+                    if stem and not listed:
+                        self.local[token.low] = self.local[name] = names[name]
+                        break
 
     def set_issuer(self, parse: Parse) -> None:
         """Read "Statement by the Ministry of X" in a heading: the document's "we"."""
         lows = parse.lows
         for place, low in enumerate(lows[:8]):
-            if low in ("statement", "declaration", "communique", "communiqué", "remarks") and place + 2 in parse.starting:
-                if lows[place + 1] in ("by", "of", "from") and parse.starting[place + 2].kind == "actor":
-                    self.issuer = self.resolve(parse, parse.starting[place + 2])
-                    return
+            if (
+                (
+                    low in ("statement", "declaration", "communique", "communiqué", "remarks")
+                    and place + 2 in parse.starting
+                )
+                and lows[place + 1] in ("by", "of", "from")
+                and parse.starting[place + 2].kind == "actor"
+            ):
+                self.issuer = self.resolve(parse, parse.starting[place + 2])
+                return
 
     def _learn_capitals(self, parses: list[Parse]) -> None:
         """Read "Torva, the capital of Varonia" and "Varonia's capital, Torva"."""
@@ -262,9 +282,9 @@ class Memory:
                 name = self.slice(parse, phrase.first, place.last)
                 return Actor(name, written, self.party_of(parse, place))
         size = phrase.last - phrase.first
-        if party and size == 2 and lows[phrase.first] in words("nouns", "actor_adjectives") and phrase.kind == "actor":
-            if parse.tokens[phrase.first].text.islower() and lows[phrase.last - 1] == party.lower():
-                return Actor(party, written, party)
+        plain = size == 2 and lows[phrase.first] in words("nouns", "actor_adjectives") and phrase.kind == "actor"
+        if party and plain and parse.tokens[phrase.first].text.islower() and lows[phrase.last - 1] == party.lower():
+            return Actor(party, written, party)
         return None
 
     def _tied(self, parse: Parse, phrase: Phrase) -> Actor | None:
@@ -425,5 +445,6 @@ class Memory:
                 rows.append(Actor(actor.name, actor.name, actor.party, person))
         after = parse.tokens[phrase.last : phrase.last + 3]
         if len(after) == 3 and after[0].text == "(" and after[2].text == ")" and after[1].text.isupper():
-            if 2 <= len(after[1].text) <= 10 and len(self.acronyms) < _LIMIT:
+            short = 2 <= len(after[1].text) <= 10
+            if short and len(self.acronyms) < _LIMIT:
                 self.acronyms.setdefault(after[1].low, Actor(actor.name, actor.name, actor.party))

@@ -170,7 +170,10 @@ class Scene:
                 return self.parse.starting[place]
             low = self.lows[place]
             if not (
-                low in words("words", "adverb") or low.endswith("ly") or low in '“"‘«' or low in ("off", "directly")
+                low in words("words", "adverb")
+                or low.endswith("ly")
+                or low in '“"\u2018«'
+                or low in ("off", "directly")
             ):
                 return None
             place += 1

@@ -5,6 +5,9 @@ sentences, else to the speaker before it in the same paragraph; speech that runs
 keeps its speaker.
 """
 
+# Guard clauses, one a way in which a wording can be something else: hence the many returns.
+# ruff: noqa: PLR0911
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -20,7 +23,10 @@ __all__ = ["Voice", "quote_at", "voices_of"]
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Somebody speaks: the verb's token, who, and the tokens that are said. `kind`: "before", "after", "according", "finding"."""
+    """Somebody speaks: the verb's token, who, and the tokens that are said.
+
+    `kind` is "before" and "after" (where the verb stands), "according", or "finding" (an inquiry's).
+    """
 
     verb: int
     actor: Actor

@@ -8,6 +8,9 @@ patterns have no nested repetition, and a sentence ends after `MAX_TOKENS` token
 Not here: what the words mean (see `phrases` and `frames`).
 """
 
+# Guard clauses, one a way in which a wording can be something else: hence the many returns.
+# ruff: noqa: PLR0911
+
 from __future__ import annotations
 
 import re
@@ -321,7 +324,7 @@ def _ends_here(tokens: list[Token], index: int, text: str) -> bool:
         return False
     closed = after > index + 1
     first = follower.text[0]
-    if not (first.isupper() or first.isdigit() or first in "“„«\"'‘(["):
+    if not (first.isupper() or first.isdigit() or first in "“„«\"'\u2018(["):
         return False
     if closed and token.text != "…":
         return True

@@ -40,12 +40,14 @@ _MIN_SIGNS = 3
 
 # One alternative a kind; every repetition is bounded or over one class, so that it runs in linear time.
 _DOT = r"(?:\.|\[\.\]|\(\.\)|\[dot\]|\(dot\)|\{\.\})"
+_HASH = "|".join(f"[0-9a-fA-F]{{{size}}}" for size in (128, 96, 64, 40, 32))
+_AT = r"(?:@|\[@\]|\[at\]|\(at\))"
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _CANDIDATE = re.compile(
     rf"""
-      (?<![0-9A-Za-z])(?P<hash>[0-9a-fA-F]{{128}}|[0-9a-fA-F]{{96}}|[0-9a-fA-F]{{64}}|[0-9a-fA-F]{{40}}|[0-9a-fA-F]{{32}})(?![0-9A-Za-z])
+      (?<![0-9A-Za-z])(?P<hash>{_HASH})(?![0-9A-Za-z])
     | (?P<url>\b[hH][tTxX*]{{2}}[pP][sS]?(?:://|\[:\]//|\[://\]|:\\\\)[^\s<>"'`|“”]{{1,2000}})
-    | (?<![\w.-])(?P<email>[A-Za-z0-9._%+-]{{1,64}}(?:@|\[@\]|\[at\]|\(at\))(?:{_LABEL}{_DOT}){{1,6}}[A-Za-z]{{2,24}})(?![\w-])
+    | (?<![\w.-])(?P<email>[A-Za-z0-9._%+-]{{1,64}}{_AT}(?:{_LABEL}{_DOT}){{1,6}}[A-Za-z]{{2,24}})(?![\w-])
     | (?<![\w.])(?P<ip>\d{{1,3}}(?:{_DOT}\d{{1,3}}){{3}}(?:/\d{{1,2}}|:\d{{1,5}})?)(?![\w-])
     | \b(?P<cve>[cC][vV][eE]-\d{{4}}-\d{{4,7}})\b
     | \b(?P<registry>(?:HKLM|HKCU|HKCR|HKU|HKEY_[A-Z_]{{4,20}})\\[^\s"'`|,;]{{1,400}})
