@@ -12,7 +12,7 @@ import pytest
 import stix2validator
 
 from aleat.case.records import CoverageRow
-from aleat.errors import NotPermittedError, SealError, SignatureError
+from aleat.errors import NotPermittedError, Place, SealError, SignatureError
 from aleat.exchange import (
     Affected,
     Delivery,
@@ -32,11 +32,13 @@ from aleat.exchange import (
     open_answer,
     open_delivery,
     prepare_release,
+    read_findings,
     receive,
     refuse,
+    rule_ids,
     withdraw,
 )
-from aleat.hunt.indicator import Sighting
+from aleat.hunt.indicator import NotEvaluated, Sighting
 from aleat.release import Victim
 from aleat.stix import content_id, make_object
 from aleat.stix.entries import ENTRY_SCHEMA, entries_digest
@@ -262,6 +264,46 @@ def test_findings_show_no_more_of_the_victim_than_agreed(teams: tuple[Team, Team
         assert hidden not in text
     assert '"sectors":["government"]' in text
     assert "government, AL" in text
+
+
+def test_gaps_that_name_what_stays_are_only_counted(teams: tuple[Team, Team]) -> None:
+    """A rule of a third party's that was not evaluated is not told of by its name."""
+    _, south = teams
+    _, delivery = deliver_pack(teams)
+    south.know(indicator(8, THIRD, "amber", name="Third party's own rule"), giver=THIRD)
+    with south.database.read() as connection:
+        delivered = delivered_indicators(connection, delivery)
+    gaps = [NotLookedAt("Third party's own rule", "no-mapping"), NotLookedAt("syslog", "no-log")]
+    with south.desk() as desk:
+        back = answer(
+            desk, delivery, findings_of_hunt(delivered, []), coverage=COVERAGE, not_looked_at=gaps, victim=VICTIM
+        )
+    assert back.release is not None
+    assert b"Third party" not in back.release.bundle
+    found = read_findings(back.release.objects)
+    assert len(found) == len(delivered)
+    assert found[0].coverage["not_looked_at"] == [{"what": "2 more", "reason": "not-listed"}]
+
+
+def test_a_rule_that_was_not_evaluated_is_neither_seen_nor_not_seen(teams: tuple[Team, Team]) -> None:
+    """Known by its rule's own id, too."""
+    rule = make_object(
+        "indicator",
+        "indicator--00000000-0000-4000-8000-0000000000cc",
+        created=START,
+        name="rule",
+        pattern="title: rule",
+        pattern_type="sigma",
+        valid_from=START,
+        external_references=[{"source_name": "sigma", "external_id": "5f113a8f-8b61-41ca-b90f-d374fa7e4a39"}],
+    )
+    _, south = teams
+    south.know(rule)
+    with south.database.read() as connection:
+        ids = rule_ids(connection, [rule.id, "indicator--00000000-0000-4000-8000-000000000001"])
+    skipped = NotEvaluated("5f113a8f-8b61-41ca-b90f-d374fa7e4a39", "rule", Place("x.yml"), "no-mapping", "why")
+    (finding,) = findings_of_hunt([rule.id], [], [skipped], rule_ids=ids)
+    assert (finding.status, finding.reason) == ("not-evaluated", "no-mapping")
 
 
 def test_what_leaves_is_valid_stix(teams: tuple[Team, Team]) -> None:

@@ -142,6 +142,12 @@ CASES: dict[str, tuple[Subject, dict[str, str]]] = {
         given("c3", MITRE, "red", corpus="mitre-attack", corpus_basis="appearance"),
         {"north": "red"},
     ),
+    "ATT&CK within a pack marked amber": (
+        given("c4", MITRE, "amber", corpus="mitre-attack", corpus_basis="appearance"),
+        {"north": "third-party"},
+    ),
+    "third's amber that we put in ourselves": (given("t8", THIRD, "amber", givers=(OURS,)), {"north": "third-party"}),
+    "third's without a marking that we put in ourselves": (given("t9", THIRD, givers=(OURS,)), {"north": "unmarked"}),
     "two givers, one copy is clear": (TWO_GIVERS, {"north": "BACK-TO-GIVER", "bank": "CLEAR"}),
     "nobody knows who gave it": (subject(stored(made("malware", "none", OURS, "clear"))), {"north": "no-copy"}),
 }
@@ -220,6 +226,30 @@ def test_an_agreement_can_name_the_recipient() -> None:
     mine, thirds = decide([given("n", GIVER, "amber"), given("m", THIRD, "amber")], terms("north", agreements=named))
     assert (mine.allow, mine.rule) == (True, "onward-term")
     assert (thirds.allow, thirds.rule) == (False, "third-party")
+
+
+@pytest.mark.parametrize(
+    ("onward", "rule"),
+    [
+        ([{"labels": ["amber"]}], "agreement-forbids"),
+        ([{"labels": ["green"], "to": [BANK]}], "agreement-forbids"),
+        ([{"labels": ["green"], "communities": ["banks"]}], "agreement-forbids"),
+        ([{"labels": ["amber"]}, {"labels": ["green"]}], "green-community"),
+        ([{"labels": ["green"], "to": [NORTH]}], "onward-term"),
+    ],
+)
+def test_each_term_counts_for_its_own_labels_and_recipients(onward: list[dict[str, object]], rule: str) -> None:
+    """A GREEN object of the giver's for north, who shares a community with it."""
+    changed = (*AGREEMENTS[:3], agreement("with-giver", "giver", communities=("csirts",), onward=onward))
+    (decision,) = decide([given("e", GIVER, "green")], terms("north", agreements=changed))
+    assert decision.rule == rule
+
+
+def test_a_giver_can_not_name_recipients_for_what_a_third_said() -> None:
+    """Not even for GREEN, where no community is shared."""
+    changed = (*AGREEMENTS[:3], agreement("with-giver", "giver", onward=[{"labels": ["green"], "to": [NORTH]}]))
+    (decision,) = decide([given("e", THIRD, "green")], terms("north", agreements=changed))
+    assert (decision.rule, decision.ask) == ("third-party", (THIRD,))
 
 
 def test_a_newer_version_by_somebody_else_does_not_loosen_a_marking() -> None:

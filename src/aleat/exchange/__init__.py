@@ -33,7 +33,14 @@ from aleat.exchange.outbox import (
     refuse,
     withdraw,
 )
-from aleat.exchange.overview import asks, delivered_indicators, findings_received, open_answer, open_delivery
+from aleat.exchange.overview import (
+    asks,
+    delivered_indicators,
+    findings_received,
+    open_answer,
+    open_delivery,
+    rule_ids,
+)
 from aleat.exchange.threads import Thread, ThreadFault, fold_thread, fold_threads
 
 __all__ = [
@@ -74,6 +81,7 @@ __all__ = [
     "read_findings",
     "receive",
     "refuse",
+    "rule_ids",
     "terms_for",
     "trusted_ally",
     "withdraw",

@@ -29,6 +29,7 @@ __all__ = ["Finding", "FindingStatus", "NotLookedAt", "finding_objects", "findin
 FindingStatus = Literal["seen", "not-seen", "false-positive", "not-evaluated"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_GAPS = 50  # they stand in every sighting
 _MAX_COUNT = 999_999_999  # STIX 2.1 §5.2: a sighting's count
 
 
@@ -58,29 +59,37 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def findings_of_hunt(
-    indicators: Iterable[str], sightings: Iterable[Sighting], not_evaluated: Iterable[NotEvaluated] = ()
+    indicators: Iterable[str],
+    sightings: Iterable[Sighting],
+    not_evaluated: Iterable[NotEvaluated] = (),
+    *,
+    rule_ids: Mapping[str, str] | None = None,
 ) -> tuple[Finding, ...]:
     """Return the finding for each of the `indicators` (STIX ids) that an ally delivered.
 
     `sightings` are a hunt's, hidden ones too: an indicator whose every sighting was dismissed is a false
-    positive, `hidden_by` its reason. One that was not evaluated at all is neither seen nor not seen; `not_evaluated`
-    names it by the id of its rule or by its STIX id.
+    positive, `hidden_by` its reason. One that was not evaluated at all is neither seen nor not seen;
+    `not_evaluated` names it by its STIX id, or by its rule's own id, which `rule_ids` has by STIX id (see
+    `aleat.exchange.rule_ids`).
     """
     groups: dict[tuple[str, str], list[Sighting]] = {}
-    wanted = sorted(set(indicators))
+    wanted = set(indicators)
     for sighting in sightings:
-        if sighting.ref in set(wanted):
+        if sighting.ref in wanted:
             value = sighting.indicator.partition("#")[2]
             groups.setdefault((sighting.ref, value), []).append(sighting)
+    values: dict[str, list[str]] = {}
+    for indicator, value in sorted(groups):
+        values.setdefault(indicator, []).append(value)
     skipped = {item.indicator: item.code for item in not_evaluated if not item.partial}
     found: list[Finding] = []
-    for indicator in wanted:
-        keys = sorted(key for key in groups if key[0] == indicator)
-        found += [_finding(indicator, value, groups[indicator, value]) for _, value in keys]
-        if not keys and indicator in skipped:
-            found.append(Finding(indicator=indicator, status="not-evaluated", reason=skipped[indicator]))
-        elif not keys:
-            found.append(Finding(indicator=indicator, status="not-seen"))
+    for indicator in sorted(wanted):
+        found += [_finding(indicator, value, groups[indicator, value]) for value in values.get(indicator, ())]
+        if indicator in values:
+            continue
+        reason = skipped.get(indicator) or skipped.get((rule_ids or {}).get(indicator, ""))
+        status: FindingStatus = "not-seen" if reason is None else "not-evaluated"
+        found.append(Finding(indicator=indicator, status=status, reason=reason or ""))
     return tuple(found)
 
 
@@ -221,7 +230,10 @@ def _coverage(
         looked_at.append(entry)
     content: dict[str, Any] = {"looked_at": looked_at}
     if not_looked_at:
-        content["not_looked_at"] = [{"what": item.what, "reason": item.reason} for item in not_looked_at]
+        told = list(not_looked_at[:_MAX_GAPS])
+        if rest := len(not_looked_at) - len(told):
+            told.append(NotLookedAt(f"{rest} more", "not-listed"))
+        content["not_looked_at"] = [{"what": item.what, "reason": item.reason} for item in told]
     if engine:
         content["engine"] = engine
     return content

@@ -202,21 +202,29 @@ def answer(
     terms = terms_for(desk, to)
     agreement = agreed(terms)
     label = agreement.release.default_label or next(iter(agreement.release.labels), "red")
-    told, kept = finding_objects(
-        findings,
-        delivery=delivery,
-        coverage=coverage,
-        not_looked_at=not_looked_at,
-        victim=victim,
-        terms=agreement.release,
-        own=desk.own,
-        recipient=to.identity,
-        markings=(marking_id(f"tlp:{label}"),),
-        time=desk.time,
-        secret=desk.secret,
-        engine=engine,
-    )
-    release = _prepare(desk, terms, told, {}, {item.id for item in told})
+    rows = tuple(findings)
+
+    def attempt(gaps: Sequence[NotLookedAt]) -> tuple[tuple[StixObject, ...], tuple[Finding, ...], Release]:
+        told, kept = finding_objects(
+            rows,
+            delivery=delivery,
+            coverage=coverage,
+            not_looked_at=gaps,
+            victim=victim,
+            terms=agreement.release,
+            own=desk.own,
+            recipient=to.identity,
+            markings=(marking_id(f"tlp:{label}"),),
+            time=desk.time,
+            secret=desk.secret,
+            engine=engine,
+        )
+        return told, kept, _prepare(desk, terms, told, {}, {item.id for item in told})
+
+    told, kept, release = attempt(not_looked_at)
+    if not_looked_at and any(item.rule in {"names-withheld", "names-internal"} for item in release.decisions):
+        # What was not looked at names a rule, a log or a host that stays here: say only that there are gaps.
+        told, kept, release = attempt([NotLookedAt(f"{len(not_looked_at)} more", "not-listed")])
     leaving = {item.id for item in release.objects}
     stay = [item for item in told if item.type == "sighting" and item.id not in leaving]
     withheld = tuple(

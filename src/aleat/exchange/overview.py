@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from aleat.exchange.findings import Finding, read_findings
@@ -11,7 +13,7 @@ from aleat.store.database import Connection
 from aleat.store.exchanges import read_files, read_messages
 from aleat.store.objects import iterate_objects
 
-__all__ = ["asks", "delivered_indicators", "findings_received", "open_answer", "open_delivery"]
+__all__ = ["asks", "delivered_indicators", "findings_received", "open_answer", "open_delivery", "rule_ids"]
 
 
 class _Listed(msgspec.Struct):
@@ -45,6 +47,16 @@ def delivered_indicators(connection: Connection, delivery: str) -> tuple[str, ..
     manifest = msgspec.json.decode(file.manifest, type=_Manifest)
     ids = [item.id for item in manifest.objects if item.id.startswith("indicator--")]
     return tuple(stored.object.id for stored in iterate_objects(connection, ids=ids))
+
+
+def rule_ids(connection: Connection, indicators: Iterable[str]) -> dict[str, str]:
+    """Return the rules' own ids (Sigma's) of these indicators, by STIX id, where they have one."""
+    found: dict[str, str] = {}
+    for stored in iterate_objects(connection, ids=sorted(set(indicators))):
+        for reference in stored.object.properties().get("external_references", ()):
+            if reference.get("source_name") == "sigma" and "external_id" in reference:
+                found[stored.object.id] = str(reference["external_id"])
+    return found
 
 
 def open_delivery(connection: Connection, own: str, ally: str) -> str | None:
