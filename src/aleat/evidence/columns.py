@@ -242,10 +242,11 @@ def flatten_column(
     XML attributes (`#attributes`) and text (`#text`) of exported events belong to the element
     itself; namespace declarations are no fields; an empty object is a null. Work goes by shape, not by row.
     """
-    if dict not in set(map(type, values)) or depth > MAX_DEPTH:
+    types = set(map(type, values))
+    if dict not in types or depth > MAX_DEPTH:
         _put(out, name, rows, values)
         return
-    keys_of = {tuple(value) if type(value) is dict else None for value in values}
+    keys_of = set(map(tuple, values)) if len(types) == 1 else set()
     if len(keys_of) == 1 and (keys := keys_of.pop()):  # by far the most columns: all cells of one shape
         _flatten_objects(name, keys, rows, values, out, depth)
         return

@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["CHUNK_BYTES", "FILE_HEADER_BYTES", "GOOD_HEADER", "Chunk", "FileHeader", "RecordSpan", "repair_chunk"]
 
@@ -58,8 +59,7 @@ class FileHeader:
         return cls(data[:8] == FILE_MAGIC, checksum, _u16(data, 42)[0])
 
 
-@dataclass(frozen=True, slots=True)
-class RecordSpan:
+class RecordSpan(NamedTuple):
     """A record's place in its chunk; `gap` marks bytes between records that hold no sound record header."""
 
     offset: int
@@ -111,6 +111,14 @@ def _walk(data: bytes, end: int, trusted: bool) -> list[RecordSpan]:
     """Return the spans of bytes 512 to `end`; without a trusted end, stop where no later record fits the order."""
     spans: list[RecordSpan] = []
     position, last_id = FIRST_RECORD, -1
+    while trusted and position < end:  # the usual case: one sound header after the other
+        magic, size, number = _record(data, position) if position + 24 <= end else (b"", 0, 0)
+        if magic != RECORD_MAGIC or size < RECORD_OVERHEAD or size > end - position:
+            spans.clear()
+            position = FIRST_RECORD
+            break
+        spans.append(RecordSpan(position, size, number))
+        position += size
     while position < end:
         if size := _record_size(data, position, end):
             last_id = _record(data, position)[2]

@@ -15,6 +15,8 @@ __all__ = ["iso_seconds_column", "parse_time", "time_column"]
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\s?(Z|UTC|[+-]\d\d:?\d\d)?", re.ASCII
 )
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
+_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAT = np.datetime64("NaT", "us")
 _WCF = re.compile(r"/Date\((-?\d{1,16})\)/", re.ASCII)
@@ -71,7 +73,7 @@ def time_column(values: Sequence[Any], parse: Callable[[Any], int | None] = pars
     """Return `values` as datetime64[us]; what is no time becomes NaT. UTC texts ending in Z go the fast way."""
     if len(values) > 8 and parse is parse_time and set(map(type, values)) == {str}:
         heads = [value[:26] if len(value) > 26 else value[:-1] for value in values]
-        if all(value[-1:] == "Z" and value[10:11] == "T" and 19 < len(value) < 31 for value in values):
+        if all(map(_UTC.fullmatch, values)):
             try:
                 return np.array(heads, "datetime64[us]")
             except ValueError:
@@ -90,7 +92,7 @@ def time_column(values: Sequence[Any], parse: Callable[[Any], int | None] = pars
 
 def iso_seconds_column(values: Sequence[str]) -> npt.NDArray[np.datetime64]:
     """Return texts like ``2022-07-15T08:00:00`` (UTC) as datetime64[us]; what is no time becomes NaT."""
-    if all(len(value) == 19 and value[10] == "T" and value[4] == "-" for value in values):
+    if all(map(_SECONDS.fullmatch, values)):
         try:
             return np.array(values, "datetime64[us]")
         except ValueError:

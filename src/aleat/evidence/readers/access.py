@@ -205,12 +205,15 @@ def _parse(line: str) -> _Row | None:
 
 def _times(texts: Sequence[str | None]) -> Any:
     """Return ``13/Jan/2016:19:31:20 +0200`` as datetime64[us]: all at once, or one by one where some are odd."""
+    known = [text for text in texts if text and _TIME.fullmatch(text)]
     try:
-        local = np.array([f"{t[7:11]}-{_MONTH[t[3:6]]}-{t[:2]}T{t[12:20]}" for t in texts if t], "datetime64[us]")
-        zones = {zone: _minutes(zone) for zone in {t[21:] for t in texts if t}}
+        if len(known) != len(texts):
+            return time_column(texts, parse_access_time)
+        local = np.array([f"{t[7:11]}-{_MONTH[t[3:6]]}-{t[:2]}T{t[12:20]}" for t in known], "datetime64[us]")
+        zones = {zone: _minutes(zone) for zone in {t[21:] for t in known}}
         if len(zones) == 1:
             return local - np.timedelta64(next(iter(zones.values())), "m")
-        return local - np.array([zones[t[21:]] for t in texts if t], "timedelta64[m]")
+        return local - np.array([zones[t[21:]] for t in known], "timedelta64[m]")
     except (ValueError, KeyError):
         return time_column(texts, parse_access_time)
 
