@@ -54,11 +54,13 @@ def classify_table(table: ListTable, hint: str = "") -> pl.DataFrame:
 
 def collect_entries(rows: pl.DataFrame) -> pa.Table:
     """Return rows of `classify_table` as entries (`ENTRY_SCHEMA`): each value once, with its contexts and its count."""
-    grouped = rows.group_by("type", "value", maintain_order=True).agg(
-        pl.col("context").filter(pl.col("context") != "").unique(maintain_order=True).head(10).str.join(" | "),
-        pl.col("line").first(),
-        pl.len().cast(pl.Int64).alias("count"),
-    )
+    key = ["type", "value"]
+    grouped = rows.unique(key, keep="first", maintain_order=True).with_columns(pl.lit(1, pl.Int64).alias("count"))
+    if len(grouped) < len(rows):
+        repeated = rows.filter(rows.select(key).is_duplicated()).group_by(key, maintain_order=True)
+        contexts = pl.col("context").filter(pl.col("context") != "").unique(maintain_order=True)
+        merged = repeated.agg(contexts.head(10).str.join(" | "), pl.len().cast(pl.Int64).alias("count"))
+        grouped = grouped.update(merged, on=key, how="left")
     table = grouped.select(ENTRY_SCHEMA.names).to_arrow()
     columns = [
         table.column(name).cast(pa.string()).combine_chunks().dictionary_encode()

@@ -18,7 +18,7 @@ from aleat.knowledge.document import Document
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.limits import Limits
 from aleat.knowledge.opener import open_documents
-from aleat.knowledge.readers import lists, sigma, stix
+from aleat.knowledge.readers import lists, prose, sigma, stix
 from aleat.knowledge.text import decode_text
 from aleat.stix.objects import StixObject
 from aleat.trust.corpora import (
@@ -52,6 +52,7 @@ READERS: tuple[Reader, ...] = (
     Reader("stix", stix.detect, stix.read),  # JSON that says what it is
     Reader("sigma", sigma.detect, sigma.read),  # YAML
     Reader("lists", lists.detect, lists.read),  # text, most of whose lines are values
+    Reader("prose", prose.detect, prose.read),  # text that names some among its sentences
 )
 
 

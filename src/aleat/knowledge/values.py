@@ -27,7 +27,9 @@ _REFANG = (
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
 _IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
-_HOST = r"(?:\*\.)?(?:[\p{L}\p{N}_](?:[\p{L}\p{N}_-]{0,61}[\p{L}\p{N}])?\.)+(?:\p{L}{2,63}|xn--[a-zA-Z0-9-]{2,59})\.?"
+# Letters beyond ASCII are taken by range, and lengths are not counted: so the automaton stays small, and fast.
+_LETTER = r"A-Za-z\x{C0}-\x{1FFF}\x{2C00}-\x{FDFF}"
+_HOST = rf"(?:\*\.)?(?:[{_LETTER}0-9_][{_LETTER}0-9_-]*\.)+(?:[{_LETTER}][{_LETTER}]+|xn--[a-zA-Z0-9-]+)\.?"
 
 # A last label that is a file's extension far more often than a domain's.
 _FILES = (
@@ -47,7 +49,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("vulnerability", r"^(?i:cve)-[0-9]{4}-[0-9]{4,7}$"),
     ("windows-registry-key", r"(?i)^(?:HKEY_[A-Z_]+|HKLM|HKCU|HKCR|HKU|HKCC|\\REGISTRY)\\"),
     ("url", r"(?i)^[a-z][a-z0-9+.-]{1,19}://\S+$"),
-    ("email-addr", rf"^[^@\s/\\<>,;:]{{1,64}}@{_HOST}$"),
+    ("email-addr", rf"^[^@\s/\\<>,;:]+@{_HOST}$"),
     ("regex", r"\(\?[imsx:=!<]|\[\^|\.\*|\.\+|\\\\?\.[A-Za-z({]|\\[dwsb][+*{]|\\\\[^\\]+\\\\"),
     (
         "file:path",

@@ -18,7 +18,8 @@ _SAFE_INTEGER = 2**53 - 1
 
 # What orjson may write otherwise than RFC 8785 asks: a number with a fraction or exponent, a key that isn't
 # ASCII (sorted by UTF-8, not UTF-16). Inside a string they are harmless, and only cost the slower way.
-_FLOAT = re.compile(rb'(?:":|[\[,])-?[0-9]++[.eE]')
+# Three expressions that begin with a letter of their own are searched five times faster than one that doesn't.
+_FLOATS = tuple(re.compile(before + rb"-?[0-9]++[.eE]") for before in (rb'":', rb"\[", rb","))
 _WIDE_KEY = re.compile(rb'[\x80-\xff](?:[\x00-!#-\[\]-\x7f]|\\.)*+":')
 
 
@@ -53,7 +54,7 @@ def canonical_json_parsed(value: Any) -> bytes:
     """
     try:
         canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
-        if _FLOAT.search(canonical) is None and (canonical.isascii() or _WIDE_KEY.search(canonical) is None):
+        if not any(pattern.search(canonical) for pattern in _FLOATS) and not _has_wide_key(canonical):
             return canonical
         return rfc8785.dumps(value)
     except (TypeError, rfc8785.CanonicalizationError):
@@ -62,6 +63,10 @@ def canonical_json_parsed(value: Any) -> bytes:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
         raise ValueError(str(error)) from None
+
+
+def _has_wide_key(canonical: bytes) -> bool:
+    return not canonical.isascii() and _WIDE_KEY.search(canonical) is not None
 
 
 def _is_plain(value: Any) -> bool:

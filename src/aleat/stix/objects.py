@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -43,19 +44,17 @@ class GranularMarking(msgspec.Struct, frozen=True, gc=False):
     lang: str = ""
 
 
-class StixObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class StixObject(msgspec.Struct, frozen=True, gc=False):
     """One STIX object: its bytes, and the properties that Aleat uses, checked.
 
     `raw` are the bytes as received; `upgraded` the STIX 2.1 form where they are STIX 2.0. `digest` is the
     SHA-256 (hex) of the RFC 8785 form of `raw`: equal for two copies that differ in white space or the order
-    of keys only. Times are STIX timestamps as written.
+    of keys only. Times are STIX timestamps as written. Made by `parse_object` and `make_object`.
     """
 
-    raw: bytes
-    digest: str
-    id: str
     type: str
-    spec_version: str
+    id: str
+    spec_version: str = "2.1"
     created: str | None = None
     modified: str | None = None
     created_by_ref: str | None = None
@@ -74,6 +73,8 @@ class StixObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     relationship_type: str | None = None
     source_ref: str | None = None
     target_ref: str | None = None
+    raw: bytes = b""
+    digest: str = ""
     upgraded: bytes | None = None
 
     @property
@@ -101,7 +102,7 @@ class StixObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class _Received(msgspec.Struct, gc=False):
-    """The typed part of an object's JSON; everything else stays in the bytes."""
+    """The typed part of an object's JSON, in the order of `StixObject`; everything else stays in the bytes."""
 
     type: str
     id: str
@@ -127,7 +128,6 @@ class _Received(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Received).decode
-_COPIED = tuple(name for name in _Received.__struct_fields__ if name != "spec_version")
 _TIMES = ("created", "modified", "valid_from", "valid_until")
 
 
@@ -227,6 +227,11 @@ def _depth_exceeds(raw: bytes, depth: int) -> bool:
     return False
 
 
+@lru_cache(65_536)
+def _is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
 def _check(received: _Received) -> None:
     match = _ID.fullmatch(received.id)
     if match is None or match[1] != received.type:
@@ -244,24 +249,25 @@ def _check(received: _Received) -> None:
         received.source_ref,
         received.target_ref,
     ):
-        if reference is not None and _ID.fullmatch(reference) is None:
+        if reference is not None and not _is_id(reference):
             raise ObjectError("One of its references is no STIX id.", advice="STIX 2.1 §2.9 says how ids look.")
     if received.confidence is not None and not 0 <= received.confidence <= 100:
         raise ObjectError("Its 'confidence' is not between 0 and 100.")
 
 
 def _assemble(raw: bytes, digest: str, received: _Received, value: Any, place: Place) -> StixObject:
-    version = received.spec_version
-    fields = {name: getattr(received, name) for name in _COPIED}
-    if needs_upgrade(received.type, version):
-        upgraded = upgrade_object(value or orjson.loads(raw))
-        fields["pattern_type"] = upgraded.get("pattern_type", received.pattern_type)
-        return StixObject(
-            raw=raw, digest=digest, spec_version="2.0", upgraded=canonical_json_parsed(upgraded), **fields
-        )
-    if version not in {None, "2.1"}:
+    upgraded = None
+    if needs_upgrade(received.type, received.spec_version):
+        properties = upgrade_object(value or orjson.loads(raw))
+        received.pattern_type = properties.get("pattern_type", received.pattern_type)
+        received.spec_version = "2.0"
+        upgraded = canonical_json_parsed(properties)
+    elif received.spec_version is None:
+        received.spec_version = "2.1"
+    elif received.spec_version != "2.1":
         raise ObjectError("Its 'spec_version' is neither 2.0 nor 2.1.", place)
-    return StixObject(raw=raw, digest=digest, spec_version="2.1", **fields)
+    in_order = (*msgspec.structs.astuple(received), raw, digest, upgraded)
+    return StixObject(*in_order)
 
 
 def _plain(value: Any) -> Any:

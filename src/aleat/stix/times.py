@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from aleat.errors import ObjectError
 
@@ -23,6 +24,7 @@ def format_timestamp(time: datetime) -> str:
     return utc.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
+@lru_cache(65_536)
 def is_timestamp(text: str) -> bool:
     """Tell whether `text` is a STIX timestamp."""
     match = _TIMESTAMP.fullmatch(text)

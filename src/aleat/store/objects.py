@@ -26,7 +26,7 @@ import orjson
 import sqlalchemy as sa
 
 from aleat.errors import ObjectError, Place
-from aleat.stix.canonical import canonical_json
+from aleat.stix.canonical import canonical_json, canonical_json_parsed
 from aleat.stix.objects import StixObject, parse_object, restore_object
 from aleat.stix.times import format_timestamp, parse_timestamp
 from aleat.store.database import metadata
@@ -279,7 +279,7 @@ def _key(digest: str, copy: Provenance) -> str:
         copy.corpus,
         copy.corpus_basis,
     ]
-    return hashlib.sha256(canonical_json(facts)).hexdigest()
+    return hashlib.sha256(canonical_json_parsed(facts)).hexdigest()
 
 
 def _provenance_row(item: StixObject, copy: Provenance) -> dict[str, Any]:

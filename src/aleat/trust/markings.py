@@ -164,9 +164,7 @@ def marking_definition(id_: str) -> StixObject:
             name=marking.name,
             definition={"tlp": marking.name.removeprefix("TLP:").lower()},
         )
-    extension, key = (
-        (table["tlp2_extension"], "tlp_2_0") if marking.kind == "tlp" else (table["pap_extension"], "pap")
-    )
+    extension, key = (table["tlp2_extension"], "tlp_2_0") if marking.kind == "tlp" else (table["pap_extension"], "pap")
     word = next(word for word, known in table["tlp2" if marking.kind == "tlp" else "pap"].items() if known == id_)
     return make_object(
         "marking-definition",
