@@ -138,9 +138,11 @@ def passes(test: Test, cell: Any) -> bool:  # noqa: PLR0911 - one block a test
     if isinstance(test, Number) and test.op == "eq":
         return text == repr(test.value) or (isinstance(cell, float) and cell == test.value)
     if isinstance(test, Number):
-        try:
-            value = float(text) if re.fullmatch(r"[-+]?[0-9.]+", text.strip()) else float(int(text, 16))
-        except ValueError:
+        if re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?", text.strip()):
+            value = float(text)
+        elif re.fullmatch(r"0x[0-9a-f]+", text.strip()):
+            value = float(int(text, 16))
+        else:
             return False
         return {
             "lt": value < test.value,
