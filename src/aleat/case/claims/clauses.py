@@ -330,9 +330,12 @@ def end_of_object(parse: Parse, first: int, *, limit: int = 45) -> int:
     lows = parse.lows
     last = min(len(lows), first + limit)
     opened = 0
+    inside = lows[:first].count('"') % 2 == 1
     for place in range(first, last):
         low = lows[place]
         after = lows[place + 1] if place + 1 < len(lows) else ""
+        if low == '"' and inside:
+            return place
         if low in ("“", "«"):
             opened += 1
         elif low in ("”", "»"):

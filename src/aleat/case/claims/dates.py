@@ -43,7 +43,7 @@ _PATTERNS = tuple(
         r"(?:(?<=\blast )|(?<=\bsince )|(?<=\bthe )|(?<=\blate )|(?<=\bearly )|(?<=\bmid-)|(?<=\bof ))"
         + _MONTH
         + r"(?![\w-])(?! \d)",
-        r"(?:(?<=\b[iI]n )|(?<=\b[sS]ince )|(?<=\bof ))" + _YEAR + r"(?!-)",
+        r"(?:(?<=\b[iI]n )|(?<=\bof ))" + _YEAR + r"(?!-)",
         r"\b(?P<weekday>Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\b",
         r"\b(?P<word>[Yy]esterday|[Tt]oday|[Tt]onight|[Ll]ast (?:week|month|year|night|evening)"
         r"|[Ll]ast (?:summer|spring|autumn|fall|winter)"

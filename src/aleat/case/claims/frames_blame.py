@@ -184,7 +184,7 @@ def attribute(scene: Scene, index: int) -> Iterator[Draft]:
     between = scene.lows[index + 1 : to]
     events = words("nouns", "event") | {"it", "them", "this", "malware", "blame", "responsibility"}
     subject = subject_of(scene.parse, index)
-    relative = bool(subject) and scene.low(subject[0].first - 1) == "which"
+    relative = bool(subject) and scene.low(subject[0].first - 1) == "which" and index - subject[-1].last <= 3
     if not any(low in events for low in between) and not relative:
         return
     about = scene.span(index + 1, to)
@@ -358,7 +358,7 @@ def behind(scene: Scene, index: int) -> Iterator[Draft]:
     if not subject:
         return
     first = index + 1 if low == "behind" else index + 2
-    about = scene.object_span(first)
+    about = scene.object_span(first) if low == "behind" or scene.low(index + 1) == "for" else (0, 0)
     for phrase in subject:
         yield from _said_of(scene, index, phrase, about, tuple(dict.fromkeys(labels)), negated)
 

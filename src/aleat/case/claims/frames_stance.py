@@ -99,6 +99,13 @@ def condemn(scene: Scene, index: int) -> Iterator[Draft]:
     if scene.low(index) in _AMBIGUOUS and not any(index < p.first < stop for p in scene.parse.phrases):
         return
     actors = scene.actors(index, context)
+    as_ = scene.find(frozenset(("as",)), index + 1, min(stop, index + 9))
+    if (
+        as_ is not None and scene.find(words("phrases", "denial"), as_, as_ + 6) is not None
+    ):  # "denounced it as baseless"
+        about = scene.span(index + 1, as_)
+        yield from scene.drafts("denies", index, actors, about=about, labels=context.labels)
+        return
     target = _object_target(scene, index + 1, stop)
     yield from scene.drafts(
         "condemns", index, actors, target=target, about=scene.span(index + 1, stop), labels=context.labels
@@ -131,6 +138,9 @@ def _receiver(scene: Scene, first: int, last: int, speaker: list[Actor]) -> Acto
     phrase = scene.phrase_after(first)
     if phrase is not None and phrase.kind == "actor" and phrase.head not in words("nouns", "help"):
         return scene.memory.resolve(scene.parse, phrase)
+    if phrase is not None and phrase.kind == "thing" and phrase.via == "name" and phrase.possessor_end is None:
+        named = scene.memory.slice(scene.parse, phrase.first, phrase.first + 1)
+        return Actor(phrase.party, named, phrase.party)
     for place in range(first, min(last, len(scene.lows))):
         if (
             scene.lows[place] in ("to", "help", "assist", "support", "with", "aid", "for", "helping")
@@ -436,7 +446,7 @@ def stand(scene: Scene, index: int) -> Iterator[Draft]:
 def express(scene: Scene, index: int) -> Iterator[Draft]:
     """ "A expressed solidarity with B", "voiced support", "expressed appreciation for the decision"."""
     noun = scene.find(words("sets", "frames_stance_solidarity"), index + 1, index + 6)
-    outrage = scene.find(frozenset("outrage condemnation indignation".split()), index + 1, index + 6)
+    outrage = scene.find(frozenset(("outrage", "condemnation", "indignation")), index + 1, index + 6)
     context = scene.context(index)
     if not context.done or (noun is None and outrage is None):
         return
