@@ -12,6 +12,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "aleat"
 
 ROOMS = (
     "errors",
+    "text",
     "stix",
     "trust",
     "store",

@@ -13,11 +13,12 @@ from aleat.cli.options import Actor, Language, Quiet, Workers, WorkspaceOption, 
 from aleat.cli.terminal import MAX_LISTED, error, issues, line, progress, wrapped
 
 if TYPE_CHECKING:
-    from aleat.hunt import HuntResult
+    from aleat.hunt.result import HuntResult
     from aleat.workspace import EvidenceAdded, KnowledgeAdded
 
 __all__ = ["register"]
 
+LEVELS = ("informational", "low", "medium", "high", "critical")
 _INCOMPLETE = 3
 _FAILED = 1
 
@@ -177,16 +178,18 @@ def hunt(
     from aleat.workspace import hunt_once, write_sightings  # noqa: PLC0415
 
     kind = format or (_format_of(output) if output else "table")
+    target = output or sys.stdout.buffer
     with progress(quiet=quiet) as show:
-        if paths or rules:
-            if not (paths and rules):
-                error("A hunt without a workspace needs both: evidence as PATHS, and knowledge after --rules.")
-                return 2
-            result = hunt_once(paths, rules, workers=workers, progress=show)
-        else:
+        if not (paths or rules):
             with open_workspace(workspace, actor) as ws:
                 result = ws.hunt(workers=workers, progress=show)
-    write_sightings(result, output, kind, min_level=min_level)
+            write_sightings(result.sightings, target, kind, min_level=min_level)
+        elif paths and rules:
+            once = hunt_once(paths, rules, target, kind, min_level=min_level, workers=workers, progress=show)
+            result = once.result
+        else:
+            error("A hunt without a workspace needs both: evidence as PATHS, and knowledge after --rules.")
+            return 2
     _print_hunt(result)
     return _INCOMPLETE if result.issues else 0
 
@@ -198,8 +201,16 @@ def _format_of(output: Path) -> Format:
 
 def _print_hunt(result: HuntResult) -> None:
     """Write the summary to standard error: what was looked at, what fired, what could not be done."""
-    for text in result.summary():
-        error(text)
+    tally, rules = result.tally, result.rules
+    seconds = result.seconds.get("total", 0.0)
+    rate = f" ({result.events / seconds:,.0f} a second)" if seconds else ""
+    error(f"{result.events:,} events in {seconds:.1f} s{rate}; peak memory {_peak_memory()}.")
+    error(
+        f"{rules.loaded:,} indicators: {rules.evaluated:,} evaluated ({rules.partial:,} in part), "
+        f"{rules.fired:,} fired, {rules.rejected:,} rejected by name, {rules.no_evidence:,} without evidence that they could fire in."
+    )
+    levels = ", ".join(f"{tally.by_level[level]:,} {level}" for level in reversed(LEVELS) if tally.by_level[level])
+    error(f"{tally.sightings:,} sightings{f': {levels}' if levels else ''}; {tally.hidden:,} hidden by dismissals.")
     if result.issues:
         error(f"{len(result.issues)} ranges or files could not be read:")
         issues(result.issues)
@@ -210,6 +221,17 @@ def _print_hunt(result: HuntResult) -> None:
             error(f"  {row.place}: {row.title}: {row.reason}")
         if len(whole) > MAX_LISTED:
             error(f"  … and {len(whole) - MAX_LISTED} more")
+
+
+def _peak_memory() -> str:
+    """Return the peak memory of this process and of its largest worker, where the system tells it."""
+    try:
+        import resource  # noqa: PLC0415 (not on Windows)
+    except ImportError:
+        return "unknown"
+    scale = 1024 if sys.platform == "darwin" else 1
+    peaks = [resource.getrusage(who).ru_maxrss // scale for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return f"{peaks[0] // 1024} MiB" + (f", {peaks[1] // 1024} MiB a worker" if peaks[1] else "")
 
 
 def report(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from aleat.errors import Issue
-from aleat.report.text import clip, visible
+from aleat.text import clip, visible
 
 __all__ = ["MAX_LISTED", "ProgressLine", "error", "issues", "line", "progress", "table", "wrapped"]
 

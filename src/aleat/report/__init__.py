@@ -11,7 +11,6 @@ from aleat.report.bundle import case_bundle, case_objects
 from aleat.report.html import entry_text, render_html
 from aleat.report.messages import LANGUAGES, Messages, load_messages
 from aleat.report.records import ReportInput, RuleCounts
-from aleat.report.text import clip, visible
 
 __all__ = [
     "LANGUAGES",
@@ -21,11 +20,9 @@ __all__ = [
     "RuleCounts",
     "case_bundle",
     "case_objects",
-    "clip",
     "entry_text",
     "first_things",
     "load_messages",
     "make_answer",
     "render_html",
-    "visible",
 ]

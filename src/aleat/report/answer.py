@@ -16,7 +16,7 @@ from aleat.attribution.records import Assessment, EvidenceItem
 from aleat.case.records import CampaignLink, Case, Outage, TimelineEntry
 from aleat.report.messages import Messages
 from aleat.report.records import ReportInput
-from aleat.report.text import clip, visible
+from aleat.text import clip, visible
 
 __all__ = ["FIRST_THINGS", "Answer", "first_things", "link_name", "make_answer"]
 

@@ -18,7 +18,7 @@ from aleat.report.answer import first_things, link_name, make_answer
 from aleat.report.messages import Messages, load_messages
 from aleat.report.records import ReportInput
 from aleat.report.swimlane import make_swimlane
-from aleat.report.text import clip, visible
+from aleat.text import clip, visible
 
 if TYPE_CHECKING:
     import jinja2

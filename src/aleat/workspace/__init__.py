@@ -1,7 +1,77 @@
-"""The front door: a workspace opens a folder that holds everything a case is made of."""
+"""The front door: a workspace opens a folder that holds everything a case is made of.
+
+Every verb of the command line is a method of `Workspace`; what it returns are the typed records of the rooms.
+"""
 
 from __future__ import annotations
 
-from aleat.workspace.core import Session, default_actor
+from pathlib import Path
+from typing import Self
 
-__all__ = ["Session", "default_actor"]
+from aleat.workspace.case import BuiltCase
+from aleat.workspace.config import CONFIG_NAME, Config, find_workspace
+from aleat.workspace.core import Clock, default_actor
+from aleat.workspace.evidence import export_heads, verify
+from aleat.workspace.hunt import Hunted, hunt_once, write_sightings
+from aleat.workspace.investigate import InvestigateVerbs
+from aleat.workspace.progress import Progress, silent
+from aleat.workspace.results import (
+    EvidenceAdded,
+    Fault,
+    Investigation,
+    KnowledgeAdded,
+    ReportFiles,
+    Sorted,
+    Verified,
+)
+
+__all__ = [
+    "BuiltCase",
+    "Config",
+    "EvidenceAdded",
+    "Fault",
+    "Hunted",
+    "Investigation",
+    "KnowledgeAdded",
+    "ReportFiles",
+    "Sorted",
+    "Verified",
+    "Workspace",
+    "default_actor",
+    "find_workspace",
+    "hunt_once",
+    "write_sightings",
+]
+
+
+class Workspace(InvestigateVerbs):
+    """Everything a case is made of, in one folder.
+
+    >>> with Workspace.open_or_init("case") as ws:                             # doctest: +SKIP
+    ...     ws.add_knowledge("partner-pack/", giver="cert-ally")
+    ...     ws.add_evidence("logs/")
+    ...     print(ws.build_case().answer().paragraph)
+    """
+
+    @classmethod
+    def open_or_init(
+        cls,
+        path: str | Path,
+        *,
+        actor: str | None = None,
+        key_folder: Path | None = None,
+        clock: Clock | None = None,
+        zone: str = "UTC",
+    ) -> Self:
+        """Open the workspace at `path`, or make one there where there is none."""
+        if (Path(path) / CONFIG_NAME).is_file():
+            return cls.open(path, actor=actor, key_folder=key_folder, clock=clock)
+        return cls.init(path, actor=actor, key_folder=key_folder, clock=clock, zone=zone)
+
+    def verify(self, *, head: str | Path | None = None, progress: Progress = silent) -> Verified:
+        """Re-check every hash, chain and signature; `head` is a file of heads that was exported before."""
+        return verify(self, head=Path(head) if head else None, progress=progress)
+
+    def export_heads(self) -> bytes:
+        """Return the ledgers' heads as JSON, to be kept where the workspace isn't."""
+        return export_heads(self)

@@ -21,8 +21,7 @@ from aleat.errors import InputError, Issue
 from aleat.evidence import NOTE_CODES, EventBatch
 from aleat.exchange import NotLookedAt, findings_of_hunt
 from aleat.exchange.overview import delivered_indicators
-from aleat.hunt import HuntResult
-from aleat.hunt.output import JsonLinesWriter
+from aleat.hunt.result import HuntResult
 from aleat.release import Victim
 from aleat.report import Answer, ReportInput, RuleCounts, case_bundle, load_messages, make_answer, render_html
 from aleat.store.database import Connection
@@ -30,7 +29,7 @@ from aleat.store.lake import Lake
 from aleat.store.objects import iterate_objects
 from aleat.trust.markings import marking_id
 from aleat.workspace.evidence import open_lake
-from aleat.workspace.hunt import HuntVerbs
+from aleat.workspace.hunt import HuntVerbs, write_sightings
 from aleat.workspace.knowledge import statements
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import ReportFiles
@@ -77,8 +76,9 @@ class CaseVerbs(HuntVerbs):
         now = self.now()
         with self.read() as connection:
             objects = [stored.object.properties() for stored in iterate_objects(connection)]
+            names = self.names(connection)
             givers = {
-                stored.object.id: sorted({copy.giver for copy in stored.copies})
+                stored.object.id: sorted({names.get(copy.giver, copy.giver) for copy in stored.copies})
                 for stored in iterate_objects(connection, ["indicator", "intrusion-set", "relationship", "malware"])
             }
             texts = list(statements(connection))
@@ -123,11 +123,8 @@ class CaseVerbs(HuntVerbs):
             html=target / "report.html", bundle=target / "case.json", sightings=target / "sightings.jsonl"
         )
         marking = marking_id(f"tlp:{self.config.default_marking}")
-        with _replacing(files.sightings) as path, path.open("wb") as stream:
-            writer = JsonLinesWriter(stream)
-            for sighting in built.case.sightings:
-                writer.write(sighting)
-            writer.close()
+        with _replacing(files.sightings) as path:
+            write_sightings(built.case.sightings, path, "jsonl")
         _write(files.bundle, case_bundle(built.report, identity=self.config.identity, markings=[marking]))
         _write(files.html, render_html(built.report, language=language, beside=files.sightings.name))
         return files
@@ -144,9 +141,7 @@ class CaseVerbs(HuntVerbs):
                 "findings": findings_of_hunt(indicators, hunt.sightings, hunt.not_evaluated),
                 "coverage": coverage,
                 "not_looked_at": gaps,
-                "victim": Victim(
-                    name=self.config.organisation, sector=self.config.sector, country=self.config.country
-                ),
+                "victim": Victim(name=self.config.organisation, sector=self.config.sector, country=self.config.country),
                 "engine": f"aleat {__version__}",
             }
 
@@ -236,7 +231,7 @@ def _claims(texts: list[tuple[str, str]], now: datetime, issues: list[Issue]) ->
 def _is_simulation(objects: list[dict[str, Any]], texts: list[tuple[str, str]]) -> bool:
     """Say whether any of the material says of itself that it is a simulation (by a label)."""
     labelled = any(_SIMULATION in (item.get("labels") or ()) for item in objects)
-    return labelled or any(text.lstrip().casefold().startswith(f"[{_SIMULATION}") for _, text in texts)
+    return labelled or any(text.lstrip().casefold().startswith(_SIMULATION) for _, text in texts)
 
 
 class _replacing:  # noqa: N801 (a context manager, used as a function)
@@ -261,5 +256,3 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-

@@ -28,6 +28,7 @@ from types import TracebackType
 from typing import Self
 
 from aleat.errors import TrustError, WorkspaceError
+from aleat.store.allies import read_allies
 from aleat.store.database import Connection, Database
 from aleat.store.decisions import read_people, set_roles
 from aleat.store.keyring import (
@@ -225,6 +226,11 @@ class Session:
         with self.read() as connection:
             for ledger in LEDGERS:
                 yield from export_ledger(connection, ledger)
+
+    def names(self, connection: Connection) -> dict[str, str]:
+        """Return what identities are called: ours and our allies'."""
+        known = {ally.card.identity: ally.card.name for ally in read_allies(connection)}
+        return {**known, self.config.identity: self.config.organisation}
 
     def people(self) -> dict[str, tuple[str, ...]]:
         """Return everybody's roles."""

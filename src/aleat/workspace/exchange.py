@@ -116,6 +116,21 @@ class ExchangeVerbs(CaseVerbs):
         with self.writing(), self.write() as connection:
             add_permission(connection, permission, basis, **self._signing())
 
+    def permit_objects(self, objects: Sequence[str], *, originator: str, to: str, basis: str, until: date) -> None:
+        """Record an originator's leave, from today, for an ally called `to`."""
+        with self.read() as connection:
+            recipient = find_ally(connection, to).card.identity
+            who = giver_id(self, connection, originator)
+        permission = Permission(
+            id=random_id("permission"),
+            originator=who,
+            recipient=recipient,
+            objects=frozenset(objects),
+            valid_from=self.now().date(),
+            valid_until=until,
+        )
+        self.permit(permission, basis)
+
     def ask(
         self, ally: str, folder: str | Path = ".", *, title: str, impact: str, needs: Sequence[str], **more: Any
     ) -> Path:
@@ -160,6 +175,7 @@ class ExchangeVerbs(CaseVerbs):
         of: str | None = None,
     ) -> Path:
         """Seal what may leave for an ally, in answer to what it took from us (default: the latest it accepted)."""
+
         def act(desk: Desk) -> Sent:
             ally = find_ally(desk.connection, to).card.identity
             prepared = prepare_release(desk, to)

@@ -2,22 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from aleat.case import signals
 from aleat.errors import Issue
 from aleat.evidence import NOTE_CODES
-from aleat.hunt import HuntResult, Indicator, NotEvaluated, Plan, compile_plan
+from aleat.hunt import LEVELS, Indicator, NotEvaluated, Plan, Sighting, compile_plan
 from aleat.hunt.drive import hunt_lake, hunt_paths
-from aleat.hunt.from_store import indicators, read_indicator
-from aleat.hunt.output import write_sightings as write_rows
-from aleat.hunt.result import HuntProgress
-from aleat.knowledge import read_knowledge
+from aleat.hunt.from_store import indicators, indicators_of_items
+from aleat.hunt.output import open_writer
+from aleat.hunt.result import HuntProgress, HuntResult
+from aleat.knowledge import NOTE_CODES as KNOWLEDGE_NOTES
+from aleat.knowledge import KnowledgeItem, read_knowledge
 from aleat.workspace.core import Session
 from aleat.workspace.evidence import open_lake
 from aleat.workspace.progress import Progress, silent
 
-__all__ = ["HuntVerbs", "hunt_once"]
+__all__ = ["HuntVerbs", "Hunted", "hunt_once", "write_sightings"]
+
+
+@dataclass(frozen=True)
+class Hunted:
+    """A hunt without a workspace: its result, and how many files were passed over, by the code of the note."""
+
+    result: HuntResult
+    notes: dict[str, int]
+
+
+class HuntVerbs(Session):
+    """Everything that is known, against everything that is held."""
+
+    def plan(self) -> Plan:
+        """Return the plan of all indicators that are known, our own signals among them, compiled once."""
+        rejected: list[NotEvaluated] = []
+        with self.read() as connection:
+            known = list(indicators(connection, self.folder, not_evaluated=rejected))
+            names = self.names(connection)
+        named = [_named(indicator, names) for indicator in known]
+        plan = compile_plan([*named, *signals()], cache=self.folder / "cache")
+        return msgspec.structs.replace(plan, not_evaluated=(*plan.not_evaluated, *rejected))
+
+    def hunt(self, *, workers: int | None = None, progress: Progress = silent) -> HuntResult:
+        """Evaluate what the ledger of hunts doesn't have yet, and return all that was found, then and now."""
+        with self.writing():
+            return hunt_lake(
+                open_lake(self),
+                self.database,
+                self.plan(),
+                time=self.now(),
+                actor=self.actor,
+                workers=workers,
+                progress=_told(progress),
+            )
+
+
+def hunt_once(
+    paths: Sequence[Path],
+    rules: Sequence[Path],
+    output: Path | IO[bytes],
+    format_: str = "jsonl",
+    *,
+    min_level: str = "informational",
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Hunted:
+    """Hunt for the knowledge in `rules` in the evidence at `paths`; nothing is kept but what `output` gets.
+
+    Sightings at or above `min_level` are written as they are found, so that memory doesn't grow with them.
+    """
+    issues: list[Issue] = []
+    rejected: list[NotEvaluated] = []
+
+    def items() -> Iterator[KnowledgeItem]:
+        for number, item in enumerate(read_knowledge(rules)):
+            progress("rules", number, None)
+            if isinstance(item, Issue):
+                issues.append(item)
+            else:
+                yield item
+
+    source = ", ".join(path.name for path in rules)
+    plan = compile_plan(list(indicators_of_items(items(), source, not_evaluated=rejected)))
+    plan = msgspec.structs.replace(plan, not_evaluated=(*plan.not_evaluated, *rejected))
+    with ExitStack() as stack:
+        stream = stack.enter_context(output.open("wb")) if isinstance(output, Path) else output
+        writer = stack.enter_context(open_writer(format_, stream))
+        wanted = LEVELS[LEVELS.index(min_level) :]
+
+        def sink(sighting: Sighting) -> None:
+            if sighting.level in wanted and sighting.hidden_by is None:
+                writer.write(sighting)
+
+        result = hunt_paths(paths, plan, workers=workers, sink=sink, progress=_told(progress))
+    found = tuple(issue for issue in result.issues if issue.code not in NOTE_CODES)
+    notes = Counter(issue.code for issue in (*issues, *result.issues) if _is_note(issue))
+    lost = tuple(issue for issue in issues if issue.code not in KNOWLEDGE_NOTES)
+    return Hunted(result=replace(result, issues=(*lost, *found)), notes=dict(notes))
+
+
+def write_sightings(
+    sightings: Iterable[Sighting], output: Path | IO[bytes], format_: str, *, min_level: str = "informational"
+) -> int:
+    """Write the sightings at or above `min_level` that nothing hides, and return how many they were."""
+    wanted = LEVELS[LEVELS.index(min_level) :]
+    count = 0
+    with ExitStack() as stack:
+        stream = stack.enter_context(output.open("wb")) if isinstance(output, Path) else output
+        writer = stack.enter_context(open_writer(format_, stream))
+        for sighting in sightings:
+            if sighting.level in wanted and sighting.hidden_by is None:
+                writer.write(sighting)
+                count += 1
+    return count
+
+
+def _named(indicator: Indicator, names: Mapping[str, str]) -> Indicator:
+    """Return the indicator with its givers by name."""
+    givers = [names.get(giver, giver) for giver in indicator.source.split(", ")]
+    return msgspec.structs.replace(indicator, source=", ".join(givers))
+
+
+def _is_note(issue: Issue) -> bool:
+    return issue.code in (KNOWLEDGE_NOTES if issue.stage == "knowledge" else NOTE_CODES)
+
+
+def _told(progress: Progress) -> Callable[[HuntProgress], None]:
+    """Return the hunt's own kind of progress callback."""
+
+    def show(state: HuntProgress) -> None:
+        progress(state.phase, state.done, state.total)
+
+    return show

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from aleat.errors import Issue
+from aleat.exchange import Received
 from aleat.report.answer import Answer
 from aleat.trust.chain import Head
 
@@ -27,6 +29,17 @@ class KnowledgeAdded(msgspec.Struct, frozen=True, kw_only=True):
     notes: int = 0
     """Files passed over because they are no knowledge, and the like: nothing was lost."""
     issues: tuple[Issue, ...] = ()
+
+    def with_opened(self, received: Sequence[Received]) -> KnowledgeAdded:
+        """Return the same with what sealed files held."""
+        return msgspec.structs.replace(
+            self,
+            new=self.new + sum(one.stored.new for one in received),
+            known=self.known + sum(one.stored.known + one.stored.copies for one in received),
+            conflicts=self.conflicts + sum(len(one.stored.conflicts) for one in received),
+            opened=tuple(one.sender.name for one in received),
+            issues=(*self.issues, *(issue for one in received for issue in one.issues)),
+        )
 
 
 class EvidenceAdded(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,40 @@
+"""Foreign values, made safe to look at: nothing in them acts on a terminal, a page or a reader's eye."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["clip", "visible"]
+
+# Control characters, line and paragraph separators, and what turns, hides or joins text (Unicode Technical
+# Report 36, "Bidirectional Text Spoofing"); lone surrogates can't be written at all.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def visible(value: object) -> str:
+    r"""Return the text of `value` with everything written out that would move, colour, turn or hide what is shown.
+
+    >>> visible("a\x1b[31mb\u202e")
+    'a\\x1b[31mb\\u202e'
+    """
+    return _UNSAFE.sub(_escape, str(value))
+
+
+def clip(text: str, length: int) -> str:
+    """Return `text`, cut in its middle to `length` characters where it is longer.
+
+    >>> clip("C:\\Windows\\System32\\cmd.exe", 15)
+    'C:\\Wind…cmd.exe'
+    """
+    if len(text) <= length:
+        return text
+    half = (length - 1) // 2
+    return f"{text[: length - 1 - half]}…{text[len(text) - half :]}"
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,111 @@
+"""The main job in one go: sort what is given, take it in, hunt, build the case, write the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aleat.errors import Issue
+from aleat.workspace.evidence import add_evidence
+from aleat.workspace.exchange import ExchangeVerbs, is_sealed
+from aleat.workspace.knowledge import add_knowledge, add_statements
+from aleat.workspace.progress import Progress, silent
+from aleat.workspace.results import EvidenceAdded, Investigation, KnowledgeAdded
+from aleat.workspace.sorting import sort_paths
+
+__all__ = ["InvestigateVerbs"]
+
+
+class InvestigateVerbs(ExchangeVerbs):
+    """The verbs that take things in, and the one that does it all."""
+
+    def add_knowledge(
+        self,
+        *paths: str | Path,
+        giver: str | None = None,
+        marking: str | None = None,
+        originator: str | None = None,
+        corpus: str | None = None,
+        progress: Progress = silent,
+    ) -> KnowledgeAdded:
+        """Add what an ally knows; sealed files among it are opened and verified.
+
+        `giver` is who gave it (an ally's name, or any name; default: ourselves), `marking` a TLP label that is
+        put on all of it, `originator` who made it where the objects don't say, `corpus` the public corpus it is.
+        """
+        given = [Path(path) for path in paths]
+        sealed = [path for path in given if path.is_file() and is_sealed(path)]
+        opened = [self.receive(path) for path in sealed]
+        plain = [path for path in given if path not in sealed]
+        added = KnowledgeAdded()
+        if plain:
+            added = add_knowledge(
+                self, plain, giver=giver, marking=marking, originator=originator, corpus=corpus, progress=progress
+            )
+        return added.with_opened(opened)
+
+    def add_evidence(
+        self,
+        *paths: str | Path,
+        copy: bool = False,
+        giver: str | None = None,
+        encoding: str | None = None,
+        host: str | None = None,
+        workers: int | None = None,
+        progress: Progress = silent,
+    ) -> EvidenceAdded:
+        """Add what you hold: by reference, or with `copy` content-addressed; see `aleat.evidence` for the formats."""
+        return add_evidence(
+            self,
+            [Path(path) for path in paths],
+            copy=copy,
+            giver=giver,
+            encoding=encoding,
+            host=host,
+            workers=workers,
+            progress=progress,
+        )
+
+    def add_statements(self, *paths: str | Path, giver: str | None = None) -> tuple[Issue, ...]:
+        """Add public statements: news texts, whose claims a case sets beside the evidence."""
+        return add_statements(self, [Path(path) for path in paths], giver=giver)
+
+    def investigate(
+        self,
+        *paths: str | Path,
+        giver: str | None = None,
+        marking: str | None = None,
+        name: str = "",
+        copy: bool = False,
+        language: str = "en",
+        workers: int | None = None,
+        progress: Progress = silent,
+    ) -> Investigation:
+        """Do it all with what is at `paths`, in any order, and return what was done and the answer."""
+        found = sort_paths([Path(path) for path in paths], progress=progress)
+        knowledge, evidence = KnowledgeAdded(), EvidenceAdded()
+        issues: list[Issue] = list(found.issues)
+        if found.knowledge:
+            knowledge = self.add_knowledge(*found.knowledge, giver=giver, marking=marking, progress=progress)
+        if found.statements:
+            issues += self.add_statements(*found.statements)
+        if found.evidence:
+            evidence = self.add_evidence(*found.evidence, copy=copy, workers=workers, progress=progress)
+        built = self.build_case(name or _case_name(self.folder, paths), workers=workers, progress=progress)
+        return Investigation(
+            sorted=found,
+            knowledge=knowledge,
+            evidence=evidence,
+            answer=built.answer(language),
+            report=self.report(built=built, language=language),
+            sightings=len(built.case.sightings),
+            not_evaluated=len([row for row in built.report.not_evaluated if not row.partial]),
+            issues=(*issues, *knowledge.issues, *evidence.issues),
+        )
+
+
+def _case_name(folder: Path, paths: Sequence[str | Path]) -> str:
+    """Name a case after the one file or folder that was given, else after the workspace."""
+    if len(paths) == 1:
+        return Path(paths[0]).resolve().stem
+    return folder.resolve().name
