@@ -299,6 +299,8 @@ def _victim_span(mention: Mention) -> tuple[int, int] | None:
     act_verbs = words("sets", "acts_before_event")
     while place < limit:
         low = lows[place]
+        if low == "on" and lows[max(0, mention.first - 1)] in words("sets", "blaming"):
+            break  # "blamed the intrusion on S"
         if low in ("on", "against", "into") and place + 1 < len(lows) and not _is_date_word(lows[place + 1]):
             stop = _loose_end(parse, place + 1)
             if (

@@ -116,6 +116,7 @@ def _settled(drafts: list[tuple[Draft, Parse]]) -> list[tuple[Draft, Parse]]:
             outright.setdefault((draft.act, draft.actor.key), set()).add(draft.target.key if draft.target else "")
     kept = []
     latest: dict[str, list[tuple[int, Actor]]] = {}
+    sides: dict[str, dict[str, Actor]] = {}
     for draft, item in drafts:
         if "nominal" in draft.labels:
             said = outright.get((draft.act, draft.actor.key), set())
@@ -125,16 +126,27 @@ def _settled(drafts: list[tuple[Draft, Parse]]) -> list[tuple[Draft, Parse]]:
         if draft.act == "accuses" and draft.target is not None:
             latest.setdefault(draft.target.key, []).append((number, draft.actor))
         if draft.act == "denies" and draft.target is None:
-            near = {row.key: row for at, row in latest.get(draft.actor.key, [])[-3:] if number - at <= 1}
-            against = list((near if len(near) == 1 else accusers.get(draft.actor.key, {})).values())
-            with_party = {actor.party for actor in against if actor.party}
-            if len(against) == 1:
-                draft.target = against[0]
-            elif len(with_party) == 1:
-                party = with_party.pop()
-                draft.target = Actor(party, party, party)
+            draft.target = _accuser(latest.get(draft.actor.key, []), accusers.get(draft.actor.key, {}), number)
+        if draft.act in ("accuses", "severs") and draft.target is not None and draft.target.party:
+            sides.setdefault(draft.actor.key, {})[draft.target.key] = draft.target
+        elif draft.act == "severs" and draft.target is None and len(sides.get(draft.actor.key, ())) == 1:
+            draft.target = next(iter(sides[draft.actor.key].values()))
         kept.append((draft, item))
     return kept
+
+
+def _accuser(earlier: list[tuple[int, Actor]], anywhere: dict[str, Actor], number: int) -> Actor | None:
+    """Return whom a denial in sentence `number` answers: who accused just before, else the only accuser there is."""
+    near = {row.key: row for at, row in earlier[-3:] if number - at <= 1}
+    before = near if len(near) == 1 else {row.key: row for _, row in earlier[-50:]}
+    against = list((before or anywhere).values())
+    parties = {actor.party for actor in against if actor.party}
+    if len(against) == 1:
+        return against[0]
+    if len(parties) == 1:
+        party = parties.pop()
+        return Actor(party, party, party)
+    return None
 
 
 def _rows(
