@@ -306,6 +306,19 @@ def test_a_rule_that_was_not_evaluated_is_neither_seen_nor_not_seen(teams: tuple
     assert (finding.status, finding.reason) == ("not-evaluated", "no-mapping")
 
 
+def test_who_looked_at_nothing_has_not_seen_nothing(teams: tuple[Team, Team]) -> None:
+    """Without coverage an indicator was not evaluated."""
+    _, south = teams
+    _, delivery = deliver_pack(teams)
+    with south.database.read() as connection:
+        delivered = delivered_indicators(connection, delivery)
+    with south.desk() as desk:
+        back = answer(desk, delivery, findings_of_hunt(delivered, []), coverage=(), victim=VICTIM)
+    (message,) = back.messages
+    assert isinstance(message, Findings)
+    assert (message.not_seen, message.not_evaluated) == (0, len(delivered))
+
+
 def test_what_leaves_is_valid_stix(teams: tuple[Team, Team]) -> None:
     """Objects of ours pass the strict validator, check 103 off."""
     _, south = teams

@@ -29,6 +29,7 @@ __all__ = ["Finding", "FindingStatus", "NotLookedAt", "finding_objects", "findin
 FindingStatus = Literal["seen", "not-seen", "false-positive", "not-evaluated"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNLOOKED = "nothing-looked-at"
 _MAX_GAPS = 50  # they stand in every sighting
 _MAX_COUNT = 999_999_999  # STIX 2.1 §5.2: a sighting's count
 
@@ -110,15 +111,18 @@ def finding_objects(
 ) -> tuple[tuple[StixObject, ...], tuple[Finding, ...]]:
     """Return the findings as STIX objects, and those that are kept here (fewer events than the threshold).
 
-    The objects are sightings and the one identity that stands for the victim. `delivery` is the message that
-    is answered, `time` when this is told, `secret` keys the ids.
+    The objects are sightings and the one identity that stands for the victim. Where nothing was looked at,
+    nothing is "not seen". `delivery` is the message that is answered, `time` when this is told, `secret` keys
+    the ids.
     """
     told_of = tell_victim(victim, terms, own=own, recipient=recipient, created=time, markings=markings, secret=secret)
     where = [told_of.id] if told_of is not None else []
     looked_at = _coverage(coverage, not_looked_at, terms, engine)
     objects: list[StixObject] = [told_of] if told_of is not None else []
     kept: list[Finding] = []
-    for finding in findings:
+    for found in findings:
+        unlooked = found.status == "not-seen" and not coverage
+        finding = msgspec.structs.replace(found, status="not-evaluated", reason=_UNLOOKED) if unlooked else found
         if finding.status == "seen" and not enough(finding.count, terms):
             kept.append(finding)
             continue

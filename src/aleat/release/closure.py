@@ -55,6 +55,8 @@ class _Node:
         self.corpus = decision.rule == "public-corpus"
         self.hits: set[str] = set()
         self.internal: frozenset[str] = frozenset()
+        self.published = False
+        """A published definition: it leaves as it was published, whatever somebody sent under its id."""
 
     @property
     def guarded(self) -> bool:
@@ -85,8 +87,7 @@ def close(subjects: Sequence[Subject], decisions: Sequence[Decision], terms: Ter
     _one_content_an_id(nodes)
     published = {_uuid(id_) for id_ in (*known_marking_ids(), *map(extension_id, extension_names()))}
     for node in nodes:
-        if node.stands and node.uuid in published:
-            node.withhold("superseded")  # by the published definition: what somebody sent under its id is not it
+        node.published = node.uuid in published
     known = {_uuid(terms.own), _uuid(terms.recipient.identity), *published}
     _find_internal(nodes, terms)
     search = _Search(nodes, known)
@@ -145,7 +146,7 @@ def _cut(
     cuts: dict[str, dict[str, object]] = {}
     ask = {node.uuid: node.decision.ask for node in nodes if node.uuid in hidden}
     for node in nodes:
-        if not node.stands:
+        if not node.stands or node.published:
             continue
         refs, hits = node.refs & hidden, (node.hits & words) | node.internal
         if resting := {_uuid(id_) for id_ in node.subject.rests_on} & hidden:
@@ -168,7 +169,8 @@ def _spread(
     retold = {_uuid(id_) for id_ in cuts}
     fresh = set(retold)
     while fresh:
-        reached = [node for node in nodes if node.stands and node.id not in cuts and node.refs & fresh]
+        candidates = [node for node in nodes if node.stands and not node.published and node.id not in cuts]
+        reached = [node for node in candidates if node.refs & fresh]
         fresh = set()
         for node in reached:
             if node.ours and node.uuid not in known and not node.subject.object.granular_markings:
@@ -217,7 +219,7 @@ def _emit(
     ids = name_again(cuts, terms.recipient.identity, secret)
     leaving: list[StixObject] = []
     for node in nodes:
-        if not node.stands:
+        if not node.stands or node.published:
             continue
         item = node.subject.object
         if node.id in cuts:
