@@ -47,11 +47,11 @@ class RowReader:
             split = split_column(name)
             column = taken[name]
             if split is None:
-                self._fixed[name] = (column.cast(pa.int64()) if name == "time" else column).to_pylist()
+                self._fixed[name] = _values(column.cast(pa.int64()) if name == "time" else column)
             elif column.null_count < len(column):
                 field, kind = split
                 make = _CELLS[kind]
-                for fields, text in zip(self._fields, column.to_pylist(), strict=True):
+                for fields, text in zip(self._fields, _values(column), strict=True):
                     if text is not None:
                         fields[field] = make(text)
 
@@ -105,3 +105,11 @@ class RowReader:
             tags=indicator.tags,
             matched=matched,
         )
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Return a column as Python values; a dictionary is decoded first, since pyarrow unpacks one cell by cell."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    values: list[Any] = column.to_pylist()
+    return values
