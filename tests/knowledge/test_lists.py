@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -257,6 +258,30 @@ def test_any_text_can_be_looked_at_and_read(text: str, name: str) -> None:
     for item in items:
         assert item.entries is not None
         assert (read_extension(item.object, "list") or {})["entries_sha256"] == entries_digest(item.entries)
+
+
+@pytest.mark.long
+def test_a_million_lines_are_one_object() -> None:
+    """Hashes, domains and addresses with comments: every line is an entry, in well under a minute."""
+    lines = [
+        f"{number:032x};wave {number % 7}"
+        if number % 2
+        else f"host{number}.example"
+        if number % 4
+        else f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        for number in range(1_000_000)
+    ]
+    before = time.process_time()
+    (item,), issues = read("\n".join(lines), "big.txt")
+    assert time.process_time() - before < 45
+    assert issues == []
+    assert item.entries is not None
+    assert item.entries.num_rows == 1_000_000
+    assert Counter(item.entries.column("type").to_pylist()) == {
+        "file:hashes": 500_000,
+        "domain-name": 250_000,
+        "ipv4-addr": 250_000,
+    }
 
 
 @pytest.mark.data

@@ -59,10 +59,11 @@ def parse_table(text: str, suffix: str, *, line_characters: int) -> ListTable:
     delimiter = _delimiter(sample, suffix)
     if delimiter is None:
         return _lines(frame, tuple(long))
-    header = _header(next(csv.reader(sample[:1], delimiter=delimiter), [])) if sample else None
+    csv.field_size_limit(line_characters)  # of the whole process, so it is set before each use
+    header = _header(sample[0], delimiter) if sample else None
     if header is None and suffix not in {".csv", ".tsv"}:
         return _split_lines(frame, delimiter, tuple(long))
-    return _rows(frame, delimiter, header, tuple(long), line_characters)
+    return _rows(frame, delimiter, header, tuple(long))
 
 
 def column_role(name: str) -> str:
@@ -84,9 +85,12 @@ def _delimiter(sample: Sequence[str], suffix: str) -> str | None:
     return None
 
 
-def _header(cells: Sequence[str]) -> list[str] | None:
+def _header(line: str, delimiter: str) -> list[str] | None:
     """Return the names in a first line that is a header: one of its cells says what a column holds."""
-    names = [cell.strip() for cell in cells]
+    try:
+        names = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
+    except csv.Error:
+        return None
     known = [column_role(name) for name in names]
     return names if any(role not in {"context", "type"} for role in known) else None
 
@@ -116,13 +120,13 @@ def _split_lines(frame: pl.DataFrame, delimiter: str, cut: tuple[int, ...]) -> L
     return ListTable(columns, frame["number"], False, cut)
 
 
-def _rows(frame: pl.DataFrame, delimiter: str, header: list[str] | None, cut: tuple[int, ...], limit: int) -> ListTable:
+def _rows(frame: pl.DataFrame, delimiter: str, header: list[str] | None, cut: tuple[int, ...]) -> ListTable:
     """A table with quotes: rows may span lines; each has the number of the line on which it begins."""
     if header is not None:
         frame = frame.slice(1)
     numbers: list[int] = []
     rows: list[list[str]] = []
-    for number, row in _read_rows(frame, delimiter, limit):
+    for number, row in _read_rows(frame, delimiter):
         numbers.append(number)
         rows.append(row)
     width = max(map(len, rows), default=0)
@@ -139,10 +143,9 @@ def _rows(frame: pl.DataFrame, delimiter: str, header: list[str] | None, cut: tu
     return ListTable(columns, pl.Series("number", numbers, dtype=pl.Int64), named, cut)
 
 
-def _read_rows(frame: pl.DataFrame, delimiter: str, limit: int) -> Iterator[tuple[int, list[str]]]:
+def _read_rows(frame: pl.DataFrame, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, cells); a line whose quotes don't fit is split without them, and costs only itself."""
     numbers, lines = frame["number"].to_list(), frame["text"].to_list()
-    csv.field_size_limit(limit)
     position, faults = 0, 0
     while position < len(lines):
         begin = position
