@@ -31,6 +31,8 @@ _SECTIONS = (
 )
 _KNOWN = frozenset({"#attributes", "System", "RenderingInfo", *_SECTIONS})
 _NAME_KEYS = ("@Name", "Name", "#attributes", "@name")
+BLOCK_EVENTS = 256
+"""Rows of one shape are taken apart in blocks of this size, while they are in the processor's caches."""
 _MAX_INT64 = 2**63 - 1
 
 
@@ -67,6 +69,7 @@ class WindowsTables:
         self._host = host
         self._groups: dict[tuple[Any, ...], _Group] = {}
         self._flat: dict[tuple[Any, ...], _Group] = {}
+        self._builders: dict[str, TableBuilder] = {}
 
     def add_event(self, offset: int, event: dict[str, Any], extra: dict[str, Any] | None = None) -> None:
         """Add one event with a `System` object; `extra` are fields that stand beside it in the export."""
@@ -83,6 +86,8 @@ class WindowsTables:
         group.systems.append(system)
         group.payloads.append(payload)
         self.events += 1
+        if len(group.records) == BLOCK_EVENTS:
+            _build_group(self._groups.pop(key), self._builders, self._host)
 
     def add_flat(self, offset: int, event: FlatEvent) -> None:
         """Add one event whose facts are already apart from its fields."""
@@ -95,17 +100,18 @@ class WindowsTables:
         group.systems.append(event)
         group.payloads.append(event.fields)
         self.events += 1
+        if len(group.records) == BLOCK_EVENTS:
+            _build_flat(self._flat.pop(key), self._builders, self._host)
 
     def tables(self) -> Iterator[tuple[str, pa.Table]]:
         """Yield (channel, table), channels sorted; the collected rows are let go."""
-        builders: dict[str, TableBuilder] = {}
         for group in self._groups.values():
-            _build_group(group, builders, self._host)
+            _build_group(group, self._builders, self._host)
         for group in self._flat.values():
-            _build_flat(group, builders, self._host)
+            _build_flat(group, self._builders, self._host)
         self._groups, self._flat = {}, {}
-        for channel in sorted(builders):
-            yield channel, builders.pop(channel).finish()
+        for channel in sorted(self._builders):
+            yield channel, self._builders.pop(channel).finish()
 
 
 def _payload(event: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:
