@@ -129,6 +129,9 @@ def test_all_evidence_from_one_giver_is_capped_and_never_of_high_confidence() ->
     sponsor, _ = _assess(world, [f"lynx{number}" for number in range(6)])
     assert sponsor.hypotheses[0].bits <= default_weights().dependence["giver_cap"] + 0.01
     assert sponsor.confidence in {"low", "moderate"}
+    (without,) = sponsor.without_giver
+    assert without.item == "Ally"
+    assert without.changes_answer
 
 
 def test_a_second_independent_giver_raises_the_probability_and_the_confidence() -> None:

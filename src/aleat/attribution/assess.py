@@ -8,7 +8,7 @@ exceeds P(sponsor). Nothing is ever told as 0 or 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import log2
 
 import msgspec
@@ -197,6 +197,7 @@ class _Assessor:
             weights=tuple(weight for weight in ranking.weighing.weights if weight.hypothesis in shown),
             sensitivity=sensitivity,
             confidence=self._confidence(ranking, sensitivity),
+            without_giver=self._without_givers(kind, ranking),
         )
 
     def _listed(self, kind: str, ranking: _Ranking) -> tuple[Hypothesis, ...]:
@@ -245,15 +246,29 @@ class _Assessor:
     def _sensitivity(self, kind: str, ranking: _Ranking) -> tuple[Sensitivity, ...]:
         """The outcome without each item that speaks for the leader; what moves it most comes first."""
         telling = {w.item for w in ranking.weighing.weights if w.hypothesis == ranking.leader and w.bits > 0}
+        parts = {
+            item.id: [other for other in self._items if other.id != item.id]
+            for item in self._items
+            if item.id in telling
+        }
+        return self._without(kind, ranking, parts)
+
+    def _without_givers(self, kind: str, ranking: _Ranking) -> tuple[Sensitivity, ...]:
+        """The outcome without each giver: all items go that rest on its word alone."""
+        givers = sorted({giver for item in self._items for giver in item.record.givers})
+        parts = {giver: [item for item in self._items if item.record.givers != (giver,)] for giver in givers}
+        return self._without(kind, ranking, parts)
+
+    def _without(self, kind: str, ranking: _Ranking, parts: Mapping[str, Sequence[Item]]) -> tuple[Sensitivity, ...]:
+        """Rank again with each of the parts; what changes the answer, then what moves it most, comes first."""
         least = self._parameters.limits["least"]
         found: list[tuple[float, Sensitivity]] = []
-        for item in self._items:
-            if item.id in telling:
-                without = self._rank(kind, [other for other in self._items if other.id != item.id])
-                changes = without.leader != ranking.leader or without.verdict != ranking.verdict
-                told = min(1.0 - least, max(least, without.posteriors[without.leader]))
-                drop = ranking.posteriors[ranking.leader] - without.posteriors.get(ranking.leader, 0.0)
-                found.append((drop, Sensitivity(item.id, without.leader, round(told, 4), changes)))
+        for name, items in parts.items():
+            without = self._rank(kind, items)
+            changes = without.leader != ranking.leader or without.verdict != ranking.verdict
+            told = min(1.0 - least, max(least, without.posteriors[without.leader]))
+            drop = ranking.posteriors[ranking.leader] - without.posteriors.get(ranking.leader, 0.0)
+            found.append((drop, Sensitivity(name, without.leader, round(told, 4), changes)))
         found.sort(key=lambda one: (not one[1].changes_answer, -one[0], one[1].item))
         return tuple(one for _, one in found)
 

@@ -90,3 +90,5 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     weights: tuple[Weight, ...]
     sensitivity: tuple[Sensitivity, ...]
     confidence: str
+    without_giver: tuple[Sensitivity, ...] = ()
+    """The result without all that rests on one giver's word alone (`Sensitivity.item` is the giver's name)."""
