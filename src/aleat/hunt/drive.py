@@ -47,7 +47,7 @@ from aleat.store.hunts import (
     read_gaps,
     read_hits,
 )
-from aleat.store.lake import Lake, SegmentRow
+from aleat.store.lake import Lake, SegmentRow, SegmentSource
 
 __all__ = ["Sink", "hunt_lake", "hunt_paths"]
 
@@ -130,7 +130,7 @@ def hunt_lake(
         if past is None:
             return gathering.finish(plan.not_evaluated)
         run = past
-    _collect(database, gathering, run, segments, as_of)
+    _collect(lake, database, gathering, run, segments, as_of)
     with database.read() as connection:
         rejected = [_gap_decoder.decode(row) for row in read_gaps(connection, run)]
     return gathering.finish((*plan.not_evaluated, *rejected))
@@ -187,21 +187,39 @@ def _hunt_missing(
 
 
 def _collect(
-    database: Database, gathering: _Gathering, run: RunRow, segments: dict[str, SegmentRow], as_of: datetime | None
+    lake: Lake,
+    database: Database,
+    gathering: _Gathering,
+    run: RunRow,
+    segments: dict[str, SegmentRow],
+    as_of: datetime | None,
 ) -> None:
-    """Bring together what the ledger has for the plan, in the order of the evidence."""
+    """Bring together what the ledger has for the plan, in the order of sources and their ranges."""
     attacher = Attacher(gathering.plan)
+    places = _places(lake, segments.values())
     with database.read() as connection:
-        for segment, facts in read_facts(connection):
-            row = segments.get(segment)
-            for place in row.sources if row is not None else ():
-                gathering.builder.add(_notes_decoder.decode(facts), place.path)
-        for done, (name, row) in enumerate(segments.items(), 1):
-            hits = list(read_hits(connection, run, as_of, segment=name))
-            if hits:
-                gathering.add_base(attacher.attach(hits, row.sources))
+        notes = {segment: _notes_decoder.decode(facts) for segment, facts in read_facts(connection)}
+        for done, (source, row) in enumerate(places, 1):
+            gathering.builder.add(notes.get(row.id, ()), source.path)
+            hits = read_hits(connection, run, as_of, segment=row.id)
+            gathering.add_base(attacher.attach(hits, source))
             gathering.events += row.events
-            gathering.report("collect", done, len(segments))
+            gathering.report("collect", done, len(places))
+
+
+def _places(lake: Lake, segments: Iterable[SegmentRow]) -> list[tuple[SegmentSource, SegmentRow]]:
+    """Return everywhere that a segment's bytes lie, copies of whole sources included, in the order of sources."""
+    copies: dict[int, list[tuple[int, str]]] = {}
+    for row in lake.sources():
+        if row.same_as is not None:
+            copies.setdefault(row.same_as, []).append((row.id, row.facts.path))
+    found = []
+    for segment in segments:
+        for source in segment.sources:
+            found.append((source, segment))
+            for number, path in copies.get(source.source, ()):
+                found.append((SegmentSource(number, path, source.record_base), segment))
+    return sorted(found, key=lambda place: (place[0].source, place[0].record_base, place[1].id))
 
 
 class _Gathering:

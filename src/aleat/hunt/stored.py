@@ -99,14 +99,12 @@ class Attacher:
         if all((item.id, item.ref) != (light.id, light.ref) for item, _ in known):
             known.append((light, reported))
 
-    def attach(self, hits: Iterable[Hit], sources: Iterable[SegmentSource]) -> Iterator[tuple[bool, Sighting]]:
-        """Yield (reported, sighting) for each hit of a segment, once for each source that holds its bytes."""
-        rows = list(hits)
-        for source in sources:
-            for hit in rows:
-                facts, found = _facts_decoder.decode(hit.facts), _found_decoder.decode(hit.found)
-                for indicator, reported in self._indicators.get(hit.rule, ()):
-                    yield reported, _sighting(indicator, hit, facts, found, source)
+    def attach(self, hits: Iterable[Hit], source: SegmentSource) -> Iterator[tuple[bool, Sighting]]:
+        """Yield (reported, sighting) for each hit of a segment, in one of the sources that hold its bytes."""
+        for hit in hits:
+            facts, found = _facts_decoder.decode(hit.facts), _found_decoder.decode(hit.found)
+            for indicator, reported in self._indicators.get(hit.rule, ()):
+                yield reported, _sighting(indicator, hit, facts, found, source)
 
 
 def _sighting(indicator: Indicator, hit: Hit, facts: _Facts, found: _Found, source: SegmentSource) -> Sighting:
