@@ -153,7 +153,11 @@ def _sigma_words(pattern: str) -> Iterator[str]:
         for name in ("id", "title", "name"):
             if isinstance(document.get(name), str):
                 yield document[name]
-        for text in _scalars(document.get("detection")):
+        detection = document.get("detection")
+        searches = (
+            {key: item for key, item in detection.items() if key != "condition"} if isinstance(detection, dict) else {}
+        )
+        for text in _scalars(searches):
             parts = (part.strip("\\/") for part in re.split(r"[*?]+", text))
             yield from (part for part in parts if len(part) > _ALONE)
 
