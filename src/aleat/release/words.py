@@ -154,10 +154,9 @@ def _sigma_words(pattern: str) -> Iterator[str]:
             if isinstance(document.get(name), str):
                 yield document[name]
         detection = document.get("detection")
-        searches = (
-            {key: item for key, item in detection.items() if key != "condition"} if isinstance(detection, dict) else {}
-        )
-        for text in _scalars(searches):
+        if isinstance(detection, dict):
+            detection = {key: item for key, item in detection.items() if key != "condition"}
+        for text in _scalars(detection):
             parts = (part.strip("\\/") for part in re.split(r"[*?]+", text))
             yield from (part for part in parts if len(part) > _ALONE)
 
