@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import sqlalchemy as sa
 
 from aleat.errors import IntegrityError, ObjectError, Place
 from aleat.hunt.indicator import LEVELS, Indicator, ListEntry, NotEvaluated
@@ -22,6 +21,7 @@ from aleat.knowledge.items import KnowledgeItem
 from aleat.stix.extensions import read_extension
 from aleat.stix.objects import StixObject
 from aleat.stix.times import parse_timestamp
+from aleat.store.database import Connection
 from aleat.store.entries import read_entries
 from aleat.store.objects import StoredObject, iterate_objects
 
@@ -32,7 +32,7 @@ _LEVEL = "medium"
 
 
 def indicators(
-    connection: sa.Connection,
+    connection: Connection,
     root: Path,
     *,
     reference_time: datetime | None = None,
