@@ -18,7 +18,7 @@ HEAD = "title: Test\nlogsource:\n    product: windows\n"
 
 def indicator(text: str, *, identifier: str = "rule", path: str = "test.yml", line: int = 1) -> Indicator:
     """Make an indicator of a Sigma document's text."""
-    digest = sha256(text.encode()).hexdigest()
+    digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return Indicator(identifier, f"indicator--{identifier}", digest, "sigma", text, "Test", "tests", Place(path, line))
 
 

@@ -47,13 +47,18 @@ def compile_plan(
     `placeholders` are the values of Sigma's ``%name%`` (for the modifier `expand`); `cache` a folder in which the
     plan is kept. What can't be evaluated is in `Plan.not_evaluated` with its reason; nothing is raised for it.
     """
-    digest = _digest(indicators, placeholders or {})
-    stored = _load(cache, digest)
-    if stored is not None:
-        return _with_lists(stored, indicators)
-    plan = _Compiler(placeholders or {}).compile(indicators)
-    _store(cache, digest, plan)
-    return plan
+    if cache is None:
+        return _Compiler(placeholders or {}).compile(indicators)
+    try:
+        digest = _digest(indicators, placeholders or {})
+    except UnicodeEncodeError:  # half of a surrogate pair somewhere: named below, and no name for a file
+        return _Compiler(placeholders or {}).compile(indicators)
+    plan = _load(cache, digest)
+    if plan is None:
+        plan = _Compiler(placeholders or {}).compile(indicators)
+        _store(cache, digest, plan)
+        return plan
+    return _with_lists(plan, indicators)
 
 
 class _Compiler:
@@ -285,18 +290,14 @@ def _without_entries(indicator: Indicator) -> Indicator:
     return msgspec.structs.replace(indicator, entries=()) if indicator.pattern_type == "aleat-list" else indicator
 
 
-def _load(cache: Path | None, digest: str) -> Plan | None:
-    if cache is None:
-        return None
+def _load(cache: Path, digest: str) -> Plan | None:
     try:
         return msgspec.msgpack.decode((cache / f"{digest}.plan").read_bytes(), type=Plan)
     except (OSError, msgspec.MsgspecError, RecursionError):
         return None
 
 
-def _store(cache: Path | None, digest: str, plan: Plan) -> None:
-    if cache is None:
-        return
+def _store(cache: Path, digest: str, plan: Plan) -> None:
     lists = tuple(_without_entries(indicator) for indicator in plan.lists)
     data = msgspec.msgpack.encode(msgspec.structs.replace(plan, lists=lists))
     try:

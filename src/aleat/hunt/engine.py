@@ -142,16 +142,15 @@ class Hunter:
         self._by_fact: dict[str, list[int]] = {}
         self._joined: list[int] = []
         self._atoms_of: dict[int, list[int]] = {}
+        self._numbers: dict[int, tuple[int, ...]] = {}
         self._index_subjects()
         self._matchers: dict[int, Matcher] = {}
         self._scanners: dict[frozenset[int], _Scanner] = {}
-        self._numbers: dict[int, tuple[int, ...]] = {}
         self._positive: dict[int, frozenset[int]] = {}
         self._predicates: dict[int, Predicate] = {}
         self._gates = self._group_gates()
         self._active_sets: dict[tuple[int, ...], _Active] = {}
         self._lists = ListHunter.of(plan.lists) if plan.lists and variants is None else None
-        self._list_parts = tuple(f"{one.id}#" for one in plan.lists if one.pattern_type == "stix-part")
         self._forget()
 
     # ------------------------------------------------------------------------------------ what is kept
@@ -176,14 +175,18 @@ class Hunter:
         return number
 
     def _index_subjects(self) -> None:
+        """Number the subjects, and sort under them the atoms that these variants use (of a plan cut down, not all)."""
         numbers: dict[Subject, int] = {}
+        used = {atom for variant in range(len(self.variants)) for atom in self.numbers_of(variant)}
+        used |= {atom for variant in self.variants for atom, _ in atom_numbers(variant.gate)}
         for atom, leaf in enumerate(self.plan.atoms):
             if isinstance(leaf, FieldsMatch):
                 self.subject_of.append(-1)
                 continue
             number = numbers.setdefault(leaf.subject, len(numbers))
             self.subject_of.append(number)
-            self._atoms_of.setdefault(number, []).append(atom)
+            if atom in used:
+                self._atoms_of.setdefault(number, []).append(atom)
         self.subjects = list(numbers)
         for number, subject in enumerate(self.subjects):
             if isinstance(subject, Field | View):
@@ -200,7 +203,7 @@ class Hunter:
         matcher = self._matchers.get(subject)
         if matcher is None:
             matcher = self._matchers[subject] = Matcher()
-            for atom in self._atoms_of[subject]:
+            for atom in self._atoms_of.get(subject, ()):
                 matcher.add(atom, self._test(atom))
         return matcher
 
@@ -269,7 +272,7 @@ class Hunter:
                 (sightings if self.plan.rules[rule].reported else feeds).append(sighting)
             if self._lists is not None:
                 for sighting in self._lists.hunt_batch(batch):
-                    (feeds if sighting.indicator.startswith(self._list_parts) else sightings).append(sighting)
+                    (feeds if self._lists.index.is_part(sighting) else sightings).append(sighting)
         order = _sighting_order
         return SegmentResult(segment, tuple(sorted(sightings, key=order)), tuple(sorted(feeds, key=order)), events)
 

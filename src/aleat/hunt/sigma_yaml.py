@@ -83,12 +83,17 @@ def compose_document(text: str, path: str = "", first_line: int = 1) -> Node:
     """
     if len(text) > MAX_TEXT:
         raise RuleError(f"rule of {len(text)} characters (limit: {MAX_TEXT})", Place(path, first_line))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RuleError("no valid YAML: half of a surrogate pair", Place(path, first_line)) from None
     _check_depth(text, path, first_line)
     try:
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         place = _place(error.problem_mark or error.context_mark, path, first_line)
-        raise RuleError(f"no valid YAML: {error.problem or error.context}", place) from None
+        reason = ", ".join(part for part in (error.context, error.problem) if part)
+        raise RuleError(f"no valid YAML: {reason}", place) from None
     except (yaml.YAMLError, ValueError) as error:
         raise RuleError(f"no valid YAML: {str(error).splitlines()[0]}", Place(path, first_line)) from None
     if root is None:
