@@ -7,6 +7,7 @@ never in a circle; what is no file (a pipe, a device) is not opened. All that is
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -98,7 +99,7 @@ def _why_not(path: Path, entry: os.DirEntry[str], inside: Path, above: frozenset
         if not (entry.is_dir() or entry.is_file()):
             return "not-a-file", "That is no file (a pipe, a device or the like); it is not opened."
     except (OSError, RuntimeError) as error:
-        if getattr(error, "errno", None) == 40 or isinstance(error, RuntimeError):  # ELOOP
+        if getattr(error, "errno", None) == errno.ELOOP or isinstance(error, RuntimeError):
             return "link-loop", "The link leads in a circle."
         return "unreadable", f"It can't be opened: {getattr(error, 'strerror', None) or 'unknown reason'}."
     return None
@@ -222,7 +223,7 @@ def _common_folder(names: list[str]) -> str:
 def _unreadable(shown: str, error: Exception) -> Issue:
     if isinstance(error, FileNotFoundError):
         return Issue(_STAGE, "missing", Place(shown), "There is no such file or folder.", "Check the path.")
-    if getattr(error, "errno", None) == 40 or isinstance(error, RuntimeError):  # ELOOP
+    if getattr(error, "errno", None) == errno.ELOOP or isinstance(error, RuntimeError):
         return Issue(_STAGE, "link-loop", Place(shown), "The link leads in a circle.")
     reason = getattr(error, "strerror", None) or "unknown reason"
     return Issue(_STAGE, "unreadable", Place(shown), f"It can't be opened: {reason}.", "Check who may read it.")
