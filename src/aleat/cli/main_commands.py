@@ -153,7 +153,7 @@ def _print_evidence(added: EvidenceAdded) -> None:
 
 def hunt(
     *paths: Path,
-    rules: Annotated[tuple[Path, ...], Parameter(negative="", consume_multiple=True)] = (),
+    rules: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     format: Annotated[Format | None, Parameter(name=["--type", "-t"])] = None,
     min_level: Level = "informational",
@@ -207,7 +207,8 @@ def _print_hunt(result: HuntResult) -> None:
     error(f"{result.events:,} events in {seconds:.1f} s{rate}; peak memory {_peak_memory()}.")
     error(
         f"{rules.loaded:,} indicators: {rules.evaluated:,} evaluated ({rules.partial:,} in part), "
-        f"{rules.fired:,} fired, {rules.rejected:,} rejected by name, {rules.no_evidence:,} without evidence that they could fire in."
+        f"{rules.fired:,} fired, {rules.rejected:,} rejected by name, "
+        f"{rules.no_evidence:,} without evidence that they could fire in."
     )
     levels = ", ".join(f"{tally.by_level[level]:,} {level}" for level in reversed(LEVELS) if tally.by_level[level])
     error(f"{tally.sightings:,} sightings{f': {levels}' if levels else ''}; {tally.hidden:,} hidden by dismissals.")

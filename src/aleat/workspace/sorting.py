@@ -106,10 +106,14 @@ def _kind(path: Path) -> tuple[str, list[Issue]]:
     for document in open_documents(path):
         if isinstance(document, Issue):
             said.append(document)
-        elif _reads_like_news(document):
-            return "statement", []
-        elif detect_reader(document) is not None:
-            return "knowledge", []
+        else:
+            reader = detect_reader(document)
+            if reader is not None and reader.name != "prose":
+                return "knowledge", []
+            if _reads_like_news(document):
+                return "statement", []
+            if reader is not None:
+                return "knowledge", []
     return "none", said[:1]
 
 
