@@ -84,6 +84,8 @@ _ARTEFACT_FIELDS = (
     "PipeName",
     "TargetObject",
 )
+_LONGEST = 8192
+"""Characters of one value that are looked at."""
 _COMMON_FOLDERS = ("\\windows\\", "\\program files", "\\programdata\\microsoft\\")
 _HASH = re.compile(r"(?:SHA256|SHA1|MD5)=([0-9A-Fa-f]{32,64})|\b([0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})\b")
 _HASH_TEXT = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")
@@ -105,11 +107,11 @@ _NUMBERS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9]{4,}")
 
 
 def text_of(sighting: Sighting, *names: str) -> str:
-    """Return the first of the named fields that holds something, as text."""
+    """Return the first of the named fields that holds something, as text (its first 8,192 characters)."""
     for name in names:
         value = sighting.fields.get(name)
-        if value is not None and value not in {"", "-"}:
-            return str(value)
+        if isinstance(value, (str, int, float)) and value not in {"", "-"}:
+            return str(value)[:_LONGEST]
     return ""
 
 
@@ -131,6 +133,7 @@ def accounts_of(sighting: Sighting) -> tuple[Account, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=65536)
 def make_account(name: str, domain: str = "") -> Account | None:
     """Return the account that a text names (``DOMAIN\\name``, ``name@domain``, ``name``), or None for nobody's."""
     name = name.strip()
