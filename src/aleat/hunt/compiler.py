@@ -7,7 +7,6 @@ and the engine's version. A damaged cache file is thrown away and made anew.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -29,7 +28,9 @@ from aleat.hunt.plan import (
 from aleat.hunt.sigma import CorrelationBody, FilterBody, RuleBody, SigmaDocument, read_document
 from aleat.hunt.sigma_condition import parse_condition
 from aleat.hunt.sigma_values import Placeholders
+from aleat.hunt.stix_paths import mapping_digest as stix_mapping_digest
 from aleat.hunt.taxonomy import Taxonomy, load_taxonomy, taxonomy_digest
+from aleat.store.cache import read_cached, write_cached
 
 __all__ = ["compile_plan"]
 
@@ -279,7 +280,7 @@ def _bare(indicator: Indicator) -> Indicator:
 
 def _digest(indicators: Sequence[Indicator], placeholders: Placeholders) -> str:
     encoder = msgspec.msgpack.Encoder(order="deterministic")
-    parts = [_PLAN_FORMAT, ENGINE_VERSION.encode(), taxonomy_digest().encode()]
+    parts = [_PLAN_FORMAT, ENGINE_VERSION.encode(), taxonomy_digest().encode(), stix_mapping_digest().encode()]
     parts.append(encoder.encode({name: list(values) for name, values in placeholders.items()}))
     parts += [encoder.encode(_without_entries(indicator)) for indicator in indicators]
     return plan_digest(parts)
@@ -291,22 +292,18 @@ def _without_entries(indicator: Indicator) -> Indicator:
 
 
 def _load(cache: Path, digest: str) -> Plan | None:
+    data = read_cached(cache, f"{digest}.plan")
+    if data is None:
+        return None
     try:
-        return msgspec.msgpack.decode((cache / f"{digest}.plan").read_bytes(), type=Plan)
-    except (OSError, msgspec.MsgspecError, RecursionError):
+        return msgspec.msgpack.decode(data, type=Plan)
+    except (msgspec.MsgspecError, RecursionError):
         return None
 
 
 def _store(cache: Path, digest: str, plan: Plan) -> None:
     lists = tuple(_without_entries(indicator) for indicator in plan.lists)
-    data = msgspec.msgpack.encode(msgspec.structs.replace(plan, lists=lists))
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        waiting = cache / f"{digest}.{os.getpid()}.part"
-        waiting.write_bytes(data)
-        waiting.replace(cache / f"{digest}.plan")
-    except OSError:
-        return  # a cache that can't be written only costs time
+    write_cached(cache, f"{digest}.plan", msgspec.msgpack.encode(msgspec.structs.replace(plan, lists=lists)))
 
 
 def _with_lists(plan: Plan, indicators: Sequence[Indicator]) -> Plan:

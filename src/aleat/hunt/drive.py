@@ -249,6 +249,7 @@ class _Gathering:
         self.issues += found.issues
         self._segments += 1
         self._done += amount
+        self.total = max(self.total, self._done)  # the size of what is packed isn't known before
         self.report("hunt", self._done, self.total)
 
     def add_found(self, found: Found, base: int, source: str, amount: int) -> None:

@@ -12,6 +12,7 @@ import ipaddress
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from hashlib import sha256
 from importlib import resources
 from typing import Any
 
@@ -19,7 +20,7 @@ from aleat.hunt.indicator import ListEntry
 from aleat.hunt.observables import normalise_domain, normalise_url, refang
 from aleat.hunt.stix_views import STIX_TRANSFORMS
 
-__all__ = ["candidate_keys", "entry_keys", "meaningless_label", "registry_candidates"]
+__all__ = ["candidate_keys", "entry_keys", "meaningless_label", "registry_candidates", "values_digest"]
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -171,10 +172,18 @@ def _path_tails(path: str) -> Iterator[str]:
     yield from (path[start:] for start in starts)
 
 
+def values_digest() -> str:
+    """Return the SHA-256 (hex) of the table of values: another table can give other sightings."""
+    return sha256(_text().encode()).hexdigest()
+
+
+def _text() -> str:
+    return resources.files("aleat.hunt").joinpath("data/list_values.toml").read_text("utf-8")
+
+
 @lru_cache(maxsize=1)
 def _values() -> dict[str, Any]:
-    text = resources.files("aleat.hunt").joinpath("data/list_values.toml").read_text("utf-8")
-    return tomllib.loads(text)
+    return tomllib.loads(_text())
 
 
 @lru_cache(maxsize=1)

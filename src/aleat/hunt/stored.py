@@ -8,11 +8,13 @@ two givers, and be part of a correlation or not). `attach` puts those on again, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from aleat.hunt.indicator import Indicator, Sighting
+from aleat.hunt.list_keys import values_digest
 from aleat.hunt.plan import Plan
 from aleat.hunt.stix_paths import mapping_digest as stix_mapping_digest
 from aleat.store.hunts import Hit
@@ -53,7 +55,8 @@ def plan_digests(plan: Plan) -> frozenset[str]:
 
 def plan_mapping(plan: Plan) -> str:
     """Return the digest of all mappings that decide what a plan's rules find."""
-    return f"{plan.mapping_digest}+{stix_mapping_digest()}"
+    parts = (plan.mapping_digest, stix_mapping_digest(), values_digest())
+    return sha256(" ".join(parts).encode()).hexdigest()
 
 
 def to_hit(sighting: Sighting, base: Mapping[str, Indicator]) -> Hit:
