@@ -64,7 +64,7 @@ def take_pictures(browser: str, page: Path, folder: Path) -> tuple[Path, Path, P
 def main() -> int:
     """Take the pictures that the command line names."""
     page = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_REPORT
-    folder = Path(sys.argv[2]) if len(sys.argv) > 2 else HERE / "pictures"  # noqa: PLR2004
+    folder = Path(sys.argv[2]) if len(sys.argv) > 2 else HERE / "pictures"
     browser = find_browser()
     if browser is None:
         print("No Chromium found. On Debian and Ubuntu: sudo apt-get install chromium", file=sys.stderr)

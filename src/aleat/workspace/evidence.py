@@ -12,11 +12,12 @@ import orjson
 from aleat.errors import WorkspaceError
 from aleat.evidence import NOTE_CODES, RANGE_BYTES, ReadOptions
 from aleat.evidence.ingest import IngestProgress, ingest
+from aleat.store.database import Connection
 from aleat.store.entries import verify_entries
 from aleat.store.lake import Lake
 from aleat.store.lake_verify import verify_lake
-from aleat.store.ledger import LEDGERS, ledger_head, verify_ledger
-from aleat.store.objects import verify_objects
+from aleat.store.ledger import LEDGERS, ledger_head, read_entries, verify_ledger
+from aleat.store.objects import knowledge_digest, verify_objects
 from aleat.trust.chain import Head
 from aleat.workspace.core import Session
 from aleat.workspace.progress import Progress, silent
@@ -96,6 +97,7 @@ def verify(session: Session, *, head: Path | None = None, progress: Progress = s
             faults += [Fault("ledger", f"{fault.ledger} entry {fault.seq}", fault.reason) for fault in found]
             entries += ledger_head(connection, ledger).entries
         faults += [Fault("object", fault.id, fault.reason) for fault in verify_objects(connection)]
+        faults += _verify_knowledge(connection)
         faults += [Fault("list", fault.digest, fault.reason) for fault in verify_entries(connection, session.folder)]
     for number, found_fault in enumerate(verify_lake(lake)):
         progress("lake", number, None)
@@ -118,6 +120,13 @@ def export_heads(session: Session) -> bytes:
     """Return the ledgers' heads as JSON; keep them where the workspace isn't, or have an ally sign them."""
     heads = [msgspec.structs.asdict(head) for head in session.heads()]
     return orjson.dumps({"workspace": session.config.id, "heads": heads}, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def _verify_knowledge(connection: Connection) -> Iterator[Fault]:
+    """Compare all objects and their provenance with what the custody ledger's last word on them is."""
+    said = [entry.data for entry in read_entries(connection, "custody") if "knowledge_digest" in entry.data]
+    if said and said[-1]["knowledge_digest"] != knowledge_digest(connection):
+        yield Fault("object", "knowledge", "The objects or their provenance differ from the custody ledger's digest.")
 
 
 def _read_heads(path: Path) -> dict[str, Head]:

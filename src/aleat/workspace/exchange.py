@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ from aleat.release import Release
 from aleat.stix import random_id
 from aleat.store.allies import StoredAlly, add_agreement, add_ally, find_ally, read_allies
 from aleat.store.decisions import add_permission, lift_hold, place_hold, set_roles
+from aleat.store.ledger import append_entry
+from aleat.store.objects import knowledge_digest
 from aleat.trust.agreements import Agreement, Permission, export_card
 from aleat.workspace.case import CaseVerbs
 from aleat.workspace.knowledge import giver_id
@@ -224,7 +227,15 @@ class ExchangeVerbs(CaseVerbs):
         """Open a sealed file for us, verify it, and keep what it holds."""
         data = _read(Path(path), _MAX_SEALED)
         with self.writing(), self._desk(write=True) as desk:
-            return receive(desk, data, path=str(path))
+            received = receive(desk, data, path=str(path))
+            facts = {
+                "giver": received.sender.identity,
+                "paths": [str(path)],
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "knowledge_digest": knowledge_digest(desk.connection),
+            }
+            append_entry(desk.connection, "custody", "received", facts, **self._signing())
+        return received
 
     def asks(self) -> tuple[Thread, ...]:
         """Return every thread of requests and offers with its state."""

@@ -14,7 +14,7 @@ from aleat.store.allies import find_ally
 from aleat.store.database import Connection
 from aleat.store.entries import put_entries
 from aleat.store.ledger import append_entry
-from aleat.store.objects import Provenance, PutResult, iterate_objects, put_objects
+from aleat.store.objects import Provenance, PutResult, iterate_objects, knowledge_digest, put_objects
 from aleat.trust.markings import marking_id
 from aleat.workspace.core import Session
 from aleat.workspace.progress import Progress, silent
@@ -82,6 +82,7 @@ def add_knowledge(
             "entries": entries,
             "marking": labels[0] if labels else None,
             "corpus": corpus,
+            "knowledge_digest": knowledge_digest(connection),
         }
         append_entry(connection, "custody", "knowledge", data, actor=session.actor, time=now, key=session.key)
     return KnowledgeAdded(
@@ -108,7 +109,11 @@ def add_statements(session: Session, paths: Sequence[Path], *, giver: str | None
             if text is not None:
                 rows.append((_statement(session, path, text), _statement_provenance(from_whom, path, now)))
         put_objects(connection, rows)
-        data = {"giver": from_whom, "paths": [str(path) for path in paths]}
+        data = {
+            "giver": from_whom,
+            "paths": [str(path) for path in paths],
+            "knowledge_digest": knowledge_digest(connection),
+        }
         append_entry(connection, "custody", "statements", data, actor=session.actor, time=now, key=session.key)
     return tuple(issues)
 
