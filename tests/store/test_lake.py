@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from aleat.errors import WorkspaceError
 from aleat.evidence import IngestProgress, IngestResult, ReadOptions, ingest, open_sources, read_batches, read_segment
-from aleat.evidence.source import Source
+from aleat.evidence.opener import Source
 from aleat.store.database import Database
 from aleat.store.lake import Lake
 from aleat.store.lake_verify import verify_lake

@@ -7,10 +7,9 @@ events in memory; `ingest` keeps them as segments with custody. Readers are in `
 
 from aleat.evidence.batch import FIXED_SCHEMA, KINDS, EventBatch, field_column, split_column
 from aleat.evidence.ingest import IngestProgress, IngestResult, ingest
-from aleat.evidence.opener import NOTE_CODES, open_sources
+from aleat.evidence.opener import NOTE_CODES, Limits, Source, open_sources
 from aleat.evidence.read import RangeRead, read_batches, read_range, read_segment, segment_id, source_ranges
 from aleat.evidence.reader import RANGE_BYTES, ByteRange, Reader, ReadOptions
-from aleat.evidence.source import Limits, Source
 
 __all__ = [
     "FIXED_SCHEMA",

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -22,12 +20,11 @@ from datetime import datetime
 from pathlib import Path
 
 from aleat.errors import InputError, Issue, Place, WorkspaceError
-from aleat.evidence.opener import open_sources
+from aleat.evidence.opener import Limits, Source, open_sources
 from aleat.evidence.read import segment_id, source_ranges
 from aleat.evidence.reader import ByteRange, ReadOptions, reader_named
 from aleat.evidence.segment import RangeTask, write_range
-from aleat.evidence.source import Limits, Source
-from aleat.store.lake import Custodian, Lake, RangeRow, SegmentDraft, SourceFacts, sync_folder
+from aleat.store.lake import Custodian, Lake, RangeRow, SegmentDraft, SourceFacts
 from aleat.store.lake_files import hash_file
 from aleat.trust.keys import SigningKey
 
@@ -177,7 +174,7 @@ class _Ingest:
             source = replace(source, file=self.lake.evidence_folder / container)
         facts = SourceFacts(
             path=source.path,
-            file=str(Path(os.path.abspath(source.file))),
+            file=str(source.file.absolute()),
             members=source.members,
             container_sha256=container,
             reader=source.reader,
@@ -196,36 +193,12 @@ class _Ingest:
         known = self.containers.get(source.file)
         if known is None:
             try:
-                known = self._keep(source.file) if self.copy else hash_file(source.file)
+                known = self.lake.keep_evidence(source.file) if self.copy else hash_file(source.file)
             except OSError as error:
                 reason = f"It can't be read: {error.strerror or type(error).__name__}."
                 raise InputError(reason, Place(source.path)) from error
             self.containers[source.file] = known
         return known
-
-    def _keep(self, file: Path) -> str:
-        folder = self.lake.evidence_folder
-        temporary = folder / f".tmp-{os.getpid()}-copy"
-        digest = hashlib.sha256()
-        with file.open("rb") as original:
-            try:
-                with temporary.open("wb") as kept:
-                    while block := original.read(1024 * 1024):
-                        digest.update(block)
-                        kept.write(block)
-                    kept.flush()
-                    os.fsync(kept.fileno())
-                shutil.copystat(file, temporary)
-                temporary.replace(folder / digest.hexdigest())
-                sync_folder(folder)
-            except OSError as error:
-                temporary.unlink(missing_ok=True)
-                what = error.strerror or type(error).__name__
-                reason = f"{folder}: evidence can't be copied: {what}."
-                raise WorkspaceError(
-                    f"{reason} What was committed before stays; make room and run it again."
-                ) from error
-        return digest.hexdigest()
 
     def _queue(self, run: _Run, span: ByteRange, data: bytes, ending: tuple[str, int] | None) -> None:
         digest = hashlib.sha256(data).hexdigest()
@@ -234,7 +207,7 @@ class _Ingest:
         if segment not in self.flying and self.lake.known_events(segment) is None:
             self.flying.add(segment)
             self.tasks += 1
-            temporary = self.lake.segment_folder / f".tmp-{os.getpid()}-{self.tasks}"
+            temporary = self.lake.temporary_path(self.tasks)
             carried = data if run.source.members or self.executor is None else None
             task = RangeTask(run.source, span, segment, digest, str(temporary), carried)
             future = self._submit(task)
@@ -274,7 +247,7 @@ class _Ingest:
                 self.result.events += draft.events
                 self.result.issues.extend(draft.issues)
         elif draft is not None:
-            Path(draft.temporary).unlink(missing_ok=True)
+            self.lake.discard(draft)
         self.flying.discard(step.segment)
         self._report(step)
 
@@ -327,8 +300,7 @@ class _Ingest:
         for step in self.steps:
             if step.future is not None:
                 step.future.cancel()
-        for left in self.lake.segment_folder.glob(f".tmp-{os.getpid()}-*"):
-            left.unlink(missing_ok=True)
+        self.lake.clear_own_temporaries()
         if self.loose:
             self.lake.add_issues(self.loose)
 

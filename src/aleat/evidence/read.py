@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from aleat.errors import InputError, Issue, Place
 from aleat.evidence.batch import EventBatch
+from aleat.evidence.opener import Source
 from aleat.evidence.reader import HEAD_BYTES, ByteRange, RangeResult, Reader, ReadOptions, reader_named
-from aleat.evidence.source import Source
 from aleat.stix.canonical import canonical_json
 from aleat.store.lake import Lake, SegmentRow
 from aleat.store.lake_files import ColumnFilter
@@ -39,9 +39,9 @@ def source_ranges(source: Source) -> Iterator[tuple[ByteRange, bytes]]:
     """Yield the source's ranges with their bytes, in order; raises `InputError` where it can't be read on."""
     reader = reader_named(source.reader)
     try:
-        with source.open() as stream:
+        with source.stream() as stream:
             head = stream.read(HEAD_BYTES)
-        with source.open() as stream:
+        with source.stream() as stream:
             yield from reader.cut(stream, head, source.options)
     except (OSError, EOFError, zipfile.BadZipFile, gzip.BadGzipFile, KeyError, RuntimeError) as error:
         what = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__

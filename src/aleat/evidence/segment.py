@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from aleat.errors import InputError, Place, WorkspaceError
+from aleat.errors import InputError, Place
+from aleat.evidence.opener import Source
 from aleat.evidence.read import encoding_issues, paused_collector
 from aleat.evidence.reader import ByteRange, reader_named
-from aleat.evidence.source import Source
 from aleat.store.lake import Coverage, SegmentDraft
 from aleat.store.lake_files import write_segment_file
 
@@ -38,7 +37,7 @@ def write_range(task: RangeTask) -> SegmentDraft:
 
     Raises `InputError` where the file changed since it was hashed, `WorkspaceError` where the disk refuses.
     """
-    data = task.data if task.data is not None else _read_range(task)
+    data = task.data if task.data is not None else task.source.read_range(task.span.start, task.span.end)
     if hashlib.sha256(data).hexdigest() != task.data_sha256:
         reason = "The file was changed while it was read."
         place = Place(task.source.path, offset=task.span.start)
@@ -47,14 +46,7 @@ def write_range(task: RangeTask) -> SegmentDraft:
     with paused_collector():
         result = reader.read(data, task.span, task.source.path, task.source.options)
     tables = [(reader.format, channel, table) for channel, table in result.tables]
-    path = Path(task.temporary)
-    try:
-        written = write_segment_file(path, tables)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        what = error.strerror or type(error).__name__
-        reason = f"{path.parent}: a segment can't be written: {what}."
-        raise WorkspaceError(f"{reason} What was committed before stays; make room and run it again.") from error
+    written = write_segment_file(Path(task.temporary), tables)
     return SegmentDraft(
         id=task.segment,
         start=task.span.start,
@@ -69,12 +61,6 @@ def write_range(task: RangeTask) -> SegmentDraft:
         issues=(*result.issues, *encoding_issues(result, task.source.path, task.span)),
         encodings=result.encodings,
     )
-
-
-def _read_range(task: RangeTask) -> bytes:
-    with task.source.file.open("rb") as file:
-        file.seek(task.span.start, os.SEEK_SET)
-        return file.read(task.span.end - task.span.start)
 
 
 def coverage_of(form: str, channel: str, table: pa.Table) -> Iterator[Coverage]:

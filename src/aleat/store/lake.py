@@ -253,9 +253,37 @@ class Lake:
         """Return where a segment's file is."""
         return self.segment_folder / f"{segment}.parquet"
 
-    def temporary_path(self, segment: str) -> Path:
-        """Return where a segment's file is written first (one name a process)."""
-        return self.segment_folder / f".tmp-{segment}-{os.getpid()}"
+    def temporary_path(self, number: int) -> Path:
+        """Return where this process's segment file `number` is written first."""
+        return self.segment_folder / f".tmp-{os.getpid()}-{number}"
+
+    def discard(self, draft: SegmentDraft) -> None:
+        """Remove the file of a draft that won't be committed."""
+        Path(draft.temporary).unlink(missing_ok=True)
+
+    def clear_own_temporaries(self) -> None:
+        """Remove what this process left under temporary names."""
+        for left in self.segment_folder.glob(f".tmp-{os.getpid()}-*"):
+            left.unlink(missing_ok=True)
+
+    def keep_evidence(self, file: Path) -> str:
+        """Copy `file` into the evidence folder under its SHA-256, and return that; `OSError` where it can't be read."""
+        temporary = self.evidence_folder / f".tmp-{os.getpid()}"
+        digest = hashlib.sha256()
+        with file.open("rb") as original:
+            try:
+                with temporary.open("wb") as kept:
+                    while block := original.read(1024 * 1024):
+                        digest.update(block)
+                        kept.write(block)
+                    kept.flush()
+                    os.fsync(kept.fileno())
+                temporary.replace(self.evidence_folder / digest.hexdigest())
+                sync_folder(self.evidence_folder)
+            except OSError as error:
+                temporary.unlink(missing_ok=True)
+                raise _disk_error(error, self.evidence_folder) from error
+        return digest.hexdigest()
 
     def known_events(self, segment: str) -> int | None:
         """Return how many events a committed segment has, or None where there is no such segment (or no file)."""

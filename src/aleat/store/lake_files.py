@@ -8,6 +8,7 @@ under ``aleat``, so that a reader touches no others. Any Parquet tool can read t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +19,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from aleat.errors import WorkspaceError
 
 __all__ = ["ColumnFilter", "SegmentFile", "StoredTable", "hash_file", "read_segment_file", "write_segment_file"]
 
@@ -49,7 +52,22 @@ class SegmentFile:
 
 
 def write_segment_file(path: Path, tables: Sequence[tuple[str, str, pa.Table]]) -> SegmentFile:
-    """Write (format, channel, table) triples to `path` and sync it; raises `OSError` where the disk refuses."""
+    """Write (format, channel, table) triples to `path` and sync it.
+
+    Raises `WorkspaceError`, and leaves nothing, where the disk refuses.
+    """
+    try:
+        _write(path, tables)
+        return SegmentFile(hash_file(path), path.stat().st_size)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        what = error.strerror or type(error).__name__
+        advice = "What was committed before stays; make room and run it again."
+        raise WorkspaceError(f"{path.parent}: a segment can't be written: {what}. {advice}") from error
+
+
+def _write(path: Path, tables: Sequence[tuple[str, str, pa.Table]]) -> None:
     groups = _groups(tables)
     schema = _schema(groups)
     described = [
@@ -77,7 +95,6 @@ def write_segment_file(path: Path, tables: Sequence[tuple[str, str, pa.Table]]) 
                     writer.write_table(part.combine_chunks(), row_group_size=max(part.num_rows, 1))
         file.flush()
         os.fsync(file.fileno())
-    return SegmentFile(hash_file(path), path.stat().st_size)
 
 
 def _groups(tables: Sequence[tuple[str, str, pa.Table]]) -> list[list[tuple[str, str, pa.Table]]]:
