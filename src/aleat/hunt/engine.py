@@ -18,35 +18,32 @@ it outgrows `memory` bytes. The result depends on nothing but the plan and the b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import orjson
-import pyarrow as pa
 
-from aleat.evidence.batch import EventBatch, split_column
-from aleat.hunt.event_digest import cell_text
+from aleat.evidence.batch import EventBatch
+from aleat.hunt.columns import Codes, Column, Table, cells_of, compare_columns, unique_rows
 from aleat.hunt.expression import (
     Atom,
     Everywhere,
-    Exists,
     Fact,
     Field,
     FieldsMatch,
     Joined,
     Subject,
-    Text,
     View,
-    fold,
     normalise_name,
 )
 from aleat.hunt.indicator import SegmentResult, Sighting
+from aleat.hunt.keywords import KeywordScanner
 from aleat.hunt.lists import ListHunter
 from aleat.hunt.matcher import Matcher
 from aleat.hunt.plan import FACT_FIELDS, Plan, Tree, Variant, atom_numbers
 from aleat.hunt.rows import RowReader
+from aleat.hunt.trees import Predicate, evaluate_gate, make_predicate
 from aleat.hunt.views import view
 
 __all__ = ["Hunter", "hunt_segment"]
@@ -58,37 +55,16 @@ _PER_SIGNATURE = 400
 _EVERYWHERE = Everywhere()
 _TEXT_KINDS = "sib"
 
-Codes = npt.NDArray[np.signedinteger[Any]]
-Predicate = Callable[[set[int]], bool]
-
 
 def hunt_segment(plan: Plan, batches: Iterable[EventBatch]) -> SegmentResult:
     """Return what `plan` finds in the batches of one segment. Pure; a `Hunter` does the same, and remembers."""
     return Hunter(plan).hunt(batches)
 
 
-class _Column:
-    """A column of a batch: dictionary codes (absent: -1), unpacked only when asked for, and the texts."""
-
-    def __init__(self, field: str, kind: str, codes: Codes | pa.Array, texts: list[str]) -> None:
-        self.field = field
-        self.kind = kind
-        self.texts = texts
-        self._codes = codes
-
-    @property
-    def codes(self) -> Codes:
-        """The rows' codes."""
-        if isinstance(self._codes, pa.Array):
-            indices = self._codes.fill_null(-1) if self._codes.null_count else self._codes
-            self._codes = indices.to_numpy(zero_copy_only=False)
-        return self._codes
-
-
 class _Contribution(NamedTuple):
     """What a column adds to the rows' signatures: for each of its codes the number of a set of atoms."""
 
-    column: _Column
+    column: Column
     sets: npt.NDArray[np.int64]  # by code; the last entry, 0, is for absent cells (code -1)
 
 
@@ -145,7 +121,7 @@ class Hunter:
         self._numbers: dict[int, tuple[int, ...]] = {}
         self._index_subjects()
         self._matchers: dict[int, Matcher] = {}
-        self._scanners: dict[frozenset[int], _Scanner] = {}
+        self._scanners: dict[frozenset[int], KeywordScanner] = {}
         self._positive: dict[int, frozenset[int]] = {}
         self._predicates: dict[int, Predicate] = {}
         self._gates = self._group_gates()
@@ -230,7 +206,7 @@ class Hunter:
         """Return a variant's tree as a function of the atoms that pass."""
         predicate = self._predicates.get(variant)
         if predicate is None:
-            predicate = self._predicates[variant] = _predicate(self.variants[variant].tree)
+            predicate = self._predicates[variant] = make_predicate(self.variants[variant].tree)
         return predicate
 
     # ------------------------------------------------------------------------------------------- gates
@@ -249,7 +225,7 @@ class Hunter:
             hits = {atom for number in facts for atom in self.sets[number]}
             open_: list[int] = []
             for gate, members in self._gates:
-                if _kleene(gate, hits, lambda atom: self.subject_of[atom] in unsure) is not False:
+                if evaluate_gate(gate, hits, lambda atom: self.subject_of[atom] in unsure) is not False:
                     open_ += members
             variants = tuple(sorted(open_))
             active = self._active_sets.get(variants)
@@ -294,7 +270,7 @@ class Hunter:
         """Return the variants that are true in each row that has any, and the columns that decided."""
         if self._bytes > self.memory:
             self._forget()
-        table = _Table(batch)
+        table = Table(batch)
         if not table.rows:
             return {}, []
         facts = self._facts(table)
@@ -308,7 +284,7 @@ class Hunter:
         contributions += self._match_contributions(table, actives)
         return self._evaluate(table, combinations, actives, of_row, contributions), contributions
 
-    def _facts(self, table: _Table) -> _Facts:
+    def _facts(self, table: Table) -> _Facts:
         constant = [
             self._text_sets(subject, "s", [text])[0]
             for fact, text in (("format", table.batch.format), ("channel", table.batch.channel))
@@ -321,7 +297,7 @@ class Hunter:
                 columns.append(_Contribution(column, self._sets_of(subject, column)))
         return _Facts(tuple(sorted(set(constant) - {0})), columns, table.rows)
 
-    def _field_contributions(self, table: _Table, subjects: frozenset[int]) -> list[_Contribution]:
+    def _field_contributions(self, table: Table, subjects: frozenset[int]) -> list[_Contribution]:
         found: list[_Contribution] = []
         for field, kind in table.fields:
             for subject in self._by_name.get(normalise_name(field), ()):
@@ -341,13 +317,13 @@ class Hunter:
                 found.append(_Contribution(column, self._sets_of(subject, column)))
         return [contribution for contribution in found if contribution.sets.any()]
 
-    def _keyword_contributions(self, table: _Table, actives: list[_Active]) -> list[_Contribution]:
+    def _keyword_contributions(self, table: Table, actives: list[_Active]) -> list[_Contribution]:
         atoms = frozenset().union(*[active.everywhere for active in actives])
         if not atoms:
             return []
         scanner = self._scanners.get(atoms)
         if scanner is None:
-            scanner = self._scanners[atoms] = _Scanner({atom: self._test(atom) for atom in atoms})
+            scanner = self._scanners[atoms] = KeywordScanner({atom: self._test(atom) for atom in atoms})
         columns = [table.column(field, kind) for field, kind in table.fields]
         columns += [table.fixed(fact) for fact in ("channel", "provider", "event_id", "host")]
         found = []
@@ -359,7 +335,7 @@ class Hunter:
                 found.append(_Contribution(column, sets))
         return found
 
-    def _match_contributions(self, table: _Table, actives: list[_Active]) -> list[_Contribution]:
+    def _match_contributions(self, table: Table, actives: list[_Active]) -> list[_Contribution]:
         found = []
         for atom in sorted(frozenset().union(*[active.matches for active in actives])):
             leaf = self.plan.atoms[atom]
@@ -367,13 +343,13 @@ class Hunter:
             passed = np.zeros(table.rows, bool)
             for left in table.of_subject(leaf.left):
                 for right in table.of_subject(leaf.right):
-                    passed |= _compare_columns(left, right, leaf)
+                    passed |= compare_columns(left, right, leaf)
             if passed.any():
-                column = _Column("", "", passed.astype(np.int64) - 1, [""])
+                column = Column("", "", passed.astype(np.int64) - 1, [""])
                 found.append(_Contribution(column, np.array([self.set_number((atom,)), 0], np.int64)))
         return found
 
-    def _sets_of(self, subject: int, column: _Column) -> npt.NDArray[np.int64]:
+    def _sets_of(self, subject: int, column: Column) -> npt.NDArray[np.int64]:
         """Return for each code of a column the number of the set of atoms of `subject` that its text passes."""
         return np.array([*self._text_sets(subject, column.kind, column.texts), 0], np.int64)
 
@@ -394,7 +370,7 @@ class Hunter:
         matcher, how = self._matcher(subject), self.subjects[subject]
         if kind == "n":
             return [matcher.present + matcher.null for _ in texts]
-        cells: list[tuple[list[str], list[str], bool]] = [_cells(kind, text) for text in texts]
+        cells: list[tuple[list[str], list[str], bool]] = [cells_of(kind, text) for text in texts]
         if isinstance(how, View):
             cells = [
                 ([part for text in plain + floats for part in view(how.transform, text, how.argument)], [], null)
@@ -420,7 +396,7 @@ class Hunter:
 
     def _evaluate(
         self,
-        table: _Table,
+        table: Table,
         combinations: list[tuple[int, ...]],
         actives: list[_Active],
         of_row: Codes,
@@ -428,7 +404,7 @@ class Hunter:
     ) -> dict[int, tuple[int, ...]]:
         columns = [contribution.sets[contribution.column.codes] for contribution in contributions]
         columns.append(of_row)
-        first, inverse = _unique_rows(columns)
+        first, inverse = unique_rows(columns)
         at_first = [column[first].tolist() for column in columns]
         found: list[tuple[int, ...]] = []
         for sets in zip(*at_first, strict=True):
@@ -472,7 +448,7 @@ class _Facts:
         arrays = [sets[column.codes] for column, sets in self.columns if sets.any()]
         if not arrays:
             return [self.constant], np.zeros(self.rows, np.int64)
-        first, inverse = _unique_rows(arrays)
+        first, inverse = unique_rows(arrays)
         found: dict[tuple[int, ...], int] = {}
         place = np.empty(len(first), np.int64)
         for position, sets in enumerate(zip(*[array[first].tolist() for array in arrays], strict=True)):
@@ -481,269 +457,5 @@ class _Facts:
         return list(found), place[inverse]
 
 
-class _Table:
-    """A batch's columns as codes and texts, each unpacked once, when first asked for."""
-
-    def __init__(self, batch: EventBatch) -> None:
-        self.batch = batch
-        table = batch.table
-        self.rows = table.num_rows
-        self.fields = [split for name in table.column_names if (split := split_column(name))]
-        self._table = table
-        self._columns: dict[str, _Column] = {}
-
-    def column(self, field: str, kind: str) -> _Column:
-        """Return the column of a field's cells of one kind."""
-        name = f"{field}|{kind}"
-        column = self._columns.get(name)
-        if column is None:
-            codes, texts = _codes_and_texts(self._table.column(name))
-            column = self._columns[name] = _Column(field, kind, codes, texts)
-        return column
-
-    def fixed(self, fact: str) -> _Column:
-        """Return a fixed column (without a name, as it is no field)."""
-        column = self._columns.get(fact)
-        if column is None:
-            if fact == "channel":
-                column = _Column("", "s", np.zeros(self.rows, np.int64), [self.batch.channel])
-            else:
-                column = _Column("", "s", *_codes_and_texts(self._table.column(fact)))
-            self._columns[fact] = column
-        return column
-
-    def of_name(self, name: str) -> list[_Column]:
-        """Return the columns of a field by its normalised name."""
-        return [self.column(field, kind) for field, kind in self.fields if normalise_name(field) == name]
-
-    def of_subject(self, subject: Field | Fact | View) -> list[_Column]:
-        """Return the columns of a subject of `FieldsMatch`, with texts only."""
-        if isinstance(subject, Fact):
-            if subject.name == "format":
-                return [_Column("", "s", np.zeros(self.rows, np.int64), [self.batch.format])]
-            return [self.fixed(subject.name)]
-        columns = [column for column in self.of_name(subject.name) if column.kind != "n"]
-        if not isinstance(subject, View) and subject.name in FACT_FIELDS:
-            columns.append(self.fixed(FACT_FIELDS[subject.name]))
-        if isinstance(subject, View):
-            # several parts of one text are a list's elements to the comparison
-            columns = [
-                _Column(
-                    column.field,
-                    "l",
-                    column.codes,
-                    [
-                        orjson.dumps(
-                            [
-                                part
-                                for cell in _flat(column.kind, text)
-                                for part in view(subject.transform, cell, subject.argument)
-                            ]
-                        ).decode()
-                        for text in column.texts
-                    ],
-                )
-                for column in columns
-            ]
-        return columns
-
-    def joined(self, subject: Joined) -> _Column:
-        """Return the texts of several fields joined, as a column of its own."""
-        parts = [[column for column in self.of_name(name) if column.kind in "sibf"] for name in subject.names]
-        columns = [column for group in parts for column in group]
-        if not columns:
-            return _Column("", "s", np.full(self.rows, -1, np.int64), [])
-        first, inverse = _unique_rows([column.codes for column in columns])
-        texts: dict[str, int] = {}
-        place = np.empty(len(first), np.int64)
-        for position, row in enumerate(first.tolist()):
-            words = []
-            for group in parts:
-                for column in group:
-                    code = column.codes[row]
-                    if code >= 0 and column.texts[code] not in ("", "-"):
-                        words.append(column.texts[code])
-            place[position] = texts.setdefault(subject.separator.join(words), len(texts)) if words else -1
-        return _Column(columns[0].field, "s", place[inverse], list(texts))
-
-
-class _Scanner:
-    """Keywords over whole columns: the texts run together are searched once, and only those that hit are read."""
-
-    def __init__(self, tests: dict[int, Any]) -> None:
-        self._matcher = Matcher()
-        for atom, test in tests.items():
-            self._matcher.add(atom, test)
-        self._present = tuple(atom for atom, test in tests.items() if isinstance(test, Exists))
-        literals = [
-            fold(test.value)
-            for test in tests.values()
-            if isinstance(test, Text) and test.op != "equals" and len(test.value) > 2
-        ]
-        self._bulk = None
-        if len(literals) == len(tests):
-            from ahocorasick_rs import AhoCorasick  # noqa: PLC0415 - beside its only use
-
-            self._bulk = AhoCorasick(literals, store_patterns=False)
-
-    def scan(self, column: _Column) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """Yield (code, atoms) for each text of the column that passes any."""
-        if column.kind == "n":
-            return
-        suspects: Iterable[int] = range(len(column.texts))
-        if self._bulk is not None and column.kind != "l":
-            suspects = self._suspects(column.texts)
-        for code in suspects:
-            passed: set[int] = set(self._present)
-            plain, floats, _ = _cells(column.kind, column.texts[code])
-            for atoms in self._matcher.match(plain) + self._matcher.match(floats, floats=True):
-                passed.update(atoms)
-            if passed:
-                yield code, tuple(sorted(passed))
-
-    def _suspects(self, texts: list[str]) -> list[int]:
-        joined = "\n".join(texts)
-        assert self._bulk is not None  # noqa: S101 - the caller asks only then
-        matches = self._bulk.find_matches_as_indexes(fold(joined))
-        if not matches:
-            return []
-        ends = np.cumsum(np.array([len(text) + 1 for text in texts], np.int64))
-        starts = np.array([start for _, start, _ in matches], np.int64)
-        return sorted(set(np.searchsorted(ends, starts, side="right").tolist()))
-
-
 def _sighting_order(sighting: Sighting) -> tuple[str, int, str, str]:
     return sighting.evidence, sighting.record, sighting.indicator, sighting.ref
-
-
-def _codes_and_texts(chunked: pa.ChunkedArray) -> tuple[Codes | pa.Array, list[str]]:
-    """Return the codes and the texts of a dictionary column."""
-    if chunked.num_chunks == 1:
-        array = chunked.chunk(0)
-    else:
-        array = chunked.unify_dictionaries().combine_chunks() if chunked.num_chunks else chunked
-    if isinstance(array, pa.ChunkedArray):  # an empty column
-        return np.zeros(0, np.int64), []
-    if not isinstance(array, pa.DictionaryArray):
-        array = array.dictionary_encode()
-    return array.indices, array.dictionary.to_pylist()
-
-
-def _cells(kind: str, text: str) -> tuple[list[str], list[str], bool]:
-    """Return a cell's texts, its floats' texts, and whether it holds a null (a list: of its elements)."""
-    if kind == "f":
-        return [], [text], False
-    if kind == "n":
-        return [], [], True
-    if kind != "l":
-        return [text], [], False
-    plain: list[str] = []
-    floats: list[str] = []
-    null = False
-    waiting = [orjson.loads(text)]
-    while waiting:
-        cell = waiting.pop()
-        if isinstance(cell, list):
-            waiting += reversed(cell)
-        elif cell is None:
-            null = True
-        elif isinstance(cell, float):
-            floats.append(cell_text(cell))
-        else:
-            plain.append(cell_text(cell))
-    return plain, floats, null
-
-
-def _flat(kind: str, text: str) -> list[str]:
-    plain, floats, _ = _cells(kind, text)
-    return plain + floats
-
-
-def _compare_columns(left: _Column, right: _Column, leaf: FieldsMatch) -> npt.NDArray[np.bool_]:
-    """Return for each row whether a cell of `left` compares with a cell of `right`, by distinct pairs."""
-    first, inverse = _unique_rows([left.codes, right.codes])
-    passed = np.zeros(len(first), bool)
-    for position, row in enumerate(first.tolist()):
-        one, other = left.codes[row], right.codes[row]
-        if one < 0 or other < 0:
-            continue
-        change = (lambda text: text) if leaf.cased else fold
-        texts = [change(text) for text in _flat(left.kind, left.texts[one])]
-        others = [change(text) for text in _flat(right.kind, right.texts[other])]
-        passed[position] = any(_compares(leaf.op, text, part) for text in texts for part in others)
-    return passed[inverse]
-
-
-def _compares(op: str, text: str, part: str) -> bool:
-    if op == "equals":
-        return text == part
-    if op == "contains":
-        return part in text
-    return text.startswith(part) if op == "startswith" else text.endswith(part)
-
-
-def _unique_rows(columns: list[Codes]) -> tuple[Codes, Codes]:
-    """Return the first row of each distinct combination of the columns' numbers, and each row's combination.
-
-    Combinations are told apart by a sum of products with fixed odd numbers, modulo 2^64; that no two fell
-    together is checked on the columns themselves, and in that case the slower exact way is taken.
-    """
-    total = np.zeros(len(columns[0]), np.uint64)
-    multiplier = 0x9E3779B97F4A7C15
-    for column in columns:
-        total += column.astype(np.int64, copy=False).view(np.uint64) * np.uint64(multiplier)
-        multiplier = (multiplier * 0xD1342543DE82EF95 + 2) & 0xFFFFFFFFFFFFFFFF | 1
-    _, first, inverse = np.unique(total, return_index=True, return_inverse=True)
-    if all(np.array_equal(column[first][inverse], column) for column in columns):
-        return first, inverse
-    _, first, inverse = np.unique(np.stack(columns, axis=1), axis=0, return_index=True, return_inverse=True)
-    return first, inverse.reshape(-1)
-
-
-def _kleene(tree: Tree, hits: set[int], unsure: Callable[[int], bool]) -> bool | None:
-    """Evaluate a gate over three values: an atom that a payload field could pass too is None unless it passed."""
-    if isinstance(tree, bool):
-        return tree
-    if isinstance(tree, int):
-        return True if tree in hits else None if unsure(tree) else False
-    values = [_kleene(child, hits, unsure) for child in tree[1:]]
-    if tree[0] == "!":
-        return None if values[0] is None else not values[0]
-    decisive = bool(tree[0] == "|")
-    if decisive in values:
-        return decisive
-    return None if None in values else not decisive
-
-
-def _predicate(tree: Tree) -> Predicate:
-    """Compile a tree to a function of the set of atoms that pass."""
-    if isinstance(tree, bool):
-        return _constant(tree)
-    if isinstance(tree, int):
-        return _membership(tree)
-    if tree[0] == "!":
-        child = _predicate(tree[1])
-        return lambda hits: not child(hits)
-    plain = frozenset(child for child in tree[1:] if type(child) is int)
-    others = tuple(_predicate(child) for child in tree[1:] if type(child) is not int)
-    return _conjunction(plain, others) if tree[0] == "&" else _disjunction(plain, others)
-
-
-def _constant(value: bool) -> Predicate:
-    return lambda _: value
-
-
-def _membership(atom: int) -> Predicate:
-    return lambda hits: atom in hits
-
-
-def _conjunction(plain: frozenset[int], others: tuple[Predicate, ...]) -> Predicate:
-    if not others:
-        return plain.issubset
-    return lambda hits: plain <= hits and all(other(hits) for other in others)
-
-
-def _disjunction(plain: frozenset[int], others: tuple[Predicate, ...]) -> Predicate:
-    if not others:
-        return lambda hits: not plain.isdisjoint(hits)
-    return lambda hits: not plain.isdisjoint(hits) or any(other(hits) for other in others)
