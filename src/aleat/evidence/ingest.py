@@ -9,10 +9,9 @@ ranges, so that ledger and lake are the same for any number of workers.
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from aleat.errors import InputError, Issue, Place, WorkspaceError
 from aleat.evidence.opener import Limits, Source, open_sources
+from aleat.evidence.pool import process_pool
 from aleat.evidence.read import segment_id, source_ranges
 from aleat.evidence.reader import ByteRange, ReadOptions, reader_named
 from aleat.evidence.segment import RangeTask, write_range
@@ -78,8 +78,7 @@ def ingest(
     lake.prepare()
     with ExitStack() as stack:
         if executor is None and workers > 1:
-            context = multiprocessing.get_context("spawn")
-            executor = stack.enter_context(ProcessPoolExecutor(workers, mp_context=context))
+            executor = stack.enter_context(process_pool(workers))
         run = _Ingest(lake, Custodian(actor, time, key), given_by, copy, executor, max(workers, 2), progress)
         try:
             for found in open_sources(paths, limits=limits, options=options):
