@@ -44,20 +44,26 @@ def register(app: cyclopts.App) -> None:
 
 
 def card(
-    *, output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None, workspace: WorkspaceOption = None
+    *,
+    output: File = None,
+    fingerprint: Annotated[bool, Parameter(negative="")] = False,
+    workspace: WorkspaceOption = None,
 ) -> int:
-    """Write our card for allies to import: who we are, and our public keys. Its fingerprint is printed.
+    """Write our card for allies to import: who we are, and our public keys.
 
     Args:
         output: The file to write (default: standard output).
+        fingerprint: Only print the card's fingerprint, to be read to allies over another channel.
         workspace: The workspace's folder.
     """
-    from aleat.trust.agreements import fingerprint  # noqa: PLC0415
+    from aleat.trust.agreements import fingerprint as fingerprint_of  # noqa: PLC0415
 
     with open_workspace(workspace) as ws:
         data = ws.export_card()
-        mark = fingerprint(ws.card())
-    if output is None:
+        mark = fingerprint_of(ws.card())
+    if fingerprint:
+        line(mark)
+    elif output is None:
         sys.stdout.buffer.write(data)
     else:
         output.write_bytes(data)
@@ -357,22 +363,26 @@ def release(
     return 0
 
 
-def receive(path: Path, *, workspace: WorkspaceOption = None, actor: Actor = None) -> int:
-    """Open a sealed file for us, verify it, and keep what it holds.
+def receive(*paths: Path, workspace: WorkspaceOption = None, actor: Actor = None) -> int:
+    """Open sealed files for us, verify them, and keep what they hold.
 
     Args:
-        path: The sealed file.
+        paths: The sealed files.
         workspace: The workspace's folder.
         actor: Who acts.
     """
+    code = 0
     with open_workspace(workspace, actor) as ws:
-        got = ws.receive(path)
-    kinds = ", ".join(type(message).__name__.lower() for message in got.messages) or "no message"
-    line(f"From {got.sender.name}: {kinds}; {len(got.objects)} objects, {len(got.findings)} findings.")
-    if got.missing:
-        error(f"Earlier files of {got.sender.name} have not come: numbers {', '.join(map(str, got.missing))}.")
-    issues(got.issues)
-    return _INCOMPLETE if got.issues else 0
+        for path in paths:
+            got = ws.receive(path)
+            kinds = ", ".join(type(message).__name__.lower() for message in got.messages) or "no message"
+            line(f"From {got.sender.name}: {kinds}; {len(got.objects)} objects, {len(got.findings)} findings.")
+            if got.missing:
+                numbers = ", ".join(map(str, got.missing))
+                error(f"Earlier files of {got.sender.name} have not come: numbers {numbers}.")
+            issues(got.issues)
+            code = _INCOMPLETE if got.issues else code
+    return code
 
 
 def answer(

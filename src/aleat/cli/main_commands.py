@@ -45,6 +45,7 @@ def init(
     folder: Path,
     *,
     organisation: str = "",
+    identity: str = "",
     country: str = "",
     zone: str = "UTC",
     actor: Actor = None,
@@ -54,13 +55,16 @@ def init(
     Args:
         folder: The new workspace's folder; absent or empty.
         organisation: Your team's name.
+        identity: Your team's STIX identity, where it has one already (default: a new one).
         country: Your country, two letters (ISO 3166).
         zone: The case's time zone (IANA name), shown beside UTC.
         actor: Who acts.
     """
     from aleat.workspace import Workspace  # noqa: PLC0415
 
-    with Workspace.init(folder, organisation=organisation, country=country, zone=zone, actor=actor) as ws:
+    with Workspace.init(
+        folder, organisation=organisation, identity=identity, country=country, zone=zone, actor=actor
+    ) as ws:
         line(f"Workspace {folder} of {ws.config.organisation}; its keys are in {ws.key_folder}: keep a copy.")
     return 0
 

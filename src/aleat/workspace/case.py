@@ -19,7 +19,7 @@ from aleat.case.records import Case, CoverageRow, SourceRow
 from aleat.case.requests import REQUEST_FORMATS
 from aleat.errors import InputError, Issue
 from aleat.evidence import NOTE_CODES, EventBatch
-from aleat.exchange import NotLookedAt, findings_of_hunt
+from aleat.exchange import NotLookedAt, findings_of_hunt, rule_ids
 from aleat.exchange.overview import delivered_indicators
 from aleat.hunt.result import HuntResult
 from aleat.release import Victim
@@ -133,12 +133,15 @@ class CaseVerbs(HuntVerbs):
         """Return a function that gives findings, coverage, gaps and victim for an answer to a delivery."""
         hunt = self.hunt()
         coverage = _coverage(open_lake(self))
-        gaps = [NotLookedAt(row.title, row.code) for row in hunt.not_evaluated if not row.partial]
+        lost = [issue for issue in open_lake(self).issues() if issue.code not in NOTE_CODES]
+        gaps = [NotLookedAt(what=f"{len(lost)} files or byte ranges", reason="unreadable")] if lost else []
 
         def facts(connection: Connection, delivery: str) -> dict[str, Any]:
             indicators = delivered_indicators(connection, delivery)
             return {
-                "findings": findings_of_hunt(indicators, hunt.sightings, hunt.not_evaluated),
+                "findings": findings_of_hunt(
+                    indicators, hunt.sightings, hunt.not_evaluated, rule_ids=rule_ids(connection, indicators)
+                ),
                 "coverage": coverage,
                 "not_looked_at": gaps,
                 "victim": Victim(name=self.config.organisation, sector=self.config.sector, country=self.config.country),

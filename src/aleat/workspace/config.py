@@ -70,6 +70,7 @@ def new_config(
     signing_key: str,
     signing_public: str,
     age_recipient: str,
+    identity: str = "",
     country: str = "",
     zone: str = "UTC",
 ) -> Config:
@@ -80,7 +81,7 @@ def new_config(
         name=name,
         created=format_timestamp(created),
         organisation=organisation,
-        identity=random_id("identity"),
+        identity=identity or random_id("identity"),
         country=country,
         zone=zone,
         signing_key=signing_key,

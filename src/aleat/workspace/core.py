@@ -53,6 +53,7 @@ Clock = Callable[[], datetime]
 POLICY_NAME, SIGNATURE_NAME = "corpora.toml", "corpora.toml.jws"
 """The workspace's policy on public corpora, and its own key's signature over it."""
 
+_IDENTITY = re.compile(r"identity--[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DATABASE = "aleat.db"
 _PARTS = {_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", POLICY_NAME, SIGNATURE_NAME}
 _FOLDERS = ("segments", "lists", "evidence", "reports")
@@ -104,10 +105,16 @@ class Session:
         actor: str | None = None,
         key_folder: Path | None = None,
         clock: Clock | None = None,
+        identity: str = "",
         country: str = "",
         zone: str = "UTC",
     ) -> Self:
-        """Make a new workspace in the folder `path` (absent or empty) with keys of its own, and open it."""
+        """Make a new workspace in the folder `path` (absent or empty) with keys of its own, and open it.
+
+        `identity` is the team's STIX identity, where it has one already; a new one is made otherwise.
+        """
+        if identity and not _IDENTITY.fullmatch(identity):
+            raise WorkspaceError(f"{identity[:60]!r} is no id of a STIX identity (identity--UUID).")
         folder = Path(path)
         _clear_place(folder)
         keys = key_folder or default_key_folder()
@@ -117,6 +124,7 @@ class Session:
         config = new_config(
             name=_short_name(organisation),
             organisation=organisation,
+            identity=identity,
             country=country,
             zone=zone,
             created=now,

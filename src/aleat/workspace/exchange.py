@@ -16,7 +16,9 @@ from aleat.exchange import (
     Affected,
     Desk,
     Finding,
+    Offer,
     Received,
+    Request,
     Sent,
     Thread,
     accept,
@@ -152,12 +154,12 @@ class ExchangeVerbs(CaseVerbs):
         return self._send(folder, act)
 
     def accept(self, of: str, folder: str | Path = ".", *, remarks: str = "") -> Path:
-        """Take an ally's offer, or take on its request."""
-        return self._send(folder, lambda desk: accept(desk, of, remarks=remarks))
+        """Take an ally's offer, or take on its request: a message's id, or the ally's name for its latest."""
+        return self._send(folder, lambda desk: accept(desk, _message_of(desk, of), remarks=remarks))
 
     def refuse(self, of: str, folder: str | Path = ".", *, reason: str) -> Path:
-        """Refuse an ally's offer or request."""
-        return self._send(folder, lambda desk: refuse(desk, of, reason=reason))
+        """Refuse an ally's offer or request: a message's id, or the ally's name for its latest."""
+        return self._send(folder, lambda desk: refuse(desk, _message_of(desk, of), reason=reason))
 
     def close_thread(self, thread: str, folder: str | Path = ".", *, outcome: str, lessons: str = "") -> Path:
         """End a thread of requests and offers."""
@@ -287,6 +289,23 @@ class ExchangeVerbs(CaseVerbs):
 def _comment(text: str) -> str:
     """Return `text` for a TOML comment: one line, no control characters."""
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _message_of(desk: Desk, name: str) -> str:
+    """Return a message's id: `name` itself, or the latest open offer or request of the ally that is called so."""
+    if name.startswith("message--"):
+        return name
+    identity = find_ally(desk.connection, name).card.identity
+    waiting = [
+        message.id
+        for thread in asks(desk.connection)
+        if thread.state in {"asked", "offered"}
+        for message in thread.messages
+        if isinstance(message, Offer | Request) and message.sender == identity
+    ]
+    if not waiting:
+        raise TrustError(f"Nothing of {name} waits for an answer. See: aleat asks.")
+    return waiting[-1]
 
 
 def _open_request(desk: Desk, ally: str) -> str | None:
