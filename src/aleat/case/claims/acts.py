@@ -92,7 +92,7 @@ def _frames_at(low: str) -> Iterator[Frame]:
 def read_sentences(
     text: str, found: Sequence[Sentence], limit: int, visit: Callable[[Parse, Memory], None] | None = None
 ) -> Reading:
-    """Read all sentences; stops collecting after `limit` drafts (the caller reports it).
+    """Read all sentences; stops after `limit` drafts (the caller reports it).
 
     `visit` is called for every sentence while the memory stands where the text does.
     """
@@ -105,8 +105,9 @@ def read_sentences(
     for group in groups:
         ends = [item.sentence.end for item in group]
         for item in group:
-            if len(reading.drafts) < limit:
-                reading.drafts.extend((draft, item) for draft in _read_one(item, group, ends, memory))
+            if len(reading.drafts) >= limit:
+                return reading
+            reading.drafts.extend((draft, item) for draft in _read_one(item, group, ends, memory))
             if visit is not None:
                 visit(item, memory)
             memory.note(item)

@@ -327,21 +327,24 @@ def _hosts(event: Event) -> tuple[str, ...]:
 
 
 def _collect(rows: list[_Row], events: list[Event]) -> Iterable[CollectItem]:
+    hosts_of = [_hosts(event) for event in events]
+    dates_of = [event.date for event in events]
+    effects_in = [effects_of(event.effects) for event in events]
     for row in rows:
         if row.draft.act not in _TESTED:
             continue
-        linked = [events[place] for place in row.events]
+        linked = row.events
         lows = set(row.parse.lows) if not linked else set()
         effects = set(effects_of(row.parse.lows))
         hosts: list[str] = []
-        for event in linked:
-            for host in _hosts(event):
+        for place in linked:
+            for host in hosts_of[place]:
                 lows |= {word.removesuffix("'s") for word in host.lower().replace("’", "'").split()}
                 hosts.append(host)
-            effects |= set(effects_of(event.effects))
+            effects |= set(effects_in[place])
         if not linked and not effects:
             continue
-        date = next((event.date for event in linked if event.date is not None), None)
+        date = next((found for place in linked if (found := dates_of[place]) is not None), None)
         item = collect_item(row.claim, lows, tuple(sorted(effects)), tuple(dict.fromkeys(hosts)), date)
         if item is not None:
             yield item

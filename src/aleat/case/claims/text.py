@@ -33,7 +33,7 @@ _TOKEN = re.compile(
     | ['’]s\b                                                   # the possessive
     | [^\W_]+(?:-[^\W_]+)*(?:['’](?!s\b|S\b)[^\W_]+)*           # a word, hyphens and contractions kept
     | --+ | \.\.\.+
-    | \S
+    | [^\s\x00-\x1f\x7f]                                        # control characters are no text
     """,
     re.VERBOSE,
 )
