@@ -219,7 +219,7 @@ def test_a_victim_that_only_one_actor_aims_at_weighs_a_little() -> None:
     assert bits[0] <= 1.0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10_000))
 def test_order_of_objects_changes_nothing(seed: int) -> None:
     objects = list(_world().objects)
@@ -229,7 +229,7 @@ def test_order_of_objects_changes_nothing(seed: int) -> None:
     assert assess(case, profiles(objects)) == before
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.sets(st.sampled_from(["lynxdoor", "lynxwipe", "herondoor", "heronlock", "crowdware1", "crowdware2"])))
 def test_posteriors_add_up_and_groups_never_exceed_their_sponsor(shown: set[str]) -> None:
     sponsor, group = _assess(_world(), sorted(shown))

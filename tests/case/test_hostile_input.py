@@ -91,7 +91,7 @@ _SIGHTING = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(_SIGHTING, max_size=12), st.booleans())
 def test_any_sightings_give_a_case_in_any_order(sightings: list[Sighting], backwards: bool) -> None:
     coverage = cover(("H1", "H2.x"), "2022-07-01", "2022-07-10") if backwards else ()

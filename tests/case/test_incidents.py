@@ -65,19 +65,19 @@ def test_key_events_tell_the_first_access_and_the_impact() -> None:
     assert len(told) <= 12
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_background_alone_makes_no_incident(seed: int) -> None:
     assert _build(background(seed, 6000)).incidents == ()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_thousand_hosts_of_false_positives_make_no_incident(seed: int) -> None:
     hosts = tuple(f"PC{number:04d}" for number in range(1000))
-    sightings = noise(seed, hosts, "2022-01-01", "2022-03-01", 20_000)
+    sightings = noise(seed, hosts, "2022-01-01", "2022-03-01", 10_000)
     assert _build(sightings, cover(hosts, "2022-01-01", "2022-03-01")).incidents == ()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 1500))
 def test_benign_noise_changes_no_incident(seed: int, count: int) -> None:
     """Whatever benign noise is added, incidents keep their hosts, accounts, times and effects."""
@@ -88,7 +88,7 @@ def test_benign_noise_changes_no_incident(seed: int, count: int) -> None:
     assert [one.incidents for one in quiet.campaigns] == [one.incidents for one in loud.campaigns]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(0, 10_000))
 def test_the_order_of_sightings_changes_nothing(seed: int) -> None:
     sightings = first_wave() + second_wave() + background(2, 400) + administration()
@@ -193,6 +193,6 @@ def test_shared_indicators_of_an_ally_link_a_campaign_with_their_weights() -> No
 
 
 def test_much_noise_leaves_the_one_attack() -> None:
-    """Twenty thousand benign sightings around fifteen of an attack."""
-    case = _build(first_wave() + noise(5, HOSTS, "2021-05-01", "2022-09-15", 20_000))
+    """Ten thousand benign sightings around fifteen of an attack."""
+    case = _build(first_wave() + noise(5, HOSTS, "2021-05-01", "2022-09-15", 10_000))
     assert len(case.incidents) == 1
