@@ -13,7 +13,8 @@ episode. How the specification is read where it leaves room:
 - *An event without a group-by field* belongs to no group. Values are compared as Sigma compares: as text,
   without case. An event without a time belongs to no window.
 - *temporal_ordered*: strictly by time; within one source, ties are settled by the record's number; across
-  sources, two events of one time may stand in either order. One event can't follow itself.
+  sources, two events of one time may stand in either order. One event can't follow itself. All the rules are
+  needed; its condition, if any, is not looked at.
 - *Copies of an event* (equal `Sighting.event`) count once. Sightings that a filter hides don't count.
 - *value_percentile* with ``percentile`` compares that percentile of a numeric field; without it, as in the
   specification's example, the share in percent that a value has of all the values in the window.

@@ -99,8 +99,8 @@ class PlannedRule(msgspec.Struct, frozen=True):
     """A rule of the plan. `indicator` has lost its pattern and entries, which the plan doesn't need.
 
     `reported` is False for rules that only feed correlations. `formats` are the evidence formats that its
-    variants read; empty where no reader brings such evidence yet. `name` is Sigma's short name for references;
-    `aliases` map Sigma's field names to the sources' own, per variant name.
+    variants read; empty where no reader brings such evidence yet. `name` is Sigma's short name for references,
+    `fields` those that the rule wants shown.
     """
 
     indicator: Indicator

@@ -274,7 +274,7 @@ class _Reader:
                 return (("gte", float(rules)),), "", (), None
             raise self.error(f"a correlation of type {kind} needs a condition", node)
         if value.kind == "scalar":
-            if kind not in ("temporal", "temporal_ordered"):
+            if kind != "temporal":
                 raise self.error(f"the condition of a correlation of type {kind} must be a map", value)
             return (), value.text, (), None
         found: list[tuple[str, float]] = []
