@@ -27,6 +27,7 @@ ROOMS = (
     "workspace",
     "web",
     "cli",
+    "__main__",
 )
 """In the order of DESIGN's list: a room imports from itself and from rooms above it."""
 

@@ -20,6 +20,7 @@ import msgspec
 from aleat.errors import FormatVersionError, WorkspaceError
 from aleat.stix.ids import random_id
 from aleat.stix.times import format_timestamp
+from aleat.store.lock import writer_lock
 
 __all__ = [
     "CONFIG_NAME",
@@ -38,9 +39,13 @@ FORMAT = 1
 """The format version that this Aleat writes."""
 
 MIGRATIONS: dict[int, Callable[[Path, dict[str, Any]], dict[str, Any]]] = {}
-"""Steps from format N to N + 1, by N: each takes the workspace's folder and its settings, and returns the new ones."""
+"""Steps from format N to N + 1, by N: each takes the workspace's folder and its settings, and returns the new ones.
+
+A step must bear being repeated: one that was cut off is run again from the start.
+"""
 
 _MAX_CONFIG = 1024 * 1024
+_DATABASE = "aleat.db"
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,9 +128,9 @@ def load_config(folder: Path) -> Config:
         raise FormatVersionError(
             f"{folder} has format {version}; this Aleat knows formats up to {FORMAT}. Use the newer Aleat."
         )
-    if version < FORMAT:
-        values = _migrate(folder, values, version)
     try:
+        if version < FORMAT:
+            values = _migrate(folder, values, version)
         config = msgspec.convert(values, Config)
         ZoneInfo(config.zone)
     except msgspec.ValidationError as error:
@@ -144,16 +149,29 @@ def find_workspace(start: Path) -> Path | None:
 
 
 def _migrate(folder: Path, values: dict[str, Any], version: int) -> dict[str, Any]:
-    for name in (CONFIG_NAME, "aleat.db"):
-        if (folder / name).is_file():
-            shutil.copy2(folder / name, folder / f"{name}.format-{version}")
-    while version < FORMAT:
-        if version not in MIGRATIONS:
-            raise FormatVersionError(f"{folder} has format {version}, from which there is no way to {FORMAT}.")
-        values = MIGRATIONS[version](folder, values)
-        version += 1
-    save_config(folder, msgspec.convert(values, Config))
+    """Take the settings forward step by step, after a backup; one that was cut off is repeated from its start."""
+    missing = [step for step in range(version, FORMAT) if step not in MIGRATIONS]
+    if missing:
+        raise FormatVersionError(f"{folder} has format {version}; there is no way from {missing[0]} to {FORMAT}.")
+    with writer_lock(folder / "lock"):
+        _back_up(folder, version)
+        for step in range(version, FORMAT):
+            values = {**MIGRATIONS[step](folder, values), "format": step + 1}
+        save_config(folder, msgspec.convert(values, Config))
     return values
+
+
+def _back_up(folder: Path, version: int) -> None:
+    """Copy settings and database (with what its log still holds); an earlier backup is never written over."""
+    number = 0
+    ending = f".format-{version}"
+    while (folder / f"{CONFIG_NAME}{ending}").exists():
+        number += 1
+        ending = f".format-{version}.{number}"
+    for name in (_DATABASE, CONFIG_NAME):
+        for log in ("", "-wal"):
+            if (folder / f"{name}{log}").is_file():
+                shutil.copy2(folder / f"{name}{log}", folder / f"{name}{ending}{log}")
 
 
 def _toml(value: object) -> str:
