@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -486,6 +486,10 @@ def asks(*, workspace: WorkspaceOption = None) -> int:
     return 0
 
 
+def _day(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d}" if time else ""
+
+
 def findings(*, workspace: WorkspaceOption = None) -> int:
     """Print what allies found with what we gave them.
 
@@ -493,9 +497,18 @@ def findings(*, workspace: WorkspaceOption = None) -> int:
         workspace: The workspace's folder.
     """
     with open_workspace(workspace) as ws:
-        rows = [
-            (found.indicator, found.status, found.count, found.first or "", found.last or "", found.value)
-            for found in ws.findings()
-        ]
-    table(rows, ("indicator", "status", "count", "first", "last", "value"), limit=len(rows) or 1)
+        found = ws.findings()
+        names = ws.object_names(one.indicator for one in found)
+    rows = [
+        (
+            one.status,
+            one.count or "",
+            _day(one.first),
+            _day(one.last),
+            names.get(one.indicator, one.indicator),
+            one.value,
+        )
+        for one in found
+    ]
+    table(rows, ("status", "count", "first", "last", "indicator", "value"), limit=len(rows) or 1)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from importlib.resources import files
@@ -40,7 +40,7 @@ from aleat.stix import random_id
 from aleat.store.allies import StoredAlly, add_agreement, add_ally, find_ally, read_allies
 from aleat.store.decisions import add_permission, lift_hold, place_hold, set_roles
 from aleat.store.ledger import append_entry
-from aleat.store.objects import knowledge_digest
+from aleat.store.objects import iterate_objects, knowledge_digest
 from aleat.trust.agreements import Agreement, Permission, export_card
 from aleat.workspace.case import CaseVerbs
 from aleat.workspace.knowledge import giver_id
@@ -248,6 +248,12 @@ class ExchangeVerbs(CaseVerbs):
         """Return what allies found with what we gave them."""
         with self.read() as connection:
             return findings_received(connection)
+
+    def object_names(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return the names of these objects, where they are here and have one."""
+        with self.read() as connection:
+            found = iterate_objects(connection, ids=sorted(set(ids)))
+            return {stored.object.id: stored.object.name for stored in found if stored.object.name}
 
     # --------------------------------------------------------------------------------------- inside
 
