@@ -1,5 +1,6 @@
 """Sightings to incidents: long dwell, two waves, and noise that stays out."""
 
+# ruff: noqa: E501  (one event a line)
 from __future__ import annotations
 
 import random
@@ -196,3 +197,54 @@ def test_much_noise_leaves_the_one_attack() -> None:
     """Ten thousand benign sightings around fifteen of an attack."""
     case = _build(first_wave() + noise(5, HOSTS, "2021-05-01", "2022-09-15", 10_000))
     assert len(case.incidents) == 1
+
+
+def test_the_owners_clean_up_after_an_impact_bridges_no_waves() -> None:
+    """Traces found again in the weeks after the first wave don't make the second wave a part of it."""
+    found_again = [
+        hit(
+            name,
+            "WEB01",
+            f"2022-07-20 0{number}:00",
+            level="critical",
+            Hashes="SHA256=" + "b2" * 32,
+            DestinationIp="185.12.45.7",
+        )
+        for number, name in enumerate(("ally-wiper", "ally-tunnel", "ally-dump"), start=1)
+    ]
+    case = _build(first_wave() + found_again + second_wave() + background())
+    assert [set(one.hosts) for one in case.incidents] == [FIRST_HOSTS, SECOND_HOSTS]
+
+
+def test_windows_own_programs_tie_no_host_to_an_incident() -> None:
+    """The backup server runs the same vssadmin.exe as the intruder did, every month."""
+    program = {"Image": "C:\\Windows\\System32\\vssadmin.exe", "Hashes": "SHA256=" + "dd" * 32}
+    used = [
+        hit("shadow", host, "2022-07-15 12:50", source=PUBLIC, tags=("attack.impact",), **program)
+        for host in FIRST_HOSTS
+    ]
+    backup = [
+        hit(
+            "shadow",
+            "FS-BACKUP",
+            f"2022-{month:02d}-03 01:00",
+            source=PUBLIC,
+            tags=("attack.impact",),
+            User="svc_backup",
+            **program,
+        )
+        for month in range(1, 9)
+    ]
+    case = _build(first_wave() + used + backup + background())
+    assert set(case.incidents[0].hosts) == FIRST_HOSTS
+
+
+def test_one_command_that_trips_ten_rules_is_one_act() -> None:
+    """An administrator's remote session: one ally's rule of medium level and nine public ones within seconds."""
+    rules = [
+        hit(f"rule-{number}", "WEB02", f"2022-02-08 10:05:{10 + number}", source=PUBLIC, level="high" if number % 2 else "medium",
+            tags=(f"attack.{tactic}",), User="GOV\\admin")
+        for number, tactic in enumerate(("execution", "discovery", "privilege-escalation", "persistence", "lateral-movement") * 2)
+    ]  # fmt: skip
+    session = [hit("ally-psexec", "WEB02", "2022-02-08 10:05:09", level="medium"), *rules[:9]]
+    assert _build(session + background()).incidents == ()

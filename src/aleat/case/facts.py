@@ -74,7 +74,7 @@ _ADDRESS_FIELDS = (
     "host",
 )
 _NAME_FIELDS = ("QueryName", "DestinationHostname")
-_HASH_FIELDS = ("Hashes", "Hash", "SHA256", "sha256", "FileHash", "Imphash")
+_HASH_FIELDS = ("Hashes", "Hash", "SHA256", "sha256", "FileHash")
 _ARTEFACT_FIELDS = (
     "ServiceName",
     "TaskName",
@@ -86,6 +86,7 @@ _ARTEFACT_FIELDS = (
 )
 _LONGEST = 8192
 """Characters of one value that are looked at."""
+_SYSTEM_FOLDERS = ("\\windows\\system32\\", "\\windows\\syswow64\\", "\\windows\\winsxs\\", "\\program files")
 _COMMON_FOLDERS = ("\\windows\\", "\\program files", "\\programdata\\microsoft\\")
 _HASH = re.compile(r"(?:SHA256|SHA1|MD5)=([0-9A-Fa-f]{32,64})|\b([0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})\b")
 _HASH_TEXT = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")
@@ -202,9 +203,11 @@ def field_keys(sighting: Sighting) -> tuple[Key, ...]:
         value = sighting.fields.get(name)
         if isinstance(value, str) and len(value) < 254 and _DOMAIN.fullmatch(value.casefold()):
             found.setdefault(Key("infrastructure", value.casefold()))
+    program = text_of(sighting, "Image", "ImageLoaded").casefold()
+    own = not any(folder in program for folder in _SYSTEM_FOLDERS)  # Windows's own programs tie nobody to anybody
     for name in _HASH_FIELDS:
         value = sighting.fields.get(name)
-        if isinstance(value, str) and name != "Imphash":
+        if own and isinstance(value, str):
             found.update(dict.fromkeys(_hashes(value[:1024])))
     for name in _ARTEFACT_FIELDS:
         value = sighting.fields.get(name)

@@ -3,8 +3,8 @@
 1. Copies of one event are folded; sightings that weigh less than `least` are left out, and so is the owners'
    own cleaning up (`weigh`).
 2. What is left is cut, host by host, at pauses: a *stretch*. Where rules of an ally fire in it, generic rules
-   belong to it only close to them or by what they share. Its bits add up over independent kinds of evidence:
-   each rule of an ally once, generic rules once a tactic, several rules in one event at a share.
+   belong to it only close to them or by what they share. Its bits add up over acts (what one command sets off
+   within seconds counts little more than once) and over rules, each once, generic ones by tactic.
 3. A stretch *founds* an incident where its bits exceed what chance would show anywhere in all the days of
    hosts that were looked at; other stretches join one where their own bits and the rarity of what they share
    (accounts, indicators, values) exceed what chance would show near it. Noise neither makes nor lengthens one.
@@ -26,9 +26,9 @@ from math import log2
 import msgspec
 
 from aleat.case.facts import Key, field_keys, matched_keys
-from aleat.case.parameters import IncidentParameters, Parameters, defaults
+from aleat.case.parameters import IncidentParameters, Parameters, WeightParameters, defaults
 from aleat.case.records import CoverageRow
-from aleat.case.refs import DAY, HOUR, MINUTE
+from aleat.case.refs import DAY, HOUR, MINUTE, SECOND
 from aleat.case.tactics import is_impact, tactics_of
 from aleat.case.weigh import Rarity, days_of_hosts, is_generic, response_events, rule_weights
 from aleat.hunt.indicator import Sighting
@@ -112,7 +112,7 @@ def group_sightings(
     chosen = parameters or defaults()
     total = days_of_hosts(coverage, hits)
     weights = rule_weights(hits, total, chosen.weights)
-    response = response_events(hits, signals, weights, chosen.weights.chaining)
+    response = response_events(hits, signals, weights, chosen.weights, chosen.incidents.account_bits)
     weighty = [
         hit.event not in response and weights.get(hit.indicator, 0.0) >= chosen.weights.least and hit.time is not None
         for hit in hits
@@ -271,29 +271,51 @@ class _Cutter:
 def _bits(
     members: Sequence[Sighting], weights: Mapping[str, float], generic: Collection[str], parameters: Parameters
 ) -> float:
-    """Add the bits of a stretch: an event's heaviest rule in full, the rest at a share; generic ones a tactic."""
+    """Add the bits of a stretch (`members` in order of time) over its acts, each rule once, generic ones by tactic."""
     chosen = parameters.weights
-    heaviest: dict[str, Sighting] = {}
-    rest: dict[str, Sighting] = {}
-    for hit in members:
-        other = heaviest.get(hit.event)
-        if other is None:
-            heaviest[hit.event] = hit
-            continue
-        lighter, heavier = sorted((hit, other), key=lambda one: (weights[one.indicator], one.indicator))
-        heaviest[hit.event] = heavier
-        rest[lighter.indicator] = lighter
     allied: dict[str, float] = {}
     tactics: dict[str, dict[str, float]] = {}
-    for share, group in ((1.0, heaviest.values()), (chosen.dependent, rest.values())):
-        for hit in group:
-            bits = share * weights[hit.indicator]
+    for act in _acts(members, int(chosen.act_seconds * SECOND)):
+        for hit, bits in _act_bits(act, weights, generic, chosen):
             tactic = next(iter(tactics_of(hit)), "")
             bucket = tactics.setdefault(tactic, {}) if hit.indicator in generic else allied
             bucket[hit.indicator] = max(bits, bucket.get(hit.indicator, 0.0))
-    return sum(allied.values()) + sum(
-        _tactic_bits(bucket, chosen.dependent, chosen.tactic_cap) for bucket in tactics.values()
-    )
+    generic_bits = sum(_tactic_bits(bucket, chosen.dependent, chosen.tactic_cap) for bucket in tactics.values())
+    return sum(allied.values()) + generic_bits
+
+
+def _acts(members: Sequence[Sighting], pause: int) -> list[list[Sighting]]:
+    """Part a stretch into acts: what one command sets off within seconds is one thing, however many rules see it."""
+    acts: list[list[Sighting]] = []
+    last = 0
+    for hit in members:
+        time = hit.time or 0
+        if not acts or time - last > pause:
+            acts.append([])
+        acts[-1].append(hit)
+        last = time
+    return acts
+
+
+def _act_bits(
+    act: Sequence[Sighting], weights: Mapping[str, float], generic: Collection[str], parameters: WeightParameters
+) -> list[tuple[Sighting, float]]:
+    """The heaviest rule of an act in full, other rules of allies at half, generic ones together a little."""
+    rules = {hit.indicator: hit for hit in act}
+    ordered = sorted(rules.values(), key=lambda hit: (hit.indicator in generic, -weights[hit.indicator], hit.indicator))
+    heaviest = max(ordered, key=lambda hit: (weights[hit.indicator], hit.indicator not in generic, hit.indicator))
+    found = [(heaviest, weights[heaviest.indicator])]
+    left = parameters.act_rest_cap
+    for hit in ordered:
+        if hit is heaviest:
+            continue
+        if hit.indicator in generic:
+            bits = min(left, parameters.dependent * weights[hit.indicator])
+            left -= bits
+        else:
+            bits = 0.5 * weights[hit.indicator]
+        found.append((hit, bits))
+    return found
 
 
 def _tactic_bits(bucket: Mapping[str, float], dependent: float, cap: float) -> float:
@@ -413,13 +435,13 @@ class _Joiner:
         return max(0, self._stretches[edge.later].first - self._stretches[edge.earlier].last) / DAY
 
     def _after_impact(self, edge: _Edge) -> float | None:
-        """Days of quiet between the last impact that lies between the two stretches and the later one."""
+        """Days of quiet before the later stretch, where an impact lies before it (and not long before the earlier)."""
         earlier, later = self._stretches[edge.earlier], self._stretches[edge.later]
         position = bisect_left(self._impacts, later.first) - 1
         if position < 0:
             return None
         impact = self._impacts[position]
-        if impact < earlier.first:
+        if impact < earlier.first - int(self._parameters.quiet_days * DAY):
             return None
         return (later.first - max(impact, min(earlier.last, later.first))) / DAY
 

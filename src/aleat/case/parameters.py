@@ -20,7 +20,9 @@ class WeightParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     prior_days: float
     cap: dict[str, float]
     ally_cap: dict[str, float]
+    act_seconds: float
     dependent: float
+    act_rest_cap: float
     tactic_cap: float
     least: float
     chaining: float

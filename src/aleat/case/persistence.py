@@ -99,6 +99,8 @@ def _kind_of_hit(hit: Sighting) -> str:
             kind = "web-script"
     if kind == "service" and _DEMAND.search(text_of(hit, "StartType", "ServiceStartType")):
         return ""  # starts only when something starts it
+    if kind == "run-key" and "\\services\\" in persistence_value(hit, kind).casefold():
+        return ""  # the service itself is told by its own event
     if kind == "web-script" and not persistence_value(hit, kind).casefold().endswith(_SCRIPTS):
         return ""
     return kind

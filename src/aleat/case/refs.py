@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from aleat.case.records import EvidenceRef, SourceRow
 from aleat.hunt.indicator import Sighting
 
-__all__ = ["DAY", "HOUR", "MINUTE", "ReferenceMaker", "from_micros", "micros_of"]
+__all__ = ["DAY", "HOUR", "MINUTE", "SECOND", "ReferenceMaker", "from_micros", "micros_of"]
 
-MINUTE = 60_000_000
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 """In microseconds, the unit of `Sighting.time`."""

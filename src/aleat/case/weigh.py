@@ -71,29 +71,35 @@ def _rule_weight(generic: bool, level: str, count: int, total: int, parameters: 
 
 
 def response_events(
-    hits: Sequence[Sighting], signals: Iterable[Sighting], weights: Mapping[str, float], least: float
+    hits: Sequence[Sighting],
+    signals: Iterable[Sighting],
+    weights: Mapping[str, float],
+    parameters: WeightParameters,
+    account_bits: float,
 ) -> frozenset[str]:
-    """Return the events in which somebody cleans up: they take something away, and their author does nothing else.
+    """Return the events in which somebody cleans up: they take something away, and their author does little else.
 
     An owner who deletes a web shell touches what an indicator names. An event counts as clean-up where one of
-    our signals says that something was removed or stopped in it, and its account acts in no weighty sighting
-    of any other kind. An intruder who deletes its own traces acts elsewhere too.
+    our signals says that something was removed or stopped in it, and its account's sightings of any other kind
+    weigh less than `account_bits`. Administrators trip generic rules all the time: these are asked only where
+    no ally's rule fires at all. An intruder who deletes its own traces acts elsewhere as well.
     """
     removing = {
         signal.event
         for signal in signals
         if any(name.startswith("removed-") or name == "service-stop-command" for name in signal_names(signal))
     }
-    acting = {
-        account.name.casefold()
-        for hit in hits
-        if hit.event not in removing and weights.get(hit.indicator, 0.0) >= least
-        for account in accounts_of(hit)
-    }
-    found = {
-        hit.event: {account.name.casefold() for account in accounts_of(hit)} for hit in hits if hit.event in removing
-    }
-    return frozenset(event for event, accounts in found.items() if accounts and accounts.isdisjoint(acting))
+    strong = [hit for hit in hits if weights.get(hit.indicator, 0.0) >= parameters.chaining]
+    allied = [hit for hit in strong if not is_generic(hit.source, parameters)]
+    acting: dict[str, dict[str, float]] = {}
+    for hit in allied or strong:
+        if hit.event not in removing:
+            for account in accounts_of(hit):
+                acting.setdefault(account.name.casefold(), {})[hit.indicator] = weights[hit.indicator]
+    intruders = {name for name, found in acting.items() if sum(found.values()) >= account_bits}
+    cleaned = [hit for hit in hits if hit.event in removing]
+    by_event = {hit.event: {account.name.casefold() for account in accounts_of(hit)} for hit in cleaned}
+    return frozenset(event for event, accounts in by_event.items() if accounts and accounts.isdisjoint(intruders))
 
 
 class Rarity:
