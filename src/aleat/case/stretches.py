@@ -37,6 +37,7 @@ class Stretch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stretch_order(stretch: Stretch) -> tuple[int, str, int]:
+    """Return what stretches are ordered by: their time, host and end."""
     return (stretch.first, stretch.host, stretch.last)
 
 
