@@ -125,7 +125,7 @@ def test_the_second_writer_is_told_at_once(workspace: Workspace, tmp_path: Path)
 def test_an_older_format_is_migrated_step_by_step_and_backed_up(
     built: Built, copy_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each step takes settings from one format to the next; file and database from before are kept, also if repeated."""
+    """Each step takes settings from one format to the next; file and database from before are kept."""
     steps: list[int] = []
 
     def from_minus_one(folder: Path, values: dict[str, Any]) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def permit(
     originator: str,
     to: str,
     basis: str,
-    until: str,
+    until: date,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
 ) -> int:
@@ -201,7 +201,7 @@ def permit(
         actor: Who acts.
     """
     with open_workspace(workspace, actor) as ws:
-        ws.permit_objects(objects, originator=originator, to=to, basis=basis, until=date.fromisoformat(until))
+        ws.permit_objects(objects, originator=originator, to=to, basis=basis, until=until)
     return 0
 
 

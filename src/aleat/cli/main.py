@@ -5,6 +5,7 @@ Exit codes: 0 complete; 1 failed; 2 usage; 3 done, but some input could not be r
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -51,7 +52,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as problem:
         error(f"aleat: {problem.strerror or problem}: {problem.filename or ''}. What was committed stays.")
         return FAILED
+    except Exception as problem:
+        if os.environ.get("ALEAT_TRACEBACK"):
+            raise
+        error(f"aleat: a fault of Aleat's own: {_where(problem)}. What was committed stays.")
+        error("Please report this line. ALEAT_TRACEBACK=1 shows all of it (it may hold values from evidence).")
+        return FAILED
     return result if isinstance(result, int) else 0
+
+
+def _where(problem: BaseException) -> str:
+    """Return an unforeseen error's kind and the line it came from; never its text, which may quote evidence."""
+    trace = problem.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_globals.get('__name__', '?')}, line {trace.tb_lineno}" if trace else "?"
+    return f"{type(problem).__name__} in {place}"
 
 
 if __name__ == "__main__":

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
-_INCOMPLETE = 3
-_FAILED = 1
+_FAILED, _USAGE, _INCOMPLETE = 1, 2, 3
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
 Format = Literal["table", "json", "jsonl", "csv", "parquet"]
@@ -91,6 +90,9 @@ def add_knowledge(
         actor: Who acts.
         quiet: No progress.
     """
+    if not paths:
+        error("Nothing to add: name files or folders.")
+        return _USAGE
     with open_workspace(workspace, actor) as ws, progress(quiet=quiet) as show:
         added = ws.add_knowledge(
             *paths, giver=giver, marking=marking, originator=originator, corpus=corpus, progress=show
@@ -137,6 +139,9 @@ def add_evidence(
         workers: Worker processes.
         quiet: No progress.
     """
+    if not paths:
+        error("Nothing to add: name files or folders.")
+        return _USAGE
     with open_workspace(workspace, actor) as ws, progress(quiet=quiet) as show:
         added = ws.add_evidence(
             *paths, copy=copy, giver=giver, encoding=encoding, host=host, workers=workers, progress=show
@@ -193,7 +198,7 @@ def hunt(
             result = once.result
         else:
             error("A hunt without a workspace needs both: evidence as PATHS, and knowledge after --rules.")
-            return 2
+            return _USAGE
     _print_hunt(result)
     return _INCOMPLETE if result.issues else 0
 
@@ -337,7 +342,7 @@ def investigate(
 
     if not paths:
         error("Nothing to investigate: name files or folders.")
-        return 2
+        return _USAGE
     folder = find(workspace) or Path("aleat-case")
     with Workspace.open_or_init(folder, actor=actor, zone=zone) as ws, progress(quiet=quiet) as show:
         done = ws.investigate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -19,7 +19,7 @@ WorkspaceOption = Annotated[Path | None, Parameter(name=["--workspace", "-w"], h
 Actor = Annotated[str | None, Parameter(help="Who acts (default: $ALEAT_ACTOR, else your user name).")]
 Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="No progress.")]
 Workers = Annotated[int | None, Parameter(help="Worker processes (default: one a core, one for little input).")]
-Language = Annotated[str, Parameter(help="The report's language: en or sq.")]
+Language = Annotated[Literal["en", "sq"], Parameter(help="The report's language: en or sq.")]
 
 
 def find(workspace: Path | None) -> Path | None:

@@ -27,6 +27,7 @@ __all__ = [
     "FORMAT",
     "MIGRATIONS",
     "Config",
+    "check_zone",
     "find_workspace",
     "load_config",
     "new_config",
@@ -128,16 +129,22 @@ def load_config(folder: Path) -> Config:
         raise FormatVersionError(
             f"{folder} has format {version}; this Aleat knows formats up to {FORMAT}. Use the newer Aleat."
         )
+    if version < FORMAT:
+        values = _migrate(folder, values, version)
     try:
-        if version < FORMAT:
-            values = _migrate(folder, values, version)
         config = msgspec.convert(values, Config)
-        ZoneInfo(config.zone)
-    except msgspec.ValidationError as error:
+        check_zone(config.zone)
+    except (msgspec.ValidationError, WorkspaceError) as error:
         raise WorkspaceError(f"{path} has a wrong setting: {error}") from error
-    except (KeyError, ValueError, OSError) as error:
-        raise WorkspaceError(f"{path}: the time zone {values.get('zone')!r} is unknown (IANA name wanted).") from error
     return config
+
+
+def check_zone(name: str) -> None:
+    """Raise `WorkspaceError` where there is no time zone called `name`."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise WorkspaceError(f"The time zone {name!r} is unknown. Give an IANA name, as Europe/Tirane.") from error
 
 
 def find_workspace(start: Path) -> Path | None:
@@ -157,7 +164,10 @@ def _migrate(folder: Path, values: dict[str, Any], version: int) -> dict[str, An
         _back_up(folder, version)
         for step in range(version, FORMAT):
             values = {**MIGRATIONS[step](folder, values), "format": step + 1}
-        save_config(folder, msgspec.convert(values, Config))
+        try:
+            save_config(folder, msgspec.convert(values, Config))
+        except msgspec.ValidationError as error:
+            raise WorkspaceError(f"{folder / CONFIG_NAME} has a wrong setting: {error}") from error
     return values
 
 

@@ -44,7 +44,7 @@ from aleat.trust.agreements import AllyCard
 from aleat.trust.chain import Head
 from aleat.trust.corpora import CorpusPolicy, policy_bytes, sign_policy, verify_policy
 from aleat.trust.keys import AgeKey, PublicKey, SigningKey
-from aleat.workspace.config import CONFIG_NAME, load_config, new_config, save_config
+from aleat.workspace.config import CONFIG_NAME, check_zone, load_config, new_config, save_config
 
 __all__ = ["Session", "default_actor"]
 
@@ -115,6 +115,7 @@ class Session:
         """
         if identity and not _IDENTITY.fullmatch(identity):
             raise WorkspaceError(f"{identity[:60]!r} is no id of a STIX identity (identity--UUID).")
+        check_zone(zone)
         folder = Path(path)
         _clear_place(folder)
         keys = key_folder or default_key_folder()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 import msgspec
 import orjson
 
-from aleat.errors import WorkspaceError
+from aleat.errors import InputError, Issue, TrustError, WorkspaceError
 from aleat.evidence import NOTE_CODES, RANGE_BYTES, ReadOptions
 from aleat.evidence.ingest import IngestProgress, ingest
 from aleat.store.database import Connection
@@ -19,7 +19,7 @@ from aleat.store.lake_verify import verify_lake
 from aleat.store.ledger import LEDGERS, ledger_head, read_entries, verify_ledger
 from aleat.store.objects import knowledge_digest, verify_objects
 from aleat.trust.chain import Head
-from aleat.workspace.core import Session
+from aleat.workspace.core import POLICY_NAME, Session
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import EvidenceAdded, Fault, Verified
 
@@ -55,6 +55,8 @@ def add_evidence(
     progress: Progress = silent,
 ) -> EvidenceAdded:
     """Bring everything that a reader recognises below `paths` into the lake, each source with its custody."""
+    if encoding is not None:
+        _check_encoding(encoding)
 
     def show(state: IngestProgress) -> None:
         progress(f"evidence {Path(state.path).name}", state.events, None)
@@ -72,7 +74,8 @@ def add_evidence(
             workers=workers or default_workers(paths),
             progress=show,
         )
-    lost = tuple(issue for issue in result.issues if issue.code not in NOTE_CODES)
+    named = {path.as_posix() for path in paths}
+    lost = tuple(issue for issue in result.issues if issue.code not in NOTE_CODES or _is_nothing(issue, named))
     return EvidenceAdded(
         sources=len(result.sources),
         known_sources=len(result.known),
@@ -81,6 +84,19 @@ def add_evidence(
         unreadable_bytes=sum(issue.length or 0 for issue in lost),
         issues=lost,
     )
+
+
+def _check_encoding(name: str) -> None:
+    """Raise `InputError` where Python knows no text encoding of that name."""
+    try:
+        b"a".decode(name)
+    except (LookupError, ValueError):
+        raise InputError(f"The encoding {name!r} is unknown.", advice="Known are utf-8, cp1252, utf-16-le …") from None
+
+
+def _is_nothing(issue: Issue, named: Set[str]) -> bool:
+    """Say whether what somebody named turned out to be empty: deeper in a folder that is worth a note only."""
+    return issue.code in {"empty-folder", "empty-file"} and issue.place.path in named
 
 
 def verify(session: Session, *, head: Path | None = None, progress: Progress = silent) -> Verified:
@@ -99,6 +115,10 @@ def verify(session: Session, *, head: Path | None = None, progress: Progress = s
         faults += [Fault("object", fault.id, fault.reason) for fault in verify_objects(connection)]
         faults += _verify_knowledge(connection)
         faults += [Fault("list", fault.digest, fault.reason) for fault in verify_entries(connection, session.folder)]
+    try:
+        session.policy()
+    except TrustError as error:
+        faults.append(Fault("policy", POLICY_NAME, str(error)))
     for number, found_fault in enumerate(verify_lake(lake)):
         progress("lake", number, None)
         if found_fault.absent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
 from pathlib import Path
 
@@ -85,6 +85,8 @@ def add_knowledge(
             "knowledge_digest": knowledge_digest(connection),
         }
         append_entry(connection, "custody", "knowledge", data, actor=session.actor, time=now, key=session.key)
+    named = {path.as_posix() for path in paths}
+    lost = [issue for issue in issues if issue.code not in NOTE_CODES or _is_nothing(issue, named)]
     return KnowledgeAdded(
         new=new,
         known=known,
@@ -92,9 +94,14 @@ def add_knowledge(
         entries=entries,
         kinds=dict(kinds),
         corpora=tuple(sorted(corpora)),
-        issues=tuple(issue for issue in issues if issue.code not in NOTE_CODES),
-        notes=len([issue for issue in issues if issue.code in NOTE_CODES]),
+        issues=tuple(lost),
+        notes=len(issues) - len(lost),
     )
+
+
+def _is_nothing(issue: Issue, named: Set[str]) -> bool:
+    """Say whether what somebody named turned out to hold no knowledge: deeper in a folder that is worth a note only."""
+    return issue.code in {"empty", "not-knowledge"} and issue.place.path in named
 
 
 def add_statements(session: Session, paths: Sequence[Path], *, giver: str | None = None) -> tuple[Issue, ...]:
