@@ -217,3 +217,18 @@ def test_what_is_no_unicode_text_is_refused() -> None:
 def test_a_naive_reference_time_is_a_callers_mistake() -> None:
     with pytest.raises(ValueError, match="aware"):
         read_claims("", "a", reference_time=datetime(2022, 1, 1))
+
+
+def test_lines_wrapped_wide_are_one_paragraph() -> None:
+    """A text that an editor wrapped at 130 columns reads like the same text with a line a paragraph."""
+    text = (
+        "Northland severed its diplomatic relations with Southland on 7 September 2022 and told the embassy's whole staff to leave\n"
+        "the country within a day. Prime Minister Ada Lind accused Southland of the cyberattack of 15 July 2022, in which many of\n"
+        "the government's services and websites had to be shut down. Southland's foreign ministry rejected the accusation as\n"
+        "baseless, and Westland condemned the attack and offered to share its knowledge and experience in cyber defence with the\n"
+        "government of Northland.\n"
+    )
+    wrapped = read_claims(text, "wide.txt", reference_time=NOW)
+    plain = read_claims(text.replace("\n", " ").strip(), "wide.txt", reference_time=NOW)
+    assert [(c.act, c.speaker) for c in wrapped.claims] == [(c.act, c.speaker) for c in plain.claims]
+    assert {c.act for c in wrapped.claims} >= {"severs", "accuses", "denies", "condemns", "offers"}

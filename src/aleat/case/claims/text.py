@@ -164,7 +164,7 @@ def _line_kind(line: str) -> str:
 
 def _is_wrapped(text: str, spans: list[tuple[int, int]]) -> bool:
     sizes = [end - start for start, end in spans if end > start]
-    if len(sizes) < 4 or not 30 <= median(sizes) <= 110 or max(sizes) > 200:
+    if len(sizes) < 4 or not 30 <= median(sizes) <= 160 or max(sizes) > 240:
         return False
     open_ended = sum(1 for start, end in spans if end > start and not _TERMINAL.search(text[max(start, end - 6) : end]))
     return open_ended * 2 >= len(sizes)
