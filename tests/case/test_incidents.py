@@ -248,3 +248,22 @@ def test_one_command_that_trips_ten_rules_is_one_act() -> None:
     ]  # fmt: skip
     session = [hit("ally-psexec", "WEB02", "2022-02-08 10:05:09", level="medium"), *rules[:9]]
     assert _build(session + background()).incidents == ()
+
+
+@pytest.mark.parametrize(("answered", "incidents"), [(False, 0), (True, 1)])
+def test_requests_that_the_server_refused_make_no_incident(answered: bool, incidents: int) -> None:
+    """A scanner that an ally's indicators name asks and gets nothing: attention; once it is answered, an intrusion."""
+    asked = [
+        hit(
+            f"scanner-{number}",
+            "WEB01",
+            f"2022-07-{day:02} 05:{10 * number:02}",
+            format="iis",
+            c_ip="192.0.2.200",
+            sc_status=200 if answered else status,
+        )
+        for day in range(1, 4)
+        for number, status in enumerate((404, 403, 401, 404))
+    ]
+    case = build_case(name="x", reference_time=utc("2022-10-01"), sightings=asked)
+    assert len(case.incidents) == incidents

@@ -30,7 +30,7 @@ from aleat.case.parameters import IncidentParameters, Parameters, defaults
 from aleat.case.records import CoverageRow
 from aleat.case.refs import DAY
 from aleat.case.stretches import Stretch, StretchCutter, stretch_order
-from aleat.case.weigh import Rarity, days_of_hosts, is_generic, response_events, rule_weights
+from aleat.case.weigh import Rarity, days_of_hosts, is_generic, response_events, rule_weights, was_refused
 from aleat.hunt.indicator import Sighting
 
 __all__ = ["Boundary", "Cluster", "Grouping", "fold_copies", "group_sightings"]
@@ -98,7 +98,10 @@ def group_sightings(
     weights = rule_weights(hits, total, chosen.weights)
     response = response_events(hits, signals, weights, chosen.weights, chosen.incidents.account_bits)
     weighty = [
-        hit.event not in response and weights.get(hit.indicator, 0.0) >= chosen.weights.least and hit.time is not None
+        hit.event not in response
+        and not was_refused(hit)
+        and weights.get(hit.indicator, 0.0) >= chosen.weights.least
+        and hit.time is not None
         for hit in hits
     ]
     keys = [_keys_of(hit) if counts else () for hit, counts in zip(hits, weighty, strict=True)]

@@ -52,9 +52,9 @@ def find_next_steps(
     if incidents:
         hosts = sorted({host for incident in incidents for host in incident.hosts})
         steps.append(_step("preserve-logs", 4, host=hosts))
-    for item in collect:
-        logs = ", ".join(item.logs)
-        steps.append(_step("collect-logs", 7, host=item.hosts, logs=logs, dates=item.dates, what=item.claim))
+    tested = {item.claim for item in collect}
+    if tested:
+        steps.append(NextStep(kind="collect-for-claims", priority=7, parameters={"count": str(len(tested))}))
     if not incidents and not steps:
         steps.append(NextStep(kind="hunt-again", priority=8))
     steps.sort(key=lambda step: (step.priority, step.kind, sorted(step.parameters.items())))

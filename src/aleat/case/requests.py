@@ -14,7 +14,14 @@ import pyarrow.compute as pc
 
 from aleat.evidence.batch import EventBatch
 
-__all__ = ["REQUESTS_SCHEMA", "REQUEST_FORMATS", "empty_requests", "requests_table", "service_from_path"]
+__all__ = [
+    "REQUESTS_SCHEMA",
+    "REQUEST_FORMATS",
+    "STATUS_FIELDS",
+    "empty_requests",
+    "requests_table",
+    "service_from_path",
+]
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 
@@ -36,7 +43,7 @@ _SERVICE_FIELDS = {
     "iis": ("cs-host", "s-sitename"),
     "access": ("vhost", "server_name", "virtual_host", "host_header"),
 }
-_STATUS_FIELDS = {"iis": ("sc-status",), "access": ("status", "sc-status", "response", "code")}
+STATUS_FIELDS = {"iis": ("sc-status",), "access": ("status", "sc-status", "response", "code")}
 _ADDRESS_FIELDS = {"iis": ("s-computername", "s-ip"), "access": ("server_addr",)}
 _DULL_FOLDERS = re.compile(
     r"(?:w3svc\d+|logs?|logfiles|iis|apache2?|nginx|httpd|archive|evidence|web|inetpub|files?)", re.I
@@ -90,7 +97,7 @@ def _requests_of(batch: EventBatch) -> pa.Table:
         service,
         host,
         table.column("time").combine_chunks() if count else table.column("time"),
-        _status(table, _STATUS_FIELDS[batch.format], count),
+        _status(table, STATUS_FIELDS[batch.format], count),
         pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array([batch.evidence])),
         pc.add(table.column("record"), batch.record_base),
         table.column("offset"),

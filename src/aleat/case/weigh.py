@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import log2
 
-from aleat.case.facts import Key, accounts_of
+from aleat.case.facts import Key, accounts_of, text_of
 from aleat.case.parameters import WeightParameters
 from aleat.case.records import CoverageRow
 from aleat.case.refs import DAY, micros_of
+from aleat.case.requests import REQUEST_FORMATS, STATUS_FIELDS
 from aleat.case.signal_rules import signal_names
 from aleat.hunt.indicator import Sighting
 
-__all__ = ["Rarity", "days_of_hosts", "is_generic", "response_events", "rule_weights"]
+__all__ = ["Rarity", "days_of_hosts", "is_generic", "response_events", "rule_weights", "was_refused"]
 
 
 def days_of_hosts(coverage: Iterable[CoverageRow], hits: Iterable[Sighting]) -> int:
@@ -68,6 +69,14 @@ def _rule_weight(generic: bool, level: str, count: int, total: int, parameters: 
     # one day of one host is what an attack would show; only what goes beyond it speaks for noise
     rate = (count - 1 + parameters.prior_days * noise) / (total + parameters.prior_days)
     return max(0.0, min(cap, log2(hit / rate))) if rate > 0 else cap
+
+
+def was_refused(hit: Sighting) -> bool:
+    """Say whether a sighting is a request that the web server refused (status 4xx, RFC 9110 §15.5).
+
+    Somebody asked and got nothing: attention, not an intrusion. It is told, but makes no incident.
+    """
+    return hit.format in REQUEST_FORMATS and text_of(hit, *STATUS_FIELDS[hit.format]).startswith("4")
 
 
 def response_events(

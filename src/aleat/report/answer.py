@@ -24,6 +24,14 @@ FIRST_THINGS = 20
 """At most this many things stand on the first screen."""
 
 _OUTAGES_NAMED = 4
+_EVEN = 0.5
+_FOOTHOLDS = {
+    "account-created-not-removed",
+    "account-not-reset",
+    "persistence-not-removed",
+    "web-shell-not-removed",
+}
+"""Open items by which somebody could still be in."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -201,6 +209,15 @@ def _who(assessments: tuple[Assessment, ...], messages: Messages) -> Iterator[st
 def _pivot(assessment: Assessment, messages: Messages) -> Iterator[str]:
     items: dict[str, EvidenceItem] = {item.id: item for item in assessment.items}
     names = {hypothesis.id: hypothesis.name for hypothesis in assessment.hypotheses}
+    giver = next((change for change in assessment.without_giver if change.changes_answer), None)
+    if giver is not None:
+        if giver.posterior < _EVEN:
+            yield messages.say("answer", "pivot_giver_none", giver=visible(giver.item))
+        else:
+            leader = visible(names.get(giver.leader, giver.leader))
+            percent = round(100 * giver.posterior)
+            yield messages.say("answer", "pivot_giver", giver=visible(giver.item), leader=leader, percent=percent)
+        return
     if not assessment.sensitivity:
         return
     pivot = next((s for s in assessment.sensitivity if s.changes_answer), assessment.sensitivity[0])
@@ -216,9 +233,10 @@ def _pivot(assessment: Assessment, messages: Messages) -> Iterator[str]:
 
 def _still_in(case: Case, messages: Messages) -> Iterator[str]:
     active = [incident.still_active for incident in case.incidents]
-    if case.open_items:
+    footholds = [item for item in case.open_items if item.kind in _FOOTHOLDS]
+    if footholds:
         code = "still_in_active" if True in active else "still_in"
-        yield messages.say("answer", code, items=messages.count("items", len(case.open_items)))
+        yield messages.say("answer", code, items=messages.count("items", len(footholds)))
     elif all(state is False for state in active):
         yield messages.say("answer", "out")
     else:

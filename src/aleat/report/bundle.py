@@ -106,10 +106,18 @@ class _Maker:
                 description=f"{_second(incident.first)} – {_second(incident.last)} {effects}".strip(),
             )
             self.known[incident.id] = made.id
+            sightings = list(self._sightings(incident))
             yield made
-            yield from self._sightings(incident, made.id)
+            yield from sightings
+            yield self.make(  # no relationship may begin or end at a sighting (STIX 2.1 §3.7)
+                "grouping",
+                ["sightings of", incident.id],
+                name=f"{self.case.name}: {incident.number}",
+                context="suspicious-activity",
+                object_refs=[made.id, *(sighting.id for sighting in sightings)],
+            )
 
-    def _sightings(self, incident: Incident, incident_ref: str) -> Iterator[StixObject]:
+    def _sightings(self, incident: Incident) -> Iterator[StixObject]:
         groups: dict[str, list[Sighting]] = {}
         for position in incident.sightings:
             sighting = self.case.sightings[position]
@@ -117,7 +125,7 @@ class _Maker:
                 groups.setdefault(sighting.ref, []).append(sighting)
         for ref, group in sorted(groups.items()):
             times = sorted(sighting.time for sighting in group if sighting.time is not None)
-            made = self.make(
+            yield self.make(
                 "sighting",
                 ["sighting", incident.id, ref],
                 sighting_of_ref=ref,
@@ -126,8 +134,6 @@ class _Maker:
                 first_seen=_at(times[0]) if times else None,
                 last_seen=_at(times[-1]) if times else None,
             )
-            yield made
-            yield self.relate(made.id, "related-to", incident_ref)
 
     def campaigns(self) -> Iterator[StixObject]:
         """Yield campaigns and their incidents."""
