@@ -11,14 +11,42 @@ from pathlib import Path
 from tests.evidence.evtx_writer import CHUNK, FILE_HEADER
 from tests.workspace.samples import RULE, evtx
 
-__all__ = ["FAULTS", "deep_bundle"]
-
 
 def empty_folder(folder: Path) -> Path:
     """A folder with nothing in it."""
     path = folder / "empty"
     path.mkdir()
     return path
+
+
+def empty_file(folder: Path) -> Path:
+    """A file with nothing in it."""
+    return _write(folder, "nothing.evtx", b"")
+
+
+def no_knowledge(folder: Path) -> Path:
+    """A file that is no knowledge of any kind."""
+    return _write(folder, "noise.bin", bytes(range(256)) * 10)
+
+
+def small_deep_bundle(folder: Path) -> Path:
+    """A bundle with two million levels."""
+    return deep_bundle(folder / "deep.json", 2_000_000)
+
+
+def links_in_a_circle(folder: Path) -> Path:
+    """Two links that lead to each other."""
+    (folder / "one.evtx").symlink_to(folder / "two.evtx")
+    (folder / "two.evtx").symlink_to(folder / "one.evtx")
+    return folder / "one.evtx"
+
+
+def climbing_rules_zip(folder: Path) -> Path:
+    """An archive of a rule that wants to be written outside."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("../../climbed.yml", RULE)
+    return _write(folder, "climbs.zip", stream.getvalue())
 
 
 def truncated_evtx(folder: Path) -> Path:
@@ -46,7 +74,7 @@ def wrong_encoding_log(folder: Path) -> Path:
 
 
 def broken_rule(folder: Path) -> Path:
-    """A Sigma rule whose YAML breaks in line 7."""
+    """A Sigma rule whose YAML breaks in line 8."""
     return _write(folder, "broken.yml", RULE.replace("    category: process", "    category: [process").encode())
 
 
@@ -130,22 +158,3 @@ def _write(folder: Path, name: str, data: bytes) -> Path:
     path = folder / name
     path.write_bytes(data)
     return path
-
-
-FAULTS = {
-    "empty folder": empty_folder,
-    "truncated EVTX": truncated_evtx,
-    "EVTX with a zeroed chunk": zeroed_chunk_evtx,
-    "text named .evtx": text_named_evtx,
-    "wrong encoding": wrong_encoding_log,
-    "exploding zip": exploding_zip,
-    "climbing zip": climbing_zip,
-    "broken zip": broken_zip,
-    "symlink loop": symlink_loop,
-    "dangling link": dangling_link,
-    "no permission": file_without_permission,
-    "named pipe": named_pipe,
-    "EVTX with a bad header": bad_magic_evtx,
-    "rule with a syntax error": broken_rule,
-    "rule with a wrong condition": wrong_condition_rule,
-}

@@ -36,29 +36,44 @@ for commands in (main_commands, case_commands, exchange_commands):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    if sys.stdout is None:  # it was closed: whoever started us wants to read nothing
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+        sys.stdout.flush()
     except cyclopts.CycloptsError:
         return USAGE
-    except AleatError as problem:
-        error(f"aleat: {problem}")
-        return FAILED
     except KeyboardInterrupt:
         error("aleat: stopped. What was committed stays; run the same command again to go on.")
         return _INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
+        _leave_pipe()
         return 0
-    except OSError as problem:
-        error(f"aleat: {problem.strerror or problem}: {problem.filename or ''}. What was committed stays.")
-        return FAILED
     except Exception as problem:
-        if os.environ.get("ALEAT_TRACEBACK"):
+        if os.environ.get("ALEAT_TRACEBACK") and not isinstance(problem, (AleatError, OSError)):
             raise
-        error(f"aleat: a fault of Aleat's own: {_where(problem)}. What was committed stays.")
-        error("Please report this line. ALEAT_TRACEBACK=1 shows all of it (it may hold values from evidence).")
+        _tell(problem)
         return FAILED
     return result if isinstance(result, int) else 0
+
+
+def _tell(problem: Exception) -> None:
+    """Write what went wrong: our own errors as they are, the system's with the file, a fault of ours with its line."""
+    if isinstance(problem, AleatError):
+        error(f"aleat: {problem}")
+    elif isinstance(problem, OSError) and problem.strerror:
+        place = f"{problem.filename}: " if problem.filename else ""
+        error(f"aleat: {place}{problem.strerror}. What was committed stays.")
+    else:
+        error(f"aleat: a fault of Aleat's own: {_where(problem)}. What was committed stays.")
+        error("Please report this line. ALEAT_TRACEBACK=1 shows all of it (it may hold values from evidence).")
+
+
+def _leave_pipe() -> None:
+    """Let nothing more go to a reader that left, not even when Python ends and empties its buffers."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _where(problem: BaseException) -> str:

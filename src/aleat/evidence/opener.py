@@ -375,6 +375,9 @@ def _no_reader(shown: str, head: bytes) -> Issue:
     if shown.lower().endswith(".evtx"):
         reason = "The file is called .evtx and holds no EVTX log: neither a file header nor a chunk was found."
         return _issue("no-reader", shown, reason, "Check how it was exported.")
+    if wide := _wide_text(head[:4096]):
+        reason = f"No reader recognises this; it looks like text in {wide.upper()} without a byte order mark."
+        return _issue("no-reader", shown, reason, f"Give its code page: --encoding {wide}")
     kind = "text" if b"\0" not in head[:4096] else "data"
     reason = f"No reader recognises this {kind}."
     return _issue(
@@ -406,3 +409,11 @@ def _first_line(error: Exception) -> str:
 
 def _issue(code: str, shown: str, reason: str, advice: str = "") -> Issue:
     return Issue("evidence", code, Place(shown), reason, advice)
+
+
+def _wide_text(head: bytes) -> str:
+    """Return the name of the UTF-16 that ASCII text in `head` is written in, or the empty string."""
+    for name, zeros, letters in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+        if len(zeros) >= 8 and zeros.count(0) > len(zeros) * 0.8 and letters.count(0) == 0:
+            return name
+    return ""

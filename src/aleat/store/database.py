@@ -6,6 +6,7 @@ runs in WAL mode with full synchronisation: what was committed stays, whatever h
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -29,6 +30,9 @@ _TABLES = ("allies", "decisions", "entries", "exchanges", "hunts", "lake", "ledg
 
 _BUSY_SECONDS = 30
 
+_REFUSALS = {sa.exc.OperationalError, sa.exc.DatabaseError, sqlite3.OperationalError, sqlite3.DatabaseError}
+"""What the disk or the file is to blame for; the finer kinds of error are faults of ours."""
+
 
 class Database:
     """An open database; `read()` and `write()` hand out connections, `write()` in one transaction."""
@@ -48,7 +52,8 @@ class Database:
         """Make the tables that aren't there yet."""
         for name in _TABLES:
             import_module(f"aleat.store.{name}")
-        metadata.create_all(self.engine)
+        with self._checked():
+            metadata.create_all(self.engine)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -68,9 +73,14 @@ class Database:
     def _checked(self) -> Iterator[None]:
         try:
             yield
-        except sa.exc.OperationalError as error:
-            reason = str(error.orig)
-            raise WorkspaceError(f"The workspace's database refused: {reason}.") from error
+        except (sa.exc.DatabaseError, sqlite3.Error) as error:
+            if type(error) not in _REFUSALS:
+                raise
+            reason = error.orig if isinstance(error, sa.exc.DatabaseError) else error
+            raise WorkspaceError(
+                f"The workspace's database refused: {reason}. Is the disk full, the folder not to be written to, "
+                "or its file damaged? What was committed stays."
+            ) from error
 
     def close(self) -> None:
         """Close all connections."""

@@ -11,19 +11,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aleat.errors import WorkspaceBusyError
+from aleat.errors import WorkspaceBusyError, WorkspaceError
 
 __all__ = ["writer_lock"]
 
 
 @contextmanager
 def writer_lock(path: Path) -> Iterator[None]:
-    """Hold the lock at `path`; raises `WorkspaceBusyError` at once if another process holds it."""
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    """Hold the lock at `path`; raises `WorkspaceBusyError` at once if another process holds it.
+
+    Raises `WorkspaceError` where the disk refuses the file.
+    """
+    try:
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise WorkspaceError(f"{path} can't be opened: {error}.") from error
     try:
         try:
             connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise WorkspaceError(f"{path} can't be locked: {error}.") from error
             raise WorkspaceBusyError(
                 f"Another process is writing to the workspace {path.parent}. Wait for it, or end it."
             ) from error

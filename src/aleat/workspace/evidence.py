@@ -89,8 +89,8 @@ def add_evidence(
 def _check_encoding(name: str) -> None:
     """Raise `InputError` where Python knows no text encoding of that name."""
     try:
-        b"a".decode(name)
-    except (LookupError, ValueError):
+        b"a".decode(name, errors="replace")
+    except LookupError:
         raise InputError(f"The encoding {name!r} is unknown.", advice="Known are utf-8, cp1252, utf-16-le …") from None
 
 
