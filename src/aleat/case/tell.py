@@ -81,11 +81,24 @@ def _stages(members: Sequence[Sighting]) -> tuple[tuple[str, datetime], ...]:
     return tuple((tactic, from_micros(time)) for tactic, time in ordered)
 
 
+def _destruction(hit: Sighting) -> str:
+    """Return which kind of destruction a sighting shows: encryption and wiping are told apart."""
+    return "impact " + next((effect for effect in effects_of(hit) if effect in {"encryption", "wiping"}), "")
+
+
 def _key_events(positions: Sequence[int], hits: Sequence[Sighting], grouping: Grouping, most: int) -> tuple[int, ...]:
-    """The first sighting, then the first of each (host, stage): impact and the earliest stages before the rest."""
+    """The first sighting, then the first of each (host, stage): impact and the earliest stages before the rest.
+
+    Several indicators in one event are told once, by the weightiest.
+    """
 
     def weight(position: int) -> float:
         return grouping.weights[hits[position].indicator]
+
+    by_event: dict[str, int] = {}
+    for position in sorted(positions, key=lambda p: (-weight(p), -LEVELS.index(hits[p].level), p)):
+        by_event.setdefault(hits[position].event, position)
+    positions = sorted(by_event.values())
 
     chosen: dict[int, None] = {}
     strongest = max(positions, key=lambda position: (weight(position), -position))
@@ -98,7 +111,7 @@ def _key_events(positions: Sequence[int], hits: Sequence[Sighting], grouping: Gr
     for position in sorted(positions, key=lambda p: (hits[p].time or 0, -weight(p), p)):
         hit = hits[position]
         tactics = tactics_of(hit)
-        stage = "impact" if is_destructive(hit) else (tactics[0] if tactics else "")
+        stage = _destruction(hit) if is_destructive(hit) else (tactics[0] if tactics else "")
         if stage and stage not in stages:
             stages.add(stage)
             by_stage.append(position)

@@ -12,13 +12,14 @@ from itertools import islice
 
 import msgspec
 
+from aleat.attribution import SOMEBODY_ELSE
 from aleat.attribution.records import Assessment, EvidenceItem
 from aleat.case.records import CampaignLink, Case, Outage, TimelineEntry
 from aleat.report.messages import Messages
 from aleat.report.records import ReportInput
 from aleat.text import clip, visible
 
-__all__ = ["FIRST_THINGS", "Answer", "first_things", "link_name", "make_answer"]
+__all__ = ["FIRST_THINGS", "Answer", "first_things", "hypothesis_name", "link_name", "make_answer"]
 
 FIRST_THINGS = 20
 """At most this many things stand on the first screen."""
@@ -178,6 +179,11 @@ def link_name(link: CampaignLink, case: Case) -> str:
     return next(titles, link.value) if link.kind == "indicator" else link.value
 
 
+def hypothesis_name(name: str, messages: Messages) -> str:
+    """Return what a hypothesis is called: "somebody else" has words of its own."""
+    return messages.say("words", name) if name == SOMEBODY_ELSE else name
+
+
 def _main_subject(report: ReportInput) -> tuple[Assessment, ...]:
     """Return the assessments of the weightiest campaign, or of the incident with most sightings where there is none."""
     case = report.case
@@ -198,7 +204,7 @@ def _who(assessments: tuple[Assessment, ...], messages: Messages) -> Iterator[st
         yield messages.say(
             "answer",
             assessment.kind,
-            name=visible(best.name),
+            name=visible(hypothesis_name(best.name, messages)),
             words=messages.say("icd203", best.words),
             percent=round(100 * best.posterior),
             confidence=messages.say("confidence", assessment.confidence),
@@ -208,7 +214,7 @@ def _who(assessments: tuple[Assessment, ...], messages: Messages) -> Iterator[st
 
 def _pivot(assessment: Assessment, messages: Messages) -> Iterator[str]:
     items: dict[str, EvidenceItem] = {item.id: item for item in assessment.items}
-    names = {hypothesis.id: hypothesis.name for hypothesis in assessment.hypotheses}
+    names = {one.id: hypothesis_name(one.name, messages) for one in assessment.hypotheses}
     giver = next((change for change in assessment.without_giver if change.changes_answer), None)
     if giver is not None:
         if giver.posterior < _EVEN:
@@ -249,13 +255,13 @@ def first_things(case: Case, limit: int = FIRST_THINGS) -> tuple[TimelineEntry, 
     Outages come first, then what starts and ends incidents, then key events by level; what is left out is one
     step away in the timeline.
     """
-    weights = {"outage": 0, "first-access": 0, "incident-start": 1, "sighting": 2, "claim": 3}
+    weights = {"outage": 0, "first-access": 0, "impact": 1, "incident-start": 1, "sighting": 2, "claim": 3}
     levels = {"critical": 0, "high": 1, "medium": 2, "low": 3, "informational": 4}
     ranked = sorted(
         case.timeline,
         key=lambda e: (weights.get(e.kind, 4), levels.get(e.level, 2), e.time, e.kind, e.host, e.title),
     )
-    once: dict[tuple[str, str, str, str], TimelineEntry] = {}
+    once: dict[tuple[str, str, str, str | None], TimelineEntry] = {}
     for entry in ranked:
-        once.setdefault((entry.kind, entry.host, entry.title, entry.parameters.get("service", "")), entry)
+        once.setdefault((entry.kind, entry.title, entry.parameters.get("service", ""), entry.incident), entry)
     return tuple(sorted(islice(once.values(), limit), key=lambda e: (e.time, e.kind, e.host, e.title)))

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from aleat.case.records import Case, TimelineEntry
 from aleat.hunt.indicator import Sighting
-from aleat.report.answer import first_things, link_name, make_answer
+from aleat.report.answer import first_things, hypothesis_name, link_name, make_answer
 from aleat.report.messages import Messages, load_messages
 from aleat.report.records import ReportInput
 from aleat.report.swimlane import make_swimlane
@@ -54,7 +54,10 @@ def render_html(report: ReportInput, *, language: str = "en", beside: str = "sig
         entry=lambda entry: entry_text(entry, messages),
         sentence=lambda section, record: _sentence(section, record, messages),
         shown_sightings=_shown(case),
-        named=_names(report),
+        key_positions={position for incident in case.incidents for position in incident.key_events},
+        matched=_short_matches,
+        named=_names(report, messages),
+        called=lambda hypothesis: hypothesis_name(hypothesis.name, messages),
         max_rows=MAX_ROWS,
         beside=beside,
         style=_style(),
@@ -124,6 +127,11 @@ def _sentence(section: str, record: Any, messages: Messages) -> str:
     return messages.say(section, record.kind, **record.parameters)
 
 
+def _short_matches(sighting: Sighting, most: int) -> list[tuple[str, str]]:
+    """Return what made the indicator match, the shortest texts first: a whole message tells less than a field."""
+    return sorted(sighting.matched, key=lambda pair: len(pair[1]))[:most]
+
+
 def _shown(case: Case) -> tuple[int, ...]:
     """Positions of the sightings that the page shows: key events first, then the rest, in order of time."""
     key = [position for incident in case.incidents for position in incident.key_events]
@@ -131,12 +139,12 @@ def _shown(case: Case) -> tuple[int, ...]:
     return tuple(sorted(list(dict.fromkeys([*key, *rest]))[:MAX_ROWS]))
 
 
-def _names(report: ReportInput) -> dict[str, str]:
+def _names(report: ReportInput, messages: Messages) -> dict[str, str]:
     """Names of what the records refer to by id."""
     names = {incident.id: str(incident.number) for incident in report.case.incidents}
     for assessment in report.assessments:
         names |= {item.id: f"{item.kind}: {item.value}" for item in assessment.items}
-        names |= {hypothesis.id: hypothesis.name for hypothesis in assessment.hypotheses}
+        names |= {one.id: hypothesis_name(one.name, messages) for one in assessment.hypotheses}
     for claim in report.case.claims:
         names[claim.id] = f"{claim.speaker}: {clip(claim.quote, 120)}"
     return names
