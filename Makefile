@@ -32,8 +32,11 @@ setup: $(VENV)/ready-dev ## Install everything, tests' needs too
 
 investigate: $(VENV)/ready-run ## Run the main job on the shipped example (a simulation)
 	$(BIN)/python $(EXAMPLE)/generate.py
-	$(BIN)/aleat investigate $(EXAMPLE)/out/pack $(EXAMPLE)/out/evidence $(EXAMPLE)/out/statements \
-		--workspace $(EXAMPLE)/out/case --fresh --from "Ally (simulated)"
+	@rm -rf $(EXAMPLE)/out/case
+	ALEAT_KEYS=$(EXAMPLE)/out/keys $(BIN)/aleat investigate \
+		$(EXAMPLE)/out/pack $(EXAMPLE)/out/evidence $(EXAMPLE)/out/statements \
+		--workspace $(EXAMPLE)/out/case --name "Albania 2022, a simulation" --from "Ally (simulated)" \
+		--zone Europe/Tirane
 
 test: $(VENV)/ready-dev ## Lint, types and the fast tests
 	$(BIN)/ruff check .

@@ -166,6 +166,7 @@ def hunt(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     format: Annotated[Format | None, Parameter(name=["--type", "-t"])] = None,
     min_level: Level = "informational",
+    placeholders: Path | None = None,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
     workers: Workers = None,
@@ -179,6 +180,7 @@ def hunt(
         output: Write sightings to this file (default: standard output).
         format: table, json, jsonl, csv or parquet (default: table).
         min_level: Leave out sightings below this level.
+        placeholders: Values for Sigma's placeholders: TOML, name = ["value", …] (a workspace's: placeholders.toml).
         workspace: The workspace's folder.
         actor: Who acts.
         workers: Worker processes.
@@ -191,10 +193,19 @@ def hunt(
     with progress(quiet=quiet) as show:
         if not (paths or rules):
             with open_workspace(workspace, actor) as ws:
-                result = ws.hunt(workers=workers, progress=show)
+                result = ws.hunt(placeholders=placeholders, workers=workers, progress=show)
             write_sightings(result.sightings, target, kind, min_level=min_level)
         elif paths and rules:
-            once = hunt_once(paths, rules, target, kind, min_level=min_level, workers=workers, progress=show)
+            once = hunt_once(
+                paths,
+                rules,
+                target,
+                kind,
+                min_level=min_level,
+                placeholders=placeholders,
+                workers=workers,
+                progress=show,
+            )
             result = once.result
         else:
             error("A hunt without a workspace needs both: evidence as PATHS, and knowledge after --rules.")
@@ -231,6 +242,10 @@ def _print_hunt(result: HuntResult) -> None:
             error(f"  {row.place}: {row.title}: {row.reason}")
         if len(whole) > MAX_LISTED:
             error(f"  … and {len(whole) - MAX_LISTED} more")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _peak_memory() -> str:
@@ -357,8 +372,9 @@ def investigate(
         )
         show.clear()
     line(
-        f"Read {len(done.sorted.knowledge):,} files of knowledge, {len(done.sorted.evidence):,} of evidence, "
-        f"{len(done.sorted.statements):,} public statements."
+        f"Sorted: knowledge in {_count(len(done.sorted.knowledge), 'place')}, "
+        f"{_count(len(done.sorted.evidence), 'file')} of evidence, "
+        f"{_count(len(done.sorted.statements), 'public statement')}."
     )
     _print_knowledge(done.knowledge)
     _print_evidence(done.evidence)
