@@ -15,6 +15,7 @@ import msgspec
 from aleat.errors import InputError, RuleError
 from aleat.hunt.expression import And, Atom, Exists, Expression, Field, Not, Or
 from aleat.hunt.indicator import Indicator, NotEvaluated
+from aleat.hunt.placeholders import UsedPlaceholders
 from aleat.hunt.plan import (
     ENGINE_VERSION,
     CorrelationRule,
@@ -34,7 +35,7 @@ from aleat.store.cache import read_cached, write_cached
 
 __all__ = ["compile_plan"]
 
-_PLAN_FORMAT = b"aleat plan 1"
+_PLAN_FORMAT = b"aleat plan 2"
 
 
 def compile_plan(
@@ -64,7 +65,7 @@ def compile_plan(
 
 class _Compiler:
     def __init__(self, placeholders: Placeholders) -> None:
-        self.placeholders = placeholders
+        self.placeholders = UsedPlaceholders(placeholders)
         self.builder = PlanBuilder()
         self._taxonomy: Taxonomy | None = None
         self._correlations: list[tuple[Indicator, str, CorrelationBody]] = []
@@ -90,7 +91,7 @@ class _Compiler:
         return self._taxonomy
 
     def _reject(self, indicator: Indicator, error: InputError, *, partial: bool = False, where: str = "") -> None:
-        reason = f"{error.reason} {error.advice}".strip()
+        reason = f"{_ended(error.reason)} {error.advice}" if error.advice else error.reason
         self.builder.not_evaluated.append(
             NotEvaluated(
                 indicator=indicator.id,
@@ -114,6 +115,7 @@ class _Compiler:
 
     def _add_document(self, indicator: Indicator) -> None:
         place = indicator.place
+        self.placeholders.forget()
         document = read_document(
             indicator.pattern, path=place.path, first_line=place.line or 1, placeholders=self.placeholders
         )
@@ -122,7 +124,15 @@ class _Compiler:
         elif isinstance(document.body, FilterBody):
             self._filters.append((indicator, document.body))
         else:
-            self._add_rule(indicator, document, document.body)
+            self._add_rule(self._with_values(indicator), document, document.body)
+
+    def _with_values(self, indicator: Indicator) -> Indicator:
+        """Let the values that were put in be part of what is evaluated: other values are another cell of the ledger."""
+        used = self.placeholders.used()
+        if not used:
+            return indicator
+        digest = plan_digest([indicator.digest.encode(), msgspec.json.encode(used)])
+        return msgspec.structs.replace(indicator, digest=digest)
 
     def _add_rule(self, indicator: Indicator, document: SigmaDocument, body: RuleBody) -> None:
         rule = len(self.builder.rules)
@@ -269,6 +279,11 @@ def _encode_places(expression: Expression) -> object:
     assert isinstance(expression, Atom)  # noqa: S101 - a name stands for an atom, see above
     assert isinstance(expression.subject, Field)  # noqa: S101
     return int(expression.subject.name)
+
+
+def _ended(sentence: str) -> str:
+    """Return a sentence with its full stop."""
+    return sentence if sentence.endswith((".", "!", "?", ":")) else f"{sentence}."
 
 
 def _bare(indicator: Indicator) -> Indicator:

@@ -604,7 +604,7 @@ def _quote(word: str) -> str:
 def _placeholder(name: str, placeholders: Placeholders) -> Sequence[str]:
     values = placeholders.get(name)
     if not values:
-        error = RuleError(f"the placeholder %{name}% has no values", advice="Give its values in the placeholder file.")
+        error = RuleError(f"the placeholder %{name}% has no values", advice="Give them with --placeholders FILE.")
         error.code = "placeholder"
         raise error
     return values

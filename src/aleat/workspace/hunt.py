@@ -18,6 +18,7 @@ from aleat.hunt import LEVELS, Indicator, NotEvaluated, Plan, Sighting, compile_
 from aleat.hunt.drive import hunt_lake, hunt_paths
 from aleat.hunt.from_store import indicators, indicators_of_items
 from aleat.hunt.output import open_writer
+from aleat.hunt.placeholders import MAXIMUM_BYTES, read_placeholders
 from aleat.hunt.result import HuntProgress, HuntResult
 from aleat.knowledge import NOTE_CODES as KNOWLEDGE_NOTES
 from aleat.knowledge import KnowledgeItem, read_knowledge
@@ -25,7 +26,10 @@ from aleat.workspace.core import Session
 from aleat.workspace.evidence import open_lake
 from aleat.workspace.progress import Progress, silent
 
-__all__ = ["HuntVerbs", "Hunted", "hunt_once", "write_sightings"]
+__all__ = ["PLACEHOLDERS_NAME", "HuntVerbs", "Hunted", "hunt_once", "write_sightings"]
+
+PLACEHOLDERS_NAME = "placeholders.toml"
+"""The workspace's own values for Sigma's placeholders; it need not be there."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +43,33 @@ class Hunted:
 class HuntVerbs(Session):
     """Everything that is known, against everything that is held."""
 
-    def plan(self) -> Plan:
-        """Return the plan of all indicators that are known, our own signals among them, compiled once."""
+    def plan(self, *, placeholders: Path | None = None) -> Plan:
+        """Return the plan of all indicators that are known, our own signals among them, compiled once.
+
+        Sigma's placeholders get the values in `placeholders.toml` in the workspace, where it is there, and in
+        the file `placeholders`, which comes first.
+        """
+        given = _placeholders(self.folder / PLACEHOLDERS_NAME, placeholders)
         rejected: list[NotEvaluated] = []
         with self.read() as connection:
             known = list(indicators(connection, self.folder, not_evaluated=rejected))
             names = self.names(connection)
         named = [_named(indicator, names) for indicator in known]
-        plan = compile_plan([*named, *signals()], cache=self.folder / "cache")
+        plan = compile_plan([*named, *signals()], placeholders=given, cache=self.folder / "cache")
         return msgspec.structs.replace(plan, not_evaluated=(*plan.not_evaluated, *rejected))
 
-    def hunt(self, *, workers: int | None = None, progress: Progress = silent) -> HuntResult:
-        """Evaluate what the ledger of hunts doesn't have yet, and return all that was found, then and now."""
+    def hunt(
+        self, *, placeholders: Path | None = None, workers: int | None = None, progress: Progress = silent
+    ) -> HuntResult:
+        """Evaluate what the ledger of hunts doesn't have yet, and return all that was found, then and now.
+
+        `placeholders` is a file of values for Sigma's placeholders, beside the workspace's own.
+        """
         with self.writing():
             return hunt_lake(
                 open_lake(self),
                 self.database,
-                self.plan(),
+                self.plan(placeholders=placeholders),
                 time=self.now(),
                 actor=self.actor,
                 workers=workers,
@@ -70,12 +84,14 @@ def hunt_once(
     format_: str = "jsonl",
     *,
     min_level: str = "informational",
+    placeholders: Path | None = None,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Hunted:
     """Hunt for the knowledge in `rules` in the evidence at `paths`; nothing is kept but what `output` gets.
 
     Sightings at or above `min_level` are written as they are found, so that memory doesn't grow with them.
+    `placeholders` is a file of values for Sigma's placeholders.
     """
     issues: list[Issue] = []
     rejected: list[NotEvaluated] = []
@@ -89,7 +105,8 @@ def hunt_once(
                 yield item
 
     source = ", ".join(path.name for path in rules)
-    plan = compile_plan(list(indicators_of_items(items(), source, not_evaluated=rejected)))
+    given = _placeholders(None, placeholders)
+    plan = compile_plan(list(indicators_of_items(items(), source, not_evaluated=rejected)), placeholders=given)
     plan = msgspec.structs.replace(plan, not_evaluated=(*plan.not_evaluated, *rejected))
     with ExitStack() as stack:
         stream = stack.enter_context(output.open("wb")) if isinstance(output, Path) else output
@@ -121,6 +138,17 @@ def write_sightings(
                 writer.write(sighting)
                 count += 1
     return count
+
+
+def _placeholders(own: Path | None, given: Path | None) -> dict[str, tuple[str, ...]]:
+    """Return the values in the workspace's own file (which may be absent), and over them those in the given one."""
+    values: dict[str, tuple[str, ...]] = {}
+    for path in (own, given):
+        if path is None or (path is own and not path.is_file()):
+            continue
+        with path.open("rb") as file:
+            values.update(read_placeholders(file.read(MAXIMUM_BYTES + 1), str(path)))
+    return values
 
 
 def _named(indicator: Indicator, names: Mapping[str, str]) -> Indicator:
