@@ -121,7 +121,7 @@ def claims(*, language: Language = "en", workspace: WorkspaceOption = None) -> i
     built, say = _build(workspace, language)
     for claim in built.case.claims:
         line(f"{claim.speaker} {say.say('act', claim.act)} {claim.target}".rstrip())
-        wrapped(f"“{claim.quote}”", indent="    ")
+        wrapped(f"“{' '.join(claim.quote.split())}”", indent="    ")
         line(f"    {claim.document}, {say.say('label', 'offset')} {claim.byte_offset}")
     if not built.case.claims:
         line(say.say("label", "none"))

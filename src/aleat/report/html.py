@@ -77,6 +77,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
+    environment.filters["one_line"] = lambda value: " ".join(str(value).split())
     environment.filters["clip"] = lambda value, length=160: clip(visible(value), length)
     return environment
 
@@ -146,5 +147,5 @@ def _names(report: ReportInput, messages: Messages) -> dict[str, str]:
         names |= {item.id: f"{item.kind}: {item.value}" for item in assessment.items}
         names |= {one.id: hypothesis_name(one.name, messages) for one in assessment.hypotheses}
     for claim in report.case.claims:
-        names[claim.id] = f"{claim.speaker}: {clip(claim.quote, 120)}"
+        names[claim.id] = f"{claim.speaker}: {clip(' '.join(claim.quote.split()), 120)}"
     return names
