@@ -7,7 +7,9 @@ in kind: they are parted here. Nothing in this module knows any log format.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,9 +19,15 @@ import pyarrow as pa
 
 from aleat.evidence.batch import FIXED_SCHEMA
 
-__all__ = ["ABSENT", "NO_TIME", "CellColumn", "TableBuilder", "cell_kind", "flatten_column"]
+__all__ = ["ABSENT", "NO_TIME", "CellColumn", "Flat", "Piece", "TableBuilder", "cell_kind", "flatten_column"]
 
 Codes = npt.NDArray[np.int32]
+
+Piece = tuple[list[int], Sequence[Any], set[type]]
+"""Cells of one column: their rows within a group, the values, their types."""
+
+Flat = dict[str, list[Piece]]
+"""A group's columns by name; one has several pieces where its rows have several shapes."""
 
 NO_TIME = np.datetime64("NaT", "us")
 MAX_DEPTH = 32
@@ -36,13 +44,9 @@ class _Absent:
 ABSENT = _Absent()
 
 
-class _Interner(dict[Any, int]):
-    """Numbers values in the order in which they are first seen."""
-
-    def __missing__(self, key: Any) -> int:
-        code = len(self)
-        self[key] = code
-        return code
+def _interner() -> defaultdict[Any, int]:
+    """Return a dict that numbers values in the order in which they are first asked for."""
+    return defaultdict(count().__next__)
 
 
 def _is_integer(text: str) -> bool:
@@ -81,7 +85,7 @@ class CellColumn:
     __slots__ = ("_codes", "_dictionary")
 
     def __init__(self) -> None:
-        self._dictionary = _Interner()
+        self._dictionary = _interner()
         self._codes: list[tuple[int, Codes | None, Codes]] = []
 
     def add(self, start: int, rows: Codes | None, values: Sequence[Any]) -> None:
@@ -94,19 +98,23 @@ class CellColumn:
         numbers = np.fromiter(map(self._dictionary.__getitem__, words), np.int32, len(words))
         self._codes.append((start, rows, numbers[codes]))
 
-    def array(self, length: int, order: npt.NDArray[np.int64]) -> pa.DictionaryArray:
-        """Return the column over `length` rows, in `order`."""
+    def array(self, length: int, places: npt.NDArray[np.int64] | None) -> pa.DictionaryArray:
+        """Return the column over `length` rows; `places` says where each row goes (None: where it is)."""
         full = np.full(length, -1, np.int32)
+        filled = 0
         for start, rows, codes in self._codes:
+            filled += len(codes)
             if rows is None:
-                full[start : start + len(codes)] = codes
+                end = start + len(codes)
+                full[slice(start, end) if places is None else places[start:end]] = codes
             else:
-                full[rows + np.int32(start)] = codes
-        ordered = full[order]
-        missing = ordered < 0
-        indices = pa.array(ordered, pa.int32(), mask=missing) if missing.any() else pa.array(ordered, pa.int32())
-        words = [word if type(word) is str else str(word) for word in self._dictionary]
-        return pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string()))
+                at = rows + np.int32(start)
+                full[at if places is None else places[at]] = codes
+        missing = full < 0 if filled < length or (length and full.min() < 0) else None
+        words = list(self._dictionary)
+        if set(map(type, words)) != {str}:
+            words = list(map(str, words))
+        return pa.DictionaryArray.from_arrays(pa.array(full, mask=missing), pa.array(words, pa.string()), safe=False)
 
 
 class TableBuilder:
@@ -133,12 +141,12 @@ class TableBuilder:
         hosts: Sequence[str | None],
         providers: Sequence[str | None],
         event_ids: Sequence[str | None],
-        fields: Iterable[tuple[str, Sequence[int] | None, Sequence[Any]]] = (),
+        fields: Iterable[tuple[str, Piece]] = (),
     ) -> int:
         """Add rows of one shape.
 
-        `fields` yields (name, rows, values): `rows` counts within this group, None stands for all of them;
-        `ABSENT` among the values leaves the cell out. Returns the first row's number, for `add_texts`.
+        `fields` yields (name, piece); `ABSENT` among a piece's values leaves the cell out. Returns the first row's
+        number, for `add_texts`.
         """
         start, count = self.rows, len(records)
         self.rows += count
@@ -149,8 +157,8 @@ class TableBuilder:
         self._record_ids.extend(record_ids if record_ids is not None else [None] * count)
         for name, words in (("host", hosts), ("provider", providers), ("event_id", event_ids)):
             self._add_word(name, start, words)
-        for name, rows, values in fields:
-            self._add_cells(name, start, rows, values)
+        for name, (rows, values, types) in fields:
+            self._add_cells(name, start, None if len(rows) == count else rows, values, types)
         return start
 
     def add_texts(self, start: int, name: str, texts: Sequence[str | None], *, numeric: bool = False) -> None:
@@ -158,7 +166,7 @@ class TableBuilder:
 
         With `numeric`, what is an integer in canonical form is a cell of kind ``i``.
         """
-        words = _Interner()
+        words = _interner()
         codes = np.fromiter(map(words.__getitem__, texts), np.int32, len(texts))
         known = list(words)
         kinds = ["" if word is None else "i" if numeric and _is_integer(word) else "s" for word in known]
@@ -187,11 +195,12 @@ class TableBuilder:
         if rows:
             self._words[name].add(start, np.asarray(rows, np.int32), [words[row] for row in rows])
 
-    def _add_cells(self, name: str, start: int, rows: Sequence[int] | None, values: Sequence[Any]) -> None:
-        types = set(map(type, values))
+    def _add_cells(
+        self, name: str, start: int, rows: Sequence[int] | None, values: Sequence[Any], types: set[type]
+    ) -> None:
         numbers = None if rows is None else np.asarray(rows, np.int32)
         if len(types) == 1:
-            self._add_kind(name, start, numbers, values, types.pop())
+            self._add_kind(name, start, numbers, values, next(iter(types)))
             return
         for cell_type in sorted(types, key=lambda item: item.__name__):
             if cell_type is _Absent:
@@ -211,40 +220,43 @@ class TableBuilder:
     def finish(self) -> pa.Table:
         """Return the table: rows in the order of their records, field columns sorted by name."""
         records = np.concatenate(self._records) if self._records else np.empty(0, np.int64)
-        order = np.argsort(records, kind="stable")
+        offsets = np.concatenate(self._offsets) if self._offsets else np.empty(0, np.int64)
         times = np.concatenate(self._times) if self._times else np.empty(0, "datetime64[us]")
+        time_texts = pa.array(self._time_texts, pa.string())
+        record_ids = pa.array(self._record_ids, pa.int64())
+        places = None
+        if not np.all(records[:-1] < records[1:]):
+            order = np.argsort(records, kind="stable")
+            records, offsets, times = records[order], offsets[order], times[order]
+            time_texts, record_ids = time_texts.take(pa.array(order)), record_ids.take(pa.array(order))
+            places = np.empty(self.rows, np.int64)
+            places[order] = np.arange(self.rows)
         columns: dict[str, Any] = {
-            "time": pa.array(times[order].astype("datetime64[us]"), pa.timestamp("us", tz="UTC")),
-            "time_text": pa.array(self._time_texts, pa.string()).take(pa.array(order)),
-            "host": self._words["host"].array(self.rows, order),
-            "record": pa.array(records[order], pa.int64()),
-            "offset": pa.array(np.concatenate(self._offsets)[order] if self.rows else [], pa.int64()),
-            "record_id": pa.array(self._record_ids, pa.int64()).take(pa.array(order)),
-            "provider": self._words["provider"].array(self.rows, order),
-            "event_id": self._words["event_id"].array(self.rows, order),
+            "time": pa.array(times.astype("datetime64[us]", copy=False), pa.timestamp("us", tz="UTC")),
+            "time_text": time_texts,
+            "host": self._words["host"].array(self.rows, places),
+            "record": pa.array(records, pa.int64()),
+            "offset": pa.array(offsets, pa.int64()),
+            "record_id": record_ids,
+            "provider": self._words["provider"].array(self.rows, places),
+            "event_id": self._words["event_id"].array(self.rows, places),
         }
         fixed = [FIXED_SCHEMA.field(name) for name in columns]
         names = sorted(self._fields)
-        arrays = [*columns.values(), *(self._fields[name].array(self.rows, order) for name in names)]
+        arrays = [*columns.values(), *(self._fields[name].array(self.rows, places) for name in names)]
         word = pa.dictionary(pa.int32(), pa.string())
         return pa.Table.from_arrays(arrays, schema=pa.schema([*fixed, *(pa.field(name, word) for name in names)]))
 
 
-def flatten_column(
-    name: str,
-    rows: list[int],
-    values: list[Any],
-    out: dict[str, list[tuple[list[int], list[Any]]]],
-    depth: int = 0,
-) -> None:
-    """Flatten a column whose cells may be nested objects into `out`: dotted name → (rows, values) pieces.
+def flatten_column(name: str, rows: list[int], values: Sequence[Any], out: Flat, depth: int = 0) -> None:
+    """Flatten a column whose cells may be nested objects into `out`, under dotted names.
 
     XML attributes (`#attributes`) and text (`#text`) of exported events belong to the element
     itself; namespace declarations are no fields; an empty object is a null. Work goes by shape, not by row.
     """
     types = set(map(type, values))
     if dict not in types or depth > MAX_DEPTH:
-        _put(out, name, rows, values)
+        _put(out, name, (rows, values, types))
         return
     keys_of = set(map(tuple, values)) if len(types) == 1 else set()
     if len(keys_of) == 1 and (keys := keys_of.pop()):  # by far the most columns: all cells of one shape
@@ -260,38 +272,33 @@ def flatten_column(
         part[0].append(row)
         part[1].append(value)
     if plain[0]:
-        _put(out, name, *plain)
+        _put(out, name, (*plain, types - {dict}))
     for keys, (inside, objects) in shapes.items():
         if not keys:
-            _put(out, name, inside, [None] * len(inside))
+            _put(out, name, (inside, [None] * len(inside), {type(None)}))
         _flatten_objects(name, keys, inside, objects, out, depth)
 
 
 def _flatten_objects(
-    name: str,
-    keys: tuple[str, ...],
-    rows: list[int],
-    objects: list[Any],
-    out: dict[str, list[tuple[list[int], list[Any]]]],
-    depth: int,
+    name: str, keys: tuple[str, ...], rows: list[int], objects: Sequence[Any], out: Flat, depth: int
 ) -> None:
-    """Flatten objects that all have the same `keys`."""
-    for key in keys:
+    """Flatten objects that all have the same `keys`, in the same order."""
+    for key, values in zip(keys, zip(*map(dict.values, objects), strict=True), strict=True):
         if key != "xmlns" and not key.startswith("xmlns:"):
             child = name if key in _TRANSPARENT else f"{name}.{key}" if name else key
-            flatten_column(child, rows, [item[key] for item in objects], out, depth + 1)
+            flatten_column(child, rows, values, out, depth + 1)
 
 
 _TRANSPARENT = frozenset({"#text", "#attributes"})
 
 
-def _put(out: dict[str, list[tuple[list[int], list[Any]]]], name: str, rows: list[int], values: list[Any]) -> None:
+def _put(out: Flat, name: str, piece: Piece) -> None:
     pieces = out.get(name)
     if pieces is None:
-        out[name] = [(rows, values)]
+        out[name] = [piece]
         return
-    taken = set().union(*(piece[0] for piece in pieces))
-    if taken.isdisjoint(rows):
-        pieces.append((rows, values))
+    taken = set().union(*(rows for rows, _, _ in pieces))
+    if taken.isdisjoint(piece[0]):
+        pieces.append(piece)
     else:  # two keys of one object flatten to one name: the second keeps its cells under a name of its own
-        _put(out, name + "~", rows, values)
+        _put(out, name + "~", piece)

@@ -9,17 +9,16 @@ list, or a string where there is one. The element inside UserData is the value o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from aleat.evidence.columns import TableBuilder, flatten_column
+from aleat.evidence.columns import Flat, Piece, TableBuilder, flatten_column
 from aleat.evidence.times import time_column
 
 __all__ = ["FlatEvent", "WindowsTables"]
 
-Flat = dict[str, list[tuple[list[int], list[Any]]]]
 
 _SECTIONS = (
     "EventData",
@@ -48,16 +47,8 @@ class FlatEvent(NamedTuple):
     fields: dict[str, Any]
 
 
-class _Group:
-    """Events of one shape: parallel lists."""
-
-    __slots__ = ("offsets", "payloads", "records", "systems")
-
-    def __init__(self) -> None:
-        self.records: list[int] = []
-        self.offsets: list[int] = []
-        self.systems: list[Any] = []
-        self.payloads: list[Any] = []
+_Group = list[tuple[int, int, Any, dict[str, Any]]]
+"""Events of one shape: record, offset, system values (or the flat event), payload."""
 
 
 class WindowsTables:
@@ -77,31 +68,46 @@ class WindowsTables:
         payload = event.get("EventData")
         if type(payload) is not dict or not payload or len(event) > 3 or extra or "Data" in payload:
             payload = _payload(event, extra)
-        key = (system.get("Channel"), *payload)
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = _Group()
-        group.records.append(self.events)
-        group.offsets.append(offset)
-        group.systems.append(system)
-        group.payloads.append(payload)
-        self.events += 1
-        if len(group.records) == BLOCK_EVENTS:
-            _build_group(self._groups.pop(key), self._builders, self._host)
+        self._add(self._groups, _build_group, offset, system, payload, (system.get("Channel"), *payload))
+
+    def add_events(self, offsets: Sequence[int], events: Sequence[dict[str, Any]]) -> None:
+        """Add events with `System` objects, each with its offset."""
+        groups, number = self._groups, self.events
+        for offset, event in zip(offsets, events, strict=True):
+            system = event["System"]
+            payload = event.get("EventData")
+            if type(payload) is not dict or not payload or len(event) > 3 or "Data" in payload:
+                payload = _payload(event, None)
+            key = (system.get("Channel"), *payload)
+            group = groups.get(key)
+            if group is None:
+                group = groups[key] = []
+            group.append((number, offset, system, payload))
+            number += 1
+            if len(group) == BLOCK_EVENTS:
+                _build_group(groups.pop(key), self._builders, self._host)
+        self.events = number
 
     def add_flat(self, offset: int, event: FlatEvent) -> None:
         """Add one event whose facts are already apart from its fields."""
-        key = (event.channel, *event.fields)
-        group = self._flat.get(key)
+        self._add(self._flat, _build_flat, offset, event, event.fields, (event.channel, *event.fields))
+
+    def _add(
+        self,
+        groups: dict[tuple[Any, ...], _Group],
+        build: Callable[[_Group, dict[str, TableBuilder], str | None], None],
+        offset: int,
+        system: Any,
+        payload: dict[str, Any],
+        key: tuple[Any, ...],
+    ) -> None:
+        group = groups.get(key)
         if group is None:
-            group = self._flat[key] = _Group()
-        group.records.append(self.events)
-        group.offsets.append(offset)
-        group.systems.append(event)
-        group.payloads.append(event.fields)
+            group = groups[key] = []
+        group.append((self.events, offset, system, payload))
         self.events += 1
-        if len(group.records) == BLOCK_EVENTS:
-            _build_flat(self._flat.pop(key), self._builders, self._host)
+        if len(group) == BLOCK_EVENTS:
+            build(groups.pop(key), self._builders, self._host)
 
     def tables(self) -> Iterator[tuple[str, pa.Table]]:
         """Yield (channel, table), channels sorted; the collected rows are let go."""
@@ -203,12 +209,11 @@ def _put(out: dict[str, Any], name: str, value: Any) -> None:
 
 
 def _build_group(group: _Group, builders: dict[str, TableBuilder], host: str | None) -> None:
-    rows = list(range(len(group.records)))
-    payload: Flat = {}
-    for name in group.payloads[0]:
-        flatten_column(name, rows, [item[name] for item in group.payloads], payload)
+    records, offsets, systems, payloads = zip(*group, strict=True)
+    rows = list(range(len(records)))
+    payload = _flat_payload(rows, payloads)
     system: Flat = {}
-    flatten_column("", rows, group.systems, system)
+    flatten_column("", rows, systems, system)
     system.pop("", None)
     channel = _text_cells(_take(system, "Channel", len(rows)))[0] or ""
     times = _take(system, "TimeCreated.SystemTime", len(rows))
@@ -218,87 +223,100 @@ def _build_group(group: _Group, builders: dict[str, TableBuilder], host: str | N
     event_ids = _text_cells(_take(system, "EventID", len(rows)))
     providers = _text_cells(_take(system, "Provider.Name", len(rows)))
     builder.extend(
-        records=group.records,
-        offsets=group.offsets,
+        records=records,
+        offsets=offsets,
         times=time_column(times),
         time_texts=_text_cells(times),
         record_ids=record_ids,
         hosts=hosts,
         providers=providers,
         event_ids=event_ids,
-        fields=_fields(payload, system, len(rows)),
+        fields=_fields(payload, system),
     )
 
 
 def _build_flat(group: _Group, builders: dict[str, TableBuilder], host: str | None) -> None:
-    rows = list(range(len(group.records)))
-    payload: Flat = {}
-    for name in group.payloads[0]:
-        flatten_column(name, rows, [item[name] for item in group.payloads], payload)
-    channels, providers, event_ids, record_ids, times, hosts, _ = zip(*group.systems, strict=True)
+    records, offsets, events, payloads = zip(*group, strict=True)
+    rows = list(range(len(records)))
+    payload = _flat_payload(rows, payloads)
+    channels, providers, event_ids, record_ids, times, hosts, _ = zip(*events, strict=True)
     builder = builders.get(channels[0]) or builders.setdefault(channels[0], TableBuilder())
     builder.extend(
-        records=group.records,
-        offsets=group.offsets,
+        records=records,
+        offsets=offsets,
         times=time_column(times),
         time_texts=_text_cells(times),
         record_ids=record_ids,
         hosts=_named(hosts, host),
         providers=providers,
         event_ids=event_ids,
-        fields=_fields(payload, {}, len(rows)),
+        fields=_fields(payload, {}),
     )
 
 
-def _fields(payload: Flat, system: Flat, count: int) -> Iterator[tuple[str, list[int] | None, list[Any]]]:
+def _flat_payload(rows: list[int], payloads: Sequence[dict[str, Any]]) -> Flat:
+    """Flatten payloads that all have the same names in the same order."""
+    payload: Flat = {}
+    columns = zip(*map(dict.values, payloads), strict=True)
+    for name, values in zip(payloads[0], columns, strict=True):
+        flatten_column(name, rows, values, payload)
+    return payload
+
+
+def _fields(payload: Flat, system: Flat) -> Iterator[tuple[str, Piece]]:
     for name, pieces in payload.items():
-        for rows, values in pieces:
-            yield name, rows if len(rows) < count else None, values
+        for piece in pieces:
+            yield name, piece
     for name, pieces in system.items():
-        for rows, values in pieces:
-            if name in _EMPTY_ELEMENTS and values[0] is None:
-                continue
-            stored = f"System.{name}" if name in payload else name
-            yield stored, rows if len(rows) < count else None, values
+        stored = f"System.{name}" if name in payload else name
+        for piece in pieces:
+            if name not in _EMPTY_ELEMENTS or piece[1][0] is not None:
+                yield stored, piece
 
 
 _EMPTY_ELEMENTS = frozenset({"Correlation", "Security", "Execution"})
 """Elements that hold attributes only: without any they say nothing, and are no fields."""
 
 
-def _take(flat: Flat, name: str, count: int) -> list[Any]:
+def _take(flat: Flat, name: str, count: int) -> Sequence[Any]:
     return _full(flat.pop(name, None), count)
 
 
-def _full(pieces: list[tuple[list[int], list[Any]]] | None, count: int) -> list[Any]:
+def _full(pieces: list[Piece] | None, count: int) -> Sequence[Any]:
     if not pieces:
         return [None] * count
     if len(pieces) == 1 and len(pieces[0][0]) == count:
         return pieces[0][1]
     out: list[Any] = [None] * count
-    for rows, values in pieces:
+    for rows, values, _ in pieces:
         for row, value in zip(rows, values, strict=True):
             out[row] = value
     return out
 
 
-def _text_cells(values: Any) -> list[str | None]:
+def _text_cells(values: Sequence[Any]) -> Sequence[str | None]:
     """Return texts as they are, numbers in decimal, None where there is neither."""
     types = set(map(type, values))
     if types == {str}:
-        return list(values)
+        return values
+    if types == {int}:
+        return list(map(str, values))
     return [
         value if type(value) is str else None if value is None or isinstance(value, (list, dict)) else str(value)
         for value in values
     ]
 
 
-def _named(hosts: Any, host: str | None) -> list[str | None]:
+def _named(hosts: Sequence[str | None], host: str | None) -> Sequence[str | None]:
     """Return the hosts, with the stated one where the log names none."""
+    if all(hosts):
+        return hosts
     return [item or host for item in hosts]
 
 
-def _integers(values: list[Any]) -> list[int | None]:
+def _integers(values: Sequence[Any]) -> Sequence[int | None]:
+    if set(map(type, values)) == {int} and max(values) <= _MAX_INT64:
+        return values
     out: list[int | None] = []
     for value in values:
         number = value if type(value) is int else None

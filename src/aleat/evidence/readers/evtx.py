@@ -33,6 +33,8 @@ from aleat.evidence.windows_rows import WindowsTables
 
 __all__ = ["EvtxReader"]
 
+_ZEROS = bytes(CHUNK_BYTES)
+
 MAX_EVENT_CHARACTERS = 8 * 1024 * 1024
 """`event characters`: the longest JSON text of one event that is taken from the wheel (a record has < 64 KiB)."""
 
@@ -71,25 +73,33 @@ class EvtxReader:
 
     def read(self, data: bytes, span: ByteRange, path: str, options: ReadOptions) -> RangeResult:
         """Read the chunks of one range."""
-        result = RangeResult()
         rows = WindowsTables()
+        result = self.read_rows(data, span, path, options, rows)
+        result.tables = list(rows.tables())
+        return result
+
+    def read_rows(
+        self, data: bytes, span: ByteRange, path: str, options: ReadOptions, rows: WindowsTables
+    ) -> RangeResult:
+        """Read the chunks of one range, its events into `rows`, which may hold those of other ranges already."""
+        result = RangeResult()
         position = 0
         if span.start == 0:
             _check_header(data, path, result)
             position = FILE_HEADER_BYTES
-        last_used = len(data.rstrip(b"\0"))
+        last_used = -1
         while position < len(data):
             at = span.start + position
             chunk = data[position : position + CHUNK_BYTES]
             if len(chunk) < CHUNK_BYTES:
                 _note_truncated(chunk, at, path, result)
-            if chunk.strip(b"\0"):
+            if chunk != _ZEROS[: len(chunk)]:
                 _read_chunk(chunk, at, path, rows, result)
             else:
+                last_used = len(data.rstrip(b"\0")) if last_used < 0 else last_used
                 _note_zeroed(span, at, len(chunk), position < last_used, path, result)
             position += CHUNK_BYTES
         _note_missing(span, path, result)
-        result.tables = list(rows.tables())
         return result
 
 
@@ -149,22 +159,22 @@ def _records(chunk: bytes) -> Iterator[Any]:
 def _read_sound(data: bytes, at: int, chunk: Chunk, rows: WindowsTables) -> bool:
     """Read a chunk whose checksums fit; False (and no row) where the wheel sees other records than the walk."""
     spans = chunk.spans
-    events: list[dict[str, Any]] = []
     try:
-        for record in _records(data):
-            text = record["data"]
-            if record["event_record_id"] != spans[len(events)].id or len(text) > MAX_EVENT_CHARACTERS:
-                return False
-            event = orjson.loads(text)["Event"]
-            if type(event["System"]) is not dict:
-                return False
-            events.append(event)
+        records = list(_records(data))
+        if [record["event_record_id"] for record in records] != [span.id for span in spans]:
+            return False
+        texts = [record["data"] for record in records]
+        if max(map(len, texts), default=0) > MAX_EVENT_CHARACTERS:
+            return False
+        # one text for the parser: it keeps names and small texts that it has met in it
+        events = [event["Event"] for event in orjson.loads(f"[{','.join(texts)}]")]
+        if any(type(event["System"]) is not dict for event in events):
+            return False
     except (RuntimeError, ValueError, KeyError, IndexError, TypeError):
         return False
     if len(events) != len(spans):
         return False
-    for span, event in zip(spans, events, strict=True):
-        rows.add_event(at + span.offset, event)
+    rows.add_events([at + span.offset for span in spans], events)
     return True
 
 
