@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from aleat.errors import Issue, Place, WorkspaceError
+from aleat.errors import IntegrityError, Issue, Place, WorkspaceError
 from aleat.stix.canonical import canonical_json
 from aleat.store.database import Database, metadata
 from aleat.store.lake_files import ColumnFilter, StoredTable, read_segment_file
@@ -444,6 +444,11 @@ class Lake:
                 _source_row(connection, row) for row in connection.execute(sa.select(sources).order_by(sources.c.id))
             ]
 
+    def count_sources(self) -> int:
+        """Return how many custody records there are."""
+        with self.database.read() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(sources)).scalar_one()
+
     def source_ranges(self, source: int) -> list[RangeRow]:
         """Return the ranges of a source, in order."""
         with self.database.read() as connection:
@@ -658,13 +663,17 @@ def _source_row(connection: sa.Connection, row: Any) -> SourceRow:
         )
     ).one()
     encodings: dict[str, int] = {}
-    for item in found:
-        for name, lines in orjson.loads(item.encodings).items():
-            encodings[name] = encodings.get(name, 0) + lines
-    facts = orjson.loads(row.facts)
+    try:
+        for item in found:
+            for name, lines in orjson.loads(item.encodings).items():
+                encodings[name] = encodings.get(name, 0) + lines
+        values = orjson.loads(row.facts)
+        facts = SourceFacts(**{**values, "members": tuple(values["members"])})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise IntegrityError(f"The row of source {row.id} ({row.path}) was changed.") from error
     return SourceRow(
         id=row.id,
-        facts=SourceFacts(**{**facts, "members": tuple(facts["members"])}),
+        facts=facts,
         sha256=row.sha256,
         size=row.size,
         same_as=row.same_as,

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from aleat.errors import IntegrityError
 from aleat.stix.canonical import canonical_json
-from aleat.store.lake import Coverage, Lake, SourceRow, coverage, coverage_digest, segments
+from aleat.store.lake import Coverage, Lake, SourceRow, coverage, coverage_digest, ranges, segments, sources
 from aleat.store.lake_files import hash_file
 from aleat.store.ledger import read_entries
 
@@ -39,6 +40,11 @@ def verify_lake(lake: Lake, *, evidence: bool = True) -> Iterator[LakeFault]:
     The ledger's own chain is checked by `aleat.store.ledger.verify_ledger`.
     """
     yield from _verify_segments(lake)
+    try:
+        lake.sources()
+    except IntegrityError as error:  # nothing more can be said about sources than that
+        yield LakeFault("row-changed", "sources", str(error))
+        return
     yield from _verify_sources(lake)
     if evidence:
         yield from _verify_evidence(lake)
@@ -79,13 +85,19 @@ def _verify_sources(lake: Lake) -> Iterator[LakeFault]:
             *read_entries(connection, "custody", "source"),
             *read_entries(connection, "custody", "copy"),
         ]
+        added = {row.id: row for row in connection.execute(sa.select(sources))}
+        bases = _bases(connection)
     said = {(entry.data["path"], entry.data["sha256"]): entry.data for entry in entries}
     for source in lake.sources():
+        if added[source.id].path != source.facts.path or bases.get(source.id):
+            yield LakeFault("row-changed", source.facts.path, "The source's row or its ranges were changed.")
         if not source.complete:
             continue
         data = said.pop((source.facts.path, source.sha256), None)
         if data is None:
             yield LakeFault("row-changed", source.facts.path, "The ledger has no entry for this source's row.")
+        elif data.get("same_as") != source.same_as:
+            yield LakeFault("row-changed", source.facts.path, "The source's row differs from its ledger entry.")
         elif source.same_as is None:
             listed = [[row.start, row.end, row.segment] for row in lake.source_ranges(source.id)]
             facts = source.facts.canonical()
@@ -94,6 +106,18 @@ def _verify_sources(lake: Lake) -> Iterator[LakeFault]:
                 yield LakeFault("row-changed", source.facts.path, "The source's row differs from its ledger entry.")
     for path, _ in sorted(said):
         yield LakeFault("row-missing", path, "The ledger names a source that has no row.")
+
+
+def _bases(connection: sa.Connection) -> dict[int, bool]:
+    """Return, for each source, whether a range's place or its number of records before it is wrong."""
+    events = {row.id: row.events for row in connection.execute(sa.select(segments.c.id, segments.c.events))}
+    wrong: dict[int, bool] = {}
+    expected: dict[int, tuple[int, int]] = {}
+    for row in connection.execute(sa.select(ranges).order_by(ranges.c.source, ranges.c.ordinal)):
+        ordinal, base = expected.get(row.source, (0, 0))
+        wrong[row.source] = wrong.get(row.source, False) or (row.ordinal, row.record_base) != (ordinal, base)
+        expected[row.source] = (ordinal + 1, base + events.get(row.segment, 0))
+    return wrong
 
 
 def _verify_evidence(lake: Lake) -> Iterator[LakeFault]:

@@ -14,6 +14,7 @@ import msgspec
 import orjson
 import sqlalchemy as sa
 
+from aleat.errors import IntegrityError
 from aleat.stix.canonical import canonical_json
 from aleat.stix.times import format_timestamp
 from aleat.store.database import metadata
@@ -72,13 +73,16 @@ def ledger_head(connection: sa.Connection, ledger: str) -> Head:
 
 
 def read_entries(connection: sa.Connection, ledger: str, kind: str | None = None) -> Iterator[Entry]:
-    """Yield the entries of `ledger` (of one `kind`, if given) in order."""
+    """Yield the entries of `ledger` in order, of one `kind` if given; raises `IntegrityError` at a changed one."""
     query = sa.select(ledger_entries).where(ledger_entries.c.ledger == ledger).order_by(ledger_entries.c.seq)
     if kind is not None:
         query = query.where(ledger_entries.c.kind == kind)
     for row in connection.execute(query):
         values = dict(row._mapping)
-        values["data"] = orjson.loads(values["data"])
+        try:
+            values["data"] = orjson.loads(values["data"])
+        except orjson.JSONDecodeError as error:
+            raise IntegrityError(f"The content of {ledger} entry {row.seq} was changed. See: aleat verify.") from error
         yield Entry(**values)
 
 

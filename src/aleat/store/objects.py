@@ -238,9 +238,16 @@ def verify_objects(connection: sa.Connection) -> Iterator[ObjectFault]:
             yield ObjectFault(row.id, row.digest, "its bytes were changed (hash differs)")
         elif any(getattr(row, name) != value for name, value in expected.items()):
             yield ObjectFault(row.id, row.digest, "its row was changed (it doesn't fit its bytes)")
+    known = set(connection.execute(sa.select(objects.c.digest)).scalars())
     for row in connection.execute(sa.select(provenance).order_by(provenance.c.seq)):
-        if _key(row.digest, _provenance(row)) != row.key:
+        try:
+            fits = _key(row.digest, _provenance(row)) == row.key
+        except (ValueError, TypeError, ObjectError):
+            fits = False
+        if not fits:
             yield ObjectFault("", row.digest, "a copy's provenance was changed (it doesn't fit its key)")
+        elif row.digest not in known:
+            yield ObjectFault("", row.digest, "somebody gave it, and its row is gone")
 
 
 def _in_order(query: sa.Select[Any]) -> sa.Select[Any]:

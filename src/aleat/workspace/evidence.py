@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import orjson
 
-from aleat.errors import InputError, Issue, TrustError, WorkspaceError
+from aleat.errors import InputError, IntegrityError, Issue, TrustError, WorkspaceError
 from aleat.evidence import NOTE_CODES, RANGE_BYTES, ReadOptions
 from aleat.evidence.ingest import IngestProgress, ingest
 from aleat.store.database import Connection
+from aleat.store.decisions_verify import verify_decisions
 from aleat.store.entries import verify_entries
 from aleat.store.lake import Lake
 from aleat.store.lake_verify import verify_lake
@@ -29,6 +31,8 @@ _FEW_BYTES = 2 * RANGE_BYTES
 """Below this much input one process is faster than several."""
 
 _MAX_HEADS = 1024 * 1024
+
+_Found = TypeVar("_Found")
 
 
 def open_lake(session: Session) -> Lake:
@@ -112,14 +116,9 @@ def verify(session: Session, *, head: Path | None = None, progress: Progress = s
             found = verify_ledger(connection, ledger, session.public_keys, expected.get(ledger))
             faults += [Fault("ledger", f"{fault.ledger} entry {fault.seq}", fault.reason) for fault in found]
             entries += ledger_head(connection, ledger).entries
-        faults += [Fault("object", fault.id, fault.reason) for fault in verify_objects(connection)]
-        faults += _verify_knowledge(connection)
-        faults += [Fault("list", fault.digest, fault.reason) for fault in verify_entries(connection, session.folder)]
-    try:
-        session.policy()
-    except TrustError as error:
-        faults.append(Fault("policy", POLICY_NAME, str(error)))
-    for number, found_fault in enumerate(verify_lake(lake)):
+        broken = bool(faults)
+        faults += _readable(_stored_faults(session, connection), broken=broken)
+    for number, found_fault in enumerate(_readable(verify_lake(lake), broken=broken)):
         progress("lake", number, None)
         if found_fault.absent:
             absent.append(found_fault.subject)
@@ -128,12 +127,34 @@ def verify(session: Session, *, head: Path | None = None, progress: Progress = s
     return Verified(
         faults=tuple(faults),
         absent=tuple(absent),
-        sources=len(lake.sources()),
+        sources=lake.count_sources(),
         segments=len(lake.segments()),
         entries=entries,
         lake=lake.identity(),
         heads=session.heads(),
     )
+
+
+def _stored_faults(session: Session, connection: Connection) -> Iterator[Fault]:
+    """Yield what is wrong with objects, lists, decisions and the policy."""
+    yield from (Fault("object", fault.id, fault.reason) for fault in verify_objects(connection))
+    yield from _verify_knowledge(connection)
+    yield from (Fault("list", fault.digest, fault.reason) for fault in verify_entries(connection, session.folder))
+    try:
+        session.policy()
+    except TrustError as error:
+        yield Fault("policy", POLICY_NAME, str(error))
+    for name, reason in verify_decisions(connection, session.public_keys.values()):
+        yield Fault("decision", name, reason)
+
+
+def _readable(found: Iterator[_Found], *, broken: bool) -> Iterator[_Found]:
+    """Yield what is found; where a ledger is `broken`, checks against it end where it can't be read any more."""
+    try:
+        yield from found
+    except (IntegrityError, LookupError, TypeError, ValueError):
+        if not broken:
+            raise
 
 
 def export_heads(session: Session) -> bytes:
