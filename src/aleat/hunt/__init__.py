@@ -24,6 +24,7 @@ from aleat.hunt.indicator import LEVELS, Indicator, ListEntry, NotEvaluated, Par
 from aleat.hunt.output import FORMATS, SightingWriter, open_writer, sighting_line
 from aleat.hunt.plan import ENGINE_VERSION, Plan
 from aleat.hunt.result import HuntProgress, HuntResult, RuleCounts, Tally
+from aleat.hunt.stix_match import match_pattern
 
 __all__ = [
     "ENGINE_VERSION",
@@ -54,6 +55,7 @@ __all__ = [
     "hunt_segment",
     "indicators",
     "indicators_of_items",
+    "match_pattern",
     "open_writer",
     "sighting_line",
 ]

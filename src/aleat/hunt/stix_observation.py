@@ -38,11 +38,20 @@ MAXIMUM_STEPS = 2_000_000
 
 
 class Observed(msgspec.Struct, frozen=True):
-    """An observation: its place in the order, its time (microseconds since 1970; None: unknown), what it matches."""
+    """An observation: its place in the order, its time (microseconds since 1970; None: unknown), what it matches.
+
+    `last` is given where it happened at an unknown moment from `time` to `last` (§9.1).
+    """
 
     order: int
     time: int | None
     numbers: frozenset[int]
+    last: int | None = None
+
+    @property
+    def until(self) -> int:
+        """The latest moment at which it can have happened."""
+        return (self.time or 0) if self.last is None else self.last
 
 
 Binding = frozenset[int]
@@ -109,6 +118,10 @@ def _order(item: Observed) -> tuple[bool, int, int]:
     return (item.time is None, item.time or 0, item.order)
 
 
+def _end(item: Observed) -> tuple[int, int]:
+    return item.until, item.order
+
+
 def _nodes(tree: Observations) -> Iterator[Observations]:
     yield tree
     if isinstance(tree, ObservationAnd | ObservationOr):
@@ -150,7 +163,8 @@ class _Search:
             yield from self._within(tree, among, need)
         else:
             start, stop = _microseconds(tree.start), _microseconds(tree.stop)
-            inside = [item for item in among if item.time is not None and start <= item.time < stop]
+            timed = among if start < stop else ()
+            inside = [item for item in timed if item.time is not None and item.until >= start and item.time < stop]
             if need is None or need in inside:
                 yield from self.bindings(tree.child, inside, need)
 
@@ -186,7 +200,7 @@ class _Search:
             before = among if in_first else [item for item in among if item is not need]
             for binding in self.bindings(tree.first, before, need if in_first else None):
                 latest = max(self._time(order) for order in binding)
-                left = [item for item in among if item.order not in binding and (item.time or 0) >= latest]
+                left = [item for item in among if item.order not in binding and item.until >= latest]
                 wanted = None if in_first else need
                 if wanted is None or wanted in left:
                     for others in self.bindings(tree.then, left, wanted):
@@ -213,18 +227,29 @@ class _Search:
 
     def _within(self, tree: Within, among: Sequence[Observed], need: Observed | None) -> Iterator[Binding]:
         span = tree.seconds * 1_000_000
+        for item, window in self._windows(among, span):
+            # Every set has one earliest observation: asking for it yields each set once, and no set twice.
+            if need is None or need is item:
+                yield from self.bindings(tree.child, window, item)
+            elif need in window:
+                yield from (found for found in self.bindings(tree.child, window, need) if item.order in found)
+
+    def _windows(self, among: Sequence[Observed], span: float) -> Iterator[tuple[Observed, Sequence[Observed]]]:
+        """Yield each observation with those that can be less than `span` after it, itself included."""
+        if any(item.last is not None for item in among):
+            # What is earliest in a set is whatever must have happened first.
+            for item in sorted(among, key=_end):
+                self._step()
+                limit = item.until + span
+                yield item, [other for other in among if _end(other) >= _end(item) and (other.time or 0) < limit]
+            return
         end = 0
         for start, item in enumerate(among):
             self._step()
             first = item.time or 0
             while end < len(among) and (among[end].time or 0) < first + span:
                 end += 1
-            window = among[start:end]
-            # Every set has one earliest observation: asking for it yields each set once, and no set twice.
-            if need is None or need is item:
-                yield from self.bindings(tree.child, window, item)
-            elif need in window:
-                yield from (found for found in self.bindings(tree.child, window, need) if item.order in found)
+            yield item, among[start:end]
 
     def _time(self, order: int) -> int:
         return self._observed[order].time or 0

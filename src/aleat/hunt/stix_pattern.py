@@ -68,7 +68,7 @@ from aleat.hunt.stix_syntax import (
     parse_pattern,
 )
 
-__all__ = ["CompiledPattern", "Part", "add_pattern", "compile_pattern", "part_identifier"]
+__all__ = ["CompiledPattern", "Part", "add_pattern", "compile_pattern", "like_parts", "part_identifier"]
 
 _ORDERS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 _EVERYWHERE = {
@@ -401,14 +401,14 @@ def _text_tests(value: str, operator: str, cased: bool) -> list[Test] | None:
     if operator in _ORDERS:
         return [Order(_ORDERS[operator], value)]  # type: ignore[arg-type]
     if operator == "LIKE":
-        return [Wildcard(tuple(_like_parts(normalize("NFC", value))), cased)]
+        return [Wildcard(tuple(like_parts(normalize("NFC", value))), cased)]
     if operator == "MATCHES":
         flags = "s" if cased else "is"
         return [Regex(translate(normalize("NFC", value), flags).pattern, flags)]
     return None
 
 
-def _like_parts(pattern: str) -> Iterator[str | int]:
+def like_parts(pattern: str) -> Iterator[str | int]:
     """Yield the parts of a LIKE pattern: ``%`` is any run of characters, ``_`` exactly one (§9.6.1)."""
     literal = ""
     count = 0

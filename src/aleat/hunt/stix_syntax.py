@@ -42,6 +42,9 @@ __all__ = [
 MAXIMUM_LENGTH = 100_000
 MAXIMUM_DEPTH = 24
 
+_BINARY = re.compile(r"(?<![0-9A-Za-z_])b'[^']*'?|'(?:[^'\\]|\\.)*'?", re.DOTALL)
+"""A binary constant, or (so that none is seen inside of it) a text."""
+
 _POSITION = re.compile(r"\A(\d+):(\d+): (.*)", re.DOTALL)
 
 Constant = str | int | float | bool | bytes | datetime
@@ -143,14 +146,16 @@ class StartStop(_Node, frozen=True):
 Observations = Observation | ObservationAnd | ObservationOr | Followed | Repeated | Within | StartStop
 
 
-def parse_pattern(text: str, place: Place | None = None) -> Observations:
+def parse_pattern(text: str, place: Place | None = None, *, empty_windows: bool = False) -> Observations:
     """Return the tree of a pattern; `place` is where it stands, for errors.
+
+    `empty_windows`: a START that isn't before its STOP is no error; nothing can match it.
 
     >>> parse_pattern("[file:name = 'a.exe']").proposition.path.type
     'file'
     """
     try:
-        return _Builder().pattern(_parse(text))
+        return _Builder(empty_windows).pattern(_parse(text))
     except PatternError as error:
         raise PatternError(error.reason, place or error.place, advice=error.advice) from error
 
@@ -188,11 +193,17 @@ def _parse(text: str) -> Any:
     if _depth(text) > MAXIMUM_DEPTH:
         raise PatternError(f"The pattern's brackets are nested more than {MAXIMUM_DEPTH} deep.")
     try:
-        return Pattern(text)._Pattern__parse_tree  # the class hands it out only to listeners
+        return Pattern(_BINARY.sub(_joined, text))._Pattern__parse_tree  # the class hands it out only to listeners
     except ParseException as error:
         found = _POSITION.match(str(error))
         line, column, reason = found.groups() if found else ("1", "0", str(error))
         raise PatternError(f"No STIX pattern: line {line}, column {int(column) + 1}: {reason.strip()}.") from error
+
+
+def _joined(found: re.Match[str]) -> str:
+    """Leave out the line feeds of a binary constant (§9.2)."""
+    literal = found[0]
+    return literal if literal[0] == "'" else literal.replace("\r", "").replace("\n", "")
 
 
 def _depth(text: str) -> int:
@@ -215,8 +226,9 @@ def _depth(text: str) -> int:
 class _Builder:
     """Walks ANTLR's tree; chains of one operator, which it nests to the left, become one node."""
 
-    def __init__(self) -> None:
+    def __init__(self, empty_windows: bool) -> None:
         self._count = 0
+        self._empty_windows = empty_windows
 
     def pattern(self, tree: Any) -> Observations:
         return self._followed(tree.observationExpressions())
@@ -250,7 +262,7 @@ class _Builder:
         if kind in qualifiers:
             raise PatternError("No STIX pattern: a qualifier is given twice (§9.5.1).")
         child = self._observation(node.observationExpression(), qualifiers | {kind})
-        return _qualified(kind, child, node)
+        return _qualified(kind, child, node, self._empty_windows)
 
     def _any(self, node: Any) -> Proposition:
         chain = _chain(node, "comparisonExpression")
@@ -287,7 +299,7 @@ def _chain(node: Any, name: str) -> list[Any]:
     return operands
 
 
-def _qualified(kind: str, child: Observations, node: Any) -> Observations:
+def _qualified(kind: str, child: Observations, node: Any, empty_windows: bool) -> Observations:
     if kind == "Repeated":
         times = int(node.repeatedQualifier().IntPosLiteral().getText())
         if times < 1:
@@ -300,7 +312,7 @@ def _qualified(kind: str, child: Observations, node: Any) -> Observations:
             raise PatternError("No STIX pattern: WITHIN needs a number above 0 (§9.5.1).")
         return Within(child, seconds)
     start, stop = (_timestamp(literal.getText()) for literal in node.startStopQualifier().TimestampLiteral())
-    if start >= stop:
+    if start >= stop and not empty_windows:
         raise PatternError("No STIX pattern: START is not before STOP (§9.5.1).")
     return StartStop(child, start, stop)
 
@@ -331,6 +343,8 @@ def _object_path(node: Any) -> ObjectPath:
             waiting = [*item.objectPathComponent(), *waiting]
         elif kind == "IndexPathStepContext":
             index = item.getText()[1:-1]
+            if index.startswith("-"):
+                raise PatternError("No STIX pattern: a list's index is 0 or more (§9.7.2).")
             steps.append(-1 if index == "*" else int(index))
         else:
             steps.append(_name(item.getText()[1:]))
