@@ -29,6 +29,7 @@ app = cyclopts.App(
     ),
     version=__version__,
     help_format="markdown",
+    suppress_keyboard_interrupt=False,
 )
 for commands in (main_commands, case_commands, exchange_commands):
     commands.register(app)
