@@ -8,7 +8,17 @@ events in memory; `ingest` keeps them as segments with custody. Readers are in `
 from aleat.evidence.batch import FIXED_SCHEMA, KINDS, EventBatch, field_column, split_column
 from aleat.evidence.ingest import IngestProgress, IngestResult, ingest
 from aleat.evidence.opener import NOTE_CODES, Limits, Source, open_sources
-from aleat.evidence.read import RangeRead, read_batches, read_range, read_segment, segment_id, source_ranges
+from aleat.evidence.read import (
+    JoinedRead,
+    RangeRead,
+    can_join,
+    read_batches,
+    read_joined,
+    read_range,
+    read_segment,
+    segment_id,
+    source_ranges,
+)
 from aleat.evidence.reader import RANGE_BYTES, ByteRange, Reader, ReadOptions
 
 __all__ = [
@@ -20,15 +30,18 @@ __all__ = [
     "EventBatch",
     "IngestProgress",
     "IngestResult",
+    "JoinedRead",
     "Limits",
     "RangeRead",
     "ReadOptions",
     "Reader",
     "Source",
+    "can_join",
     "field_column",
     "ingest",
     "open_sources",
     "read_batches",
+    "read_joined",
     "read_range",
     "read_segment",
     "segment_id",

@@ -6,19 +6,30 @@ import gc
 import gzip
 import hashlib
 import zipfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aleat.errors import InputError, Issue, Place
 from aleat.evidence.batch import EventBatch
 from aleat.evidence.opener import Source
-from aleat.evidence.reader import HEAD_BYTES, ByteRange, RangeResult, Reader, ReadOptions, reader_named
+from aleat.evidence.reader import HEAD_BYTES, ByteRange, RangeResult, Reader, ReadOptions, RowsReader, reader_named
+from aleat.evidence.windows_rows import WindowsTables
 from aleat.stix.canonical import canonical_json
 from aleat.store.lake import Lake, SegmentRow
 from aleat.store.lake_files import ColumnFilter
 
-__all__ = ["RangeRead", "read_batches", "read_range", "read_segment", "segment_id", "source_ranges"]
+__all__ = [
+    "JoinedRead",
+    "RangeRead",
+    "can_join",
+    "read_batches",
+    "read_joined",
+    "read_range",
+    "read_segment",
+    "segment_id",
+    "source_ranges",
+]
 
 
 def segment_id(data_sha256: str, span: ByteRange, reader: Reader, options: ReadOptions) -> str:
@@ -69,6 +80,42 @@ def read_range(source: Source, span: ByteRange, data: bytes, *, record_base: int
         EventBatch(source.path, segment, record_base, reader.format, channel, table) for channel, table in result.tables
     )
     return RangeRead(segment, batches, result.events, (*result.issues, *encoding_issues(result, source.path, span)))
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedRead:
+    """What several ranges gave, their events together: `parts` are the ranges' own reads, without batches.
+
+    The batches name no source, and their records are counted through all parts: those of part n begin with
+    `starts[n]`.
+    """
+
+    batches: tuple[EventBatch, ...]
+    parts: tuple[RangeRead, ...]
+    starts: tuple[int, ...]
+
+
+def can_join(source: Source) -> bool:
+    """Say whether a source's ranges can be read together with those of others like it."""
+    return isinstance(reader_named(source.reader), RowsReader)
+
+
+def read_joined(ranges: Sequence[tuple[Source, ByteRange, bytes]]) -> JoinedRead:
+    """Read ranges of sources for which `can_join` holds; a pure function, and many small ranges cost less so."""
+    rows = WindowsTables()
+    parts: list[RangeRead] = []
+    starts: list[int] = []
+    with paused_collector():
+        for source, span, data in ranges:
+            reader = reader_named(source.reader)
+            assert isinstance(reader, RowsReader)  # noqa: S101 - the caller asked `can_join`
+            starts.append(rows.events)
+            result = reader.read_rows(data, span, source.path, source.options, rows)
+            segment = segment_id(hashlib.sha256(data).hexdigest(), span, reader, source.options)
+            issues = (*result.issues, *encoding_issues(result, source.path, span))
+            parts.append(RangeRead(segment, (), rows.events - starts[-1], issues))
+        batches = tuple(EventBatch("", "", 0, "windows", channel, table) for channel, table in rows.tables())
+    return JoinedRead(batches, tuple(parts), tuple(starts))
 
 
 @contextmanager

@@ -13,13 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from aleat.errors import Issue, Place
 
-__all__ = ["RANGE_BYTES", "ByteRange", "RangeResult", "ReadOptions", "Reader", "detect_reader", "reader_named"]
+if TYPE_CHECKING:
+    from aleat.evidence.windows_rows import WindowsTables
+
+__all__ = [
+    "RANGE_BYTES",
+    "ByteRange",
+    "RangeResult",
+    "ReadOptions",
+    "Reader",
+    "RowsReader",
+    "detect_reader",
+    "reader_named",
+]
 
 RANGE_BYTES = 16 * 1024 * 1024
 """Nominal length of a range: a source is cut at the first record boundary at or after each multiple of it."""
@@ -105,6 +117,17 @@ class Reader(Protocol):
 
     def read(self, data: bytes, span: ByteRange, path: str, options: ReadOptions) -> RangeResult:
         """Return the events of one range."""
+        ...
+
+
+@runtime_checkable
+class RowsReader(Protocol):
+    """A reader of Windows events that can read into the rows of other ranges, too."""
+
+    def read_rows(
+        self, data: bytes, span: ByteRange, path: str, options: ReadOptions, rows: WindowsTables
+    ) -> RangeResult:
+        """Read one range's events into `rows`, and return the rest of what `Reader.read` does."""
         ...
 
 

@@ -8,10 +8,13 @@ a kind of event that opens its gate, and at least one field (or keyword) on whic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,7 +23,16 @@ from aleat.hunt.expression import Atom, Everywhere, Fact, Field, FieldsMatch, Jo
 from aleat.hunt.matcher import Matcher
 from aleat.hunt.plan import FACT_FIELDS, Plan, Tree, atom_numbers
 
-__all__ = ["Coverage", "CoverageBuilder", "HostRow", "KindRow", "LogNotes", "LogSourceRow", "describe_batch"]
+__all__ = [
+    "Coverage",
+    "CoverageBuilder",
+    "HostRow",
+    "KindRow",
+    "LogNotes",
+    "LogSourceRow",
+    "describe_batch",
+    "describe_parts",
+]
 
 Kind = tuple[str, str, str, str]
 """(format, channel, provider, event id)."""
@@ -87,34 +99,71 @@ class Coverage(msgspec.Struct, frozen=True):
 
 def describe_batch(batch: EventBatch) -> LogNotes:
     """Return what a batch holds: its hosts and times, kinds of events, and fields that are filled."""
-    table = batch.table
-    fixed = pa.table(
-        {
-            "host": _words(table["host"]),
-            "provider": _words(table["provider"]),
-            "event_id": _words(table["event_id"]),
-            "time": table["time"].cast(pa.int64()),
-        }
-    )
-    hosts = fixed.group_by("host", use_threads=False).aggregate([("time", "min"), ("time", "max"), ([], "count_all")])
-    kinds = fixed.group_by(["provider", "event_id"], use_threads=False).aggregate([([], "count_all")])
-    return LogNotes(
-        batch.format,
-        batch.channel,
-        tuple(
-            HostRow(row["host"], batch.format, batch.channel, row["time_min"], row["time_max"], row["count_all"])
-            for row in sorted(hosts.to_pylist(), key=lambda row: str(row["host"]))
-        ),
-        tuple(
-            KindRow(row["provider"], row["event_id"], row["count_all"])
-            for row in sorted(kinds.to_pylist(), key=lambda row: (row["provider"], row["event_id"]))
-        ),
-        tuple(sorted({split[0] for name in table.column_names if (split := split_column(name))})),
-    )
+    return _Described(batch).part(0, batch.table.num_rows)
 
 
-def _words(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.fill_null(column.cast(pa.string()), "")
+def describe_parts(batch: EventBatch, starts: Sequence[int]) -> Iterator[tuple[int, LogNotes]]:
+    """Yield (part, what it holds) for the parts of a batch whose records begin with `starts`, empty ones left out.
+
+    The fields are those of the whole batch.
+    """
+    described = _Described(batch)
+    records = batch.table["record"].to_numpy()
+    places = [*np.searchsorted(records, np.asarray(starts, np.int64)).tolist(), len(records)]
+    for number, (first, last) in enumerate(itertools.pairwise(places)):
+        if first < last:
+            yield number, described.part(first, last)
+
+
+class _Described:
+    """A batch's facts as numbers, to be summed up by row ranges."""
+
+    def __init__(self, batch: EventBatch) -> None:
+        table = batch.table
+        self._log = batch.format, batch.channel
+        self._hosts = _words(table["host"])
+        self._providers = _words(table["provider"])
+        self._event_ids = _words(table["event_id"])
+        time = table["time"].cast(pa.int64())
+        self._times = pc.fill_null(time, 0).to_numpy()
+        self._timed = pc.is_valid(time).to_numpy()
+        self._fields = tuple(sorted({split[0] for name in table.column_names if (split := split_column(name))}))
+
+    def part(self, first: int, last: int) -> LogNotes:
+        """Return what rows `first` to `last` hold."""
+        rows = slice(first, last)
+        return LogNotes(*self._log, tuple(self._host_rows(rows)), tuple(self._kind_rows(rows)), self._fields)
+
+    def _host_rows(self, rows: slice) -> Iterator[HostRow]:
+        names, codes = self._hosts
+        here, times, timed = codes[rows], self._times[rows], self._timed[rows]
+        for code, count in sorted(_counts(here), key=lambda pair: names[pair[0]]):
+            inside = times[timed if count == len(here) else timed & (here == code)]
+            first, last = (int(inside.min()), int(inside.max())) if len(inside) else (None, None)
+            yield HostRow(names[code], *self._log, first, last, count)
+
+    def _kind_rows(self, rows: slice) -> Iterator[KindRow]:
+        (providers, one), (event_ids, other) = self._providers, self._event_ids
+        both = one[rows].astype(np.int64) * len(event_ids) + other[rows]
+        found = [(*divmod(code, len(event_ids)), count) for code, count in _counts(both)]
+        for provider, event_id, count in sorted(found, key=lambda row: (providers[row[0]], event_ids[row[1]])):
+            yield KindRow(providers[provider], event_ids[event_id], count)
+
+
+def _counts(codes: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    values, counts = np.unique(codes, return_counts=True)
+    return list(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def _words(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return distinct texts, and each row's place among them; a null is the empty text."""
+    if len(column.chunks) != 1 or not pa.types.is_dictionary(column.type):
+        column = pc.dictionary_encode(column.cast(pa.string()).combine_chunks())
+    array = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    texts: dict[str, int] = {}
+    place = [texts.setdefault(text or "", len(texts)) for text in [*array.dictionary.to_pylist(), ""]]
+    codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return list(texts), np.asarray(place, np.int64)[codes]
 
 
 class CoverageBuilder:

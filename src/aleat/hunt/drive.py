@@ -417,8 +417,7 @@ class _Pool:
         if self._executor is None:
             start_worker(self.setup)
             for group in jobs:
-                for job in group:
-                    yield (job,), hunt_jobs(self.setup.key, None, (job,))
+                yield group, hunt_jobs(self.setup.key, None, group)
             return
         setup = self.setup if self._foreign else None
         waiting: deque[tuple[Jobs, Future[list[Found]]]] = deque()

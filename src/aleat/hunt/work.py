@@ -7,16 +7,18 @@ gives the same findings for the same job whatever it did before.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from time import perf_counter
 
 import msgspec
 
 from aleat.errors import Issue, Place
-from aleat.evidence import ByteRange, EventBatch, Source, read_range
-from aleat.hunt.coverage import LogNotes, describe_batch
+from aleat.evidence import ByteRange, EventBatch, JoinedRead, Source, can_join, read_joined, read_range
+from aleat.hunt.coverage import LogNotes, describe_batch, describe_parts
 from aleat.hunt.engine import Hunter
 from aleat.hunt.indicator import Sighting
 from aleat.hunt.list_index import ListIndex
@@ -36,6 +38,7 @@ __all__ = [
     "worker_for",
 ]
 
+_FAILURES = (MemoryError, RecursionError, ArithmeticError, LookupError, TypeError, ValueError, OSError)
 _HUNTERS = 4  # plans of a part of the rules that one process keeps ready
 
 
@@ -97,6 +100,33 @@ class Worker:
         read = read_range(job.source, job.span, job.data)
         return self._hunt(read.segment, read.batches, None, read.issues, perf_counter() - started)
 
+    def hunt_joined(self, jobs: Sequence[RangeJob]) -> list[Found]:
+        """Read ranges together and hunt in them together: gives what `hunt_range` gives for each, for less."""
+        started = perf_counter()
+        read = read_joined([(job.source, job.span, job.data) for job in jobs])
+        seconds = perf_counter() - started
+        whole = self._hunt("", read.batches, None, (), seconds)
+        notes: list[list[LogNotes]] = [[] for _ in jobs]
+        for batch in read.batches:
+            for number, note in describe_parts(batch, read.starts):
+                notes[number].append(note)
+        paths = [job.source.path for job in jobs]
+        sightings = _parted(whole.sightings, paths, read)
+        feeds = _parted(whole.feeds, paths, read)
+        hunting = perf_counter() - started - seconds
+        return [
+            Found(
+                part.segment,
+                tuple(sightings[number]),
+                tuple(feeds[number]),
+                part.events,
+                tuple(notes[number]),
+                part.issues,
+                (seconds / len(jobs), hunting / len(jobs)),
+            )
+            for number, part in enumerate(read.parts)
+        ]
+
     def hunt_segment(self, job: SegmentJob) -> Found:
         """Read a segment of a lake and hunt in it for the rules that are asked for."""
         started = perf_counter()
@@ -120,7 +150,8 @@ class Worker:
         listed = list(lists.hunt(batches))
         feeds = [item for item in listed if lists.index.is_part(item)]
         reported = [item for item in listed if not lists.index.is_part(item)]
-        notes = tuple(describe_batch(batch) for batch in batches if batch.table.num_rows)
+        # joined ranges have no segment in common, and are described by `hunt_joined`
+        notes = tuple(describe_batch(batch) for batch in batches if batch.segment and batch.table.num_rows)
         return Found(
             segment,
             _merged(result.sightings, reported),
@@ -171,6 +202,17 @@ def _merged(one: Iterable[Sighting], other: Iterable[Sighting]) -> tuple[Sightin
     return tuple(found[key] for key in sorted(found))
 
 
+def _parted(sightings: Iterable[Sighting], paths: Sequence[str], read: JoinedRead) -> list[list[Sighting]]:
+    """Sort the sightings in joined ranges under their own ranges, with their own paths, segments and records."""
+    found: list[list[Sighting]] = [[] for _ in paths]
+    for item in sightings:
+        number = bisect_right(read.starts, item.record) - 1
+        record = item.record - read.starts[number]
+        own = msgspec.structs.replace(item, evidence=paths[number], segment=read.parts[number].segment, record=record)
+        found[number].append(own)
+    return found
+
+
 _ready_workers: dict[str, Worker] = {}
 
 
@@ -194,14 +236,24 @@ def worker_for(key: str, setup: Setup | None) -> Worker:
 def hunt_jobs(key: str, setup: Setup | None, jobs: Sequence[RangeJob | SegmentJob]) -> list[Found]:
     """Hunt several jobs in this process; one that fails costs only itself, and says so."""
     worker = worker_for(key, setup)
-    return [hunt_job(worker, job) for job in jobs]
+    found: list[Found] = []
+    for joined, group in groupby(jobs, key=lambda job: isinstance(job, RangeJob) and can_join(job.source)):
+        together = [job for job in group if isinstance(job, RangeJob)] if joined else []
+        if len(together) > 1:
+            try:
+                found += worker.hunt_joined(together)
+                continue
+            except _FAILURES:
+                pass  # which of them it was shows when each is hunted by itself
+        found += [hunt_job(worker, job) for job in (together or group)]
+    return found
 
 
 def hunt_job(worker: Worker, job: RangeJob | SegmentJob) -> Found:
     """Hunt one job; a failure is a finding without sightings, and an issue."""
     try:
         return worker.hunt_range(job) if isinstance(job, RangeJob) else worker.hunt_segment(job)
-    except (MemoryError, RecursionError, ArithmeticError, LookupError, TypeError, ValueError, OSError) as error:
+    except _FAILURES as error:
         path, offset = (job.source.path, job.span.start) if isinstance(job, RangeJob) else (str(job.path), None)
         length = job.span.end - job.span.start if isinstance(job, RangeJob) else None
         issue = Issue(
