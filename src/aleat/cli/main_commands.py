@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import cyclopts
 from cyclopts import Parameter
 
+from aleat.cli.hunt_summary import print_hunt
 from aleat.cli.options import Actor, Language, Quiet, Workers, WorkspaceOption, find, open_workspace
-from aleat.cli.terminal import MAX_LISTED, error, issues, line, progress, wrapped
+from aleat.cli.terminal import error, issues, line, progress, wrapped
+from aleat.errors import InputError
 
 if TYPE_CHECKING:
-    from aleat.hunt.result import HuntResult
     from aleat.workspace import EvidenceAdded, KnowledgeAdded
 
 __all__ = ["register"]
 
-LEVELS = ("informational", "low", "medium", "high", "critical")
 _FAILED, _USAGE, _INCOMPLETE = 1, 2, 3
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
@@ -166,7 +167,10 @@ def hunt(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     format: Annotated[Format | None, Parameter(name=["--type", "-t"])] = None,
     min_level: Level = "informational",
+    since: str | None = None,
+    until: str | None = None,
     placeholders: Path | None = None,
+    navigator: Path | None = None,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
     workers: Workers = None,
@@ -180,21 +184,27 @@ def hunt(
         output: Write sightings to this file (default: standard output).
         format: table, json, jsonl, csv or parquet (default: table).
         min_level: Leave out sightings below this level.
+        since: Write only sightings at or after this time (2022-07-15, 2022-07-15T08:00; UTC unless it says).
+        until: Write only sightings before this time.
         placeholders: Values for Sigma's placeholders: TOML, name = ["value", …] (a workspace's: placeholders.toml).
+        navigator: Write the ATT&CK techniques seen to this file, as a layer for the ATT&CK Navigator.
         workspace: The workspace's folder.
         actor: Who acts.
         workers: Worker processes.
         quiet: No progress.
     """
+    from aleat.hunt.summary import navigator_layer  # noqa: PLC0415
     from aleat.workspace import hunt_once, write_sightings  # noqa: PLC0415
 
+    first, end = _time(since), _time(until)
     kind = format or (_format_of(output) if output else "table")
     target = output or sys.stdout.buffer
     with progress(quiet=quiet) as show:
         if not (paths or rules):
             with open_workspace(workspace, actor) as ws:
                 result = ws.hunt(placeholders=placeholders, workers=workers, progress=show)
-            write_sightings(result.sightings, target, kind, min_level=min_level)
+            written = write_sightings(result.sightings, target, kind, min_level=min_level, since=first, until=end)
+            notes: dict[str, int] = {}
         elif paths and rules:
             once = hunt_once(
                 paths,
@@ -202,16 +212,32 @@ def hunt(
                 target,
                 kind,
                 min_level=min_level,
+                since=first,
+                until=end,
                 placeholders=placeholders,
                 workers=workers,
                 progress=show,
             )
-            result = once.result
+            result, notes, written = once.result, once.notes, once.written
         else:
             error("A hunt without a workspace needs both: evidence as PATHS, and knowledge after --rules.")
             return _USAGE
-    _print_hunt(result)
+    if navigator is not None:
+        described = f"{result.tally.sightings} sightings in {result.events} events"
+        navigator.write_bytes(navigator_layer(result.tally.by_tag, name="aleat hunt", description=described))
+    print_hunt(result, notes, written=written)
     return _INCOMPLETE if result.issues else 0
+
+
+def _time(text: str | None) -> datetime | None:
+    """Return the time that an option gives; one without a zone is UTC."""
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{text[:40]!r} is no time.", advice="Write 2022-07-15 or 2022-07-15T08:00Z.") from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _format_of(output: Path) -> Format:
@@ -219,44 +245,8 @@ def _format_of(output: Path) -> Format:
     return endings.get(output.suffix, "table")
 
 
-def _print_hunt(result: HuntResult) -> None:
-    """Write the summary to standard error: what was looked at, what fired, what could not be done."""
-    tally, rules = result.tally, result.rules
-    seconds = result.seconds.get("total", 0.0)
-    rate = f" ({result.events / seconds:,.0f} a second)" if seconds else ""
-    error(f"{result.events:,} events in {seconds:.1f} s{rate}; peak memory {_peak_memory()}.")
-    error(
-        f"{rules.loaded:,} indicators: {rules.evaluated:,} evaluated ({rules.partial:,} in part), "
-        f"{rules.fired:,} fired, {rules.rejected:,} rejected by name, "
-        f"{rules.no_evidence:,} without evidence that they could fire in."
-    )
-    levels = ", ".join(f"{tally.by_level[level]:,} {level}" for level in reversed(LEVELS) if tally.by_level[level])
-    error(f"{tally.sightings:,} sightings{f': {levels}' if levels else ''}; {tally.hidden:,} hidden by dismissals.")
-    if result.issues:
-        error(f"{len(result.issues)} ranges or files could not be read:")
-        issues(result.issues)
-    whole = [row for row in result.not_evaluated if not row.partial]
-    if whole:
-        error(f"{len(whole)} indicators not evaluated:")
-        for row in whole[:MAX_LISTED]:
-            error(f"  {row.place}: {row.title}: {row.reason}")
-        if len(whole) > MAX_LISTED:
-            error(f"  … and {len(whole) - MAX_LISTED} more")
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _peak_memory() -> str:
-    """Return the peak memory of this process and of its largest worker, where the system tells it."""
-    try:
-        import resource  # noqa: PLC0415 (not on Windows)
-    except ImportError:
-        return "unknown"
-    scale = 1024 if sys.platform == "darwin" else 1
-    peaks = [resource.getrusage(who).ru_maxrss // scale for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return f"{peaks[0] // 1024} MiB" + (f", {peaks[1] // 1024} MiB a worker" if peaks[1] else "")
 
 
 def report(

@@ -98,7 +98,7 @@ class _Compiler:
                 title=indicator.title,
                 place=error.place or indicator.place,
                 code=error.code,
-                reason=f"{where}: {reason}" if where else reason,
+                reason=reason if reason.startswith(where) else f"{where}: {reason}",
                 partial=partial,
             )
         )

@@ -12,6 +12,7 @@ from aleat.errors import Issue
 from aleat.hunt.coverage import Coverage
 from aleat.hunt.indicator import NotEvaluated, Sighting
 from aleat.hunt.plan import Plan
+from aleat.hunt.summary import MissingSource
 
 __all__ = ["HuntProgress", "HuntResult", "RuleCounts", "Tally", "count_rules"]
 
@@ -89,6 +90,8 @@ class HuntResult:
     events: int
     segments: int
     seconds: dict[str, float]
+    missing_sources: tuple[MissingSource, ...] = ()
+    """Log sources that rules ask for, of which there was no evidence."""
 
 
 def count_rules(plan: Plan, not_evaluated: Sequence[NotEvaluated], tally: Tally, coverage: Coverage) -> RuleCounts:

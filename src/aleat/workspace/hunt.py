@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import perf_counter
 from typing import IO
 
 import msgspec
@@ -20,6 +22,7 @@ from aleat.hunt.from_store import indicators, indicators_of_items
 from aleat.hunt.output import open_writer
 from aleat.hunt.placeholders import MAXIMUM_BYTES, read_placeholders
 from aleat.hunt.result import HuntProgress, HuntResult
+from aleat.hunt.summary import log_sources_without_evidence
 from aleat.knowledge import NOTE_CODES as KNOWLEDGE_NOTES
 from aleat.knowledge import KnowledgeItem, read_knowledge
 from aleat.workspace.core import Session
@@ -28,16 +31,22 @@ from aleat.workspace.progress import Progress, silent
 
 __all__ = ["PLACEHOLDERS_NAME", "HuntVerbs", "Hunted", "hunt_once", "write_sightings"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 PLACEHOLDERS_NAME = "placeholders.toml"
 """The workspace's own values for Sigma's placeholders; it need not be there."""
 
 
 @dataclass(frozen=True)
 class Hunted:
-    """A hunt without a workspace: its result, and how many files were passed over, by the code of the note."""
+    """A hunt without a workspace: its result, and how many files were passed over, by the code of the note.
+
+    `written` is how many sightings went to the output.
+    """
 
     result: HuntResult
     notes: dict[str, int]
+    written: int = 0
 
 
 class HuntVerbs(Session):
@@ -66,15 +75,19 @@ class HuntVerbs(Session):
         `placeholders` is a file of values for Sigma's placeholders, beside the workspace's own.
         """
         with self.writing():
-            return hunt_lake(
+            started = perf_counter()
+            plan = self.plan(placeholders=placeholders)
+            seconds = perf_counter() - started
+            result = hunt_lake(
                 open_lake(self),
                 self.database,
-                self.plan(placeholders=placeholders),
+                plan,
                 time=self.now(),
                 actor=self.actor,
                 workers=workers,
                 progress=_told(progress),
             )
+        return _completed(result, plan, seconds)
 
 
 def hunt_once(
@@ -84,17 +97,21 @@ def hunt_once(
     format_: str = "jsonl",
     *,
     min_level: str = "informational",
+    since: datetime | None = None,
+    until: datetime | None = None,
     placeholders: Path | None = None,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Hunted:
     """Hunt for the knowledge in `rules` in the evidence at `paths`; nothing is kept but what `output` gets.
 
-    Sightings at or above `min_level` are written as they are found, so that memory doesn't grow with them.
+    Sightings at or above `min_level` are written as they are found, so that memory doesn't grow with them; where
+    `since` or `until` (aware times) is given, only those at or after the one and before the other.
     `placeholders` is a file of values for Sigma's placeholders.
     """
     issues: list[Issue] = []
     rejected: list[NotEvaluated] = []
+    started = perf_counter()
 
     def items() -> Iterator[KnowledgeItem]:
         for number, item in enumerate(read_knowledge(rules)):
@@ -108,36 +125,72 @@ def hunt_once(
     given = _placeholders(None, placeholders)
     plan = compile_plan(list(indicators_of_items(items(), source, not_evaluated=rejected)), placeholders=given)
     plan = msgspec.structs.replace(plan, not_evaluated=(*plan.not_evaluated, *rejected))
+    seconds = perf_counter() - started
+    wanted = _wanted(min_level, since, until)
+    written = 0
     with ExitStack() as stack:
         stream = stack.enter_context(output.open("wb")) if isinstance(output, Path) else output
         writer = stack.enter_context(open_writer(format_, stream))
-        wanted = LEVELS[LEVELS.index(min_level) :]
 
         def sink(sighting: Sighting) -> None:
-            if sighting.level in wanted and sighting.hidden_by is None:
+            nonlocal written
+            if wanted(sighting):
                 writer.write(sighting)
+                written += 1
 
         result = hunt_paths(paths, plan, workers=workers, sink=sink, progress=_told(progress))
+    result = _completed(result, plan, seconds)
     found = tuple(issue for issue in result.issues if issue.code not in NOTE_CODES)
     notes = Counter(issue.code for issue in (*issues, *result.issues) if _is_note(issue))
     lost = tuple(issue for issue in issues if issue.code not in KNOWLEDGE_NOTES)
-    return Hunted(result=replace(result, issues=(*lost, *found)), notes=dict(notes))
+    return Hunted(result=replace(result, issues=(*lost, *found)), notes=dict(notes), written=written)
 
 
 def write_sightings(
-    sightings: Iterable[Sighting], output: Path | IO[bytes], format_: str, *, min_level: str = "informational"
+    sightings: Iterable[Sighting],
+    output: Path | IO[bytes],
+    format_: str,
+    *,
+    min_level: str = "informational",
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> int:
-    """Write the sightings at or above `min_level` that nothing hides, and return how many they were."""
-    wanted = LEVELS[LEVELS.index(min_level) :]
+    """Write the sightings at or above `min_level` that nothing hides, and return how many they were.
+
+    Where `since` or `until` (aware times) is given, only those at or after the one and before the other.
+    """
+    wanted = _wanted(min_level, since, until)
     count = 0
     with ExitStack() as stack:
         stream = stack.enter_context(output.open("wb")) if isinstance(output, Path) else output
         writer = stack.enter_context(open_writer(format_, stream))
         for sighting in sightings:
-            if sighting.level in wanted and sighting.hidden_by is None:
+            if wanted(sighting):
                 writer.write(sighting)
                 count += 1
     return count
+
+
+def _wanted(min_level: str, since: datetime | None, until: datetime | None) -> Callable[[Sighting], bool]:
+    """Return whether a sighting is to be written; one without a time is in no stretch of time."""
+    levels = frozenset(LEVELS[LEVELS.index(min_level) :])
+    first, end = (None if time is None else (time - _EPOCH) // timedelta(microseconds=1) for time in (since, until))
+
+    def wanted(sighting: Sighting) -> bool:
+        if sighting.level not in levels or sighting.hidden_by is not None:
+            return False
+        if first is None and end is None:
+            return True
+        time = sighting.time
+        return time is not None and (first is None or time >= first) and (end is None or time < end)
+
+    return wanted
+
+
+def _completed(result: HuntResult, plan: Plan, seconds: float) -> HuntResult:
+    """Add what only the plan tells: its own time, and the log sources that were missing."""
+    times = {"rules": seconds, **result.seconds, "total": seconds + result.seconds.get("total", 0.0)}
+    return replace(result, seconds=times, missing_sources=log_sources_without_evidence(plan, result.coverage))
 
 
 def _placeholders(own: Path | None, given: Path | None) -> dict[str, tuple[str, ...]]:

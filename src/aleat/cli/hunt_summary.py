@@ -1,0 +1,125 @@
+"""The summary of a hunt, on standard error: what was looked at, what fired, what could not be done, and all of that."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from aleat.cli.terminal import error
+from aleat.text import clip, visible
+
+if TYPE_CHECKING:
+    from aleat.hunt.indicator import NotEvaluated
+    from aleat.hunt.result import HuntResult
+
+__all__ = ["print_hunt"]
+
+LEVELS = ("critical", "high", "medium", "low", "informational")
+_TOP = 5
+_MANY = 12
+_NAME = 60
+_NOTES = {
+    "not-a-rule": "{} no rules",
+    "not-knowledge": "{} no knowledge",
+    "passed-over": "{} no logs that a reader knows",
+    "empty": "{} empty",
+    "empty-file": "{} empty",
+    "empty-folder": "{} empty folders",
+}
+_FILES = frozenset(_NOTES) - {"empty-folder"}
+
+
+def print_hunt(result: HuntResult, notes: Mapping[str, int] | None = None, *, written: int | None = None) -> None:
+    """Write the summary; every range that couldn't be read and every rule not evaluated stands in it.
+
+    `notes` counts files passed over by code, `written` the sightings that went to the output.
+    """
+    _print_work(result, notes or {})
+    _print_found(result, written)
+    _print_gaps(result)
+
+
+def _print_work(result: HuntResult, notes: Mapping[str, int]) -> None:
+    seconds = result.seconds.get("total", 0.0)
+    rate = f" ({result.events / seconds:,.0f} a second)" if seconds else ""
+    error(f"{result.events:,} events in {seconds:.1f} s{rate}; peak memory {_peak_memory()}.")
+    phases = {name: value for name, value in result.seconds.items() if name != "total"}
+    error(f"Phases: {', '.join(f'{name} {value:.2f} s' for name, value in phases.items())}.")
+    if notes:
+        parts = [_NOTES[code].format(_are(count, code)) for code, count in sorted(notes.items()) if code in _NOTES]
+        others = sum(count for code, count in notes.items() if code not in _NOTES)
+        parts += [f"{others:,} other notes"] if others else []
+        error(f"Passed over: {'; '.join(parts)}.")
+    rules = result.rules
+    error(
+        f"{rules.loaded:,} indicators: {rules.evaluated:,} evaluated ({rules.partial:,} in part), "
+        f"{rules.fired:,} fired, {rules.rejected:,} rejected by name, "
+        f"{rules.no_evidence:,} without evidence that they could fire in."
+    )
+
+
+def _are(count: int, code: str) -> str:
+    if code not in _FILES:
+        return f"{count:,}"
+    return f"{count:,} file{'' if count == 1 else 's'} {'is' if count == 1 else 'are'}"
+
+
+def _print_found(result: HuntResult, written: int | None) -> None:
+    from aleat.hunt.summary import techniques, top  # noqa: PLC0415
+
+    tally = result.tally
+    levels = ", ".join(f"{tally.by_level[level]:,} {level}" for level in LEVELS if tally.by_level[level])
+    error(f"{tally.sightings:,} sightings{f': {levels}' if levels else ''}; {tally.hidden:,} hidden by dismissals.")
+    if written is not None and written != tally.sightings:
+        error(f"{written:,} of them written (--min-level, --since, --until).")
+    _print_counts("Top rules", {title: count for (_, title), count in top(tally.by_rule, _TOP).items()}, _TOP)
+    _print_counts("Top hosts", top(tally.by_host, _TOP), _TOP)
+    _print_counts("ATT&CK techniques", techniques(tally.by_tag), _MANY)
+    logs = {f"{row.format} {row.channel}".strip(): row.events for row in result.coverage.logs_without_rules}
+    _print_counts("Logs that no rule reads", top(logs), _MANY, "events")
+    missing = {
+        " ".join(part for part in (row.product, row.category, row.service) if part): row.rules
+        for row in result.missing_sources
+    }
+    _print_counts("Log sources that rules ask for, and that aren't here", missing, _MANY, "rules")
+
+
+def _print_counts(title: str, counts: Mapping[str, int], number: int, unit: str = "") -> None:
+    """Write the first `number` of counts in one line, and how many more there are."""
+    if not counts:
+        return
+    shown = [f"{clip(visible(name), _NAME) or '(none)'} {count:,}" for name, count in list(counts.items())[:number]]
+    rest = f", and {len(counts) - number:,} more" if len(counts) > number else ""
+    error(f"{title}{f' ({unit})' if unit else ''}: {', '.join(shown)}{rest}.")
+
+
+def _print_gaps(result: HuntResult) -> None:
+    if result.issues:
+        error(f"{len(result.issues):,} ranges or files could not be read:")
+        for issue in result.issues:
+            length = f" ({issue.length:,} bytes)" if issue.length else ""
+            error(f"  {issue}{length}")
+    whole = [row for row in result.not_evaluated if not row.partial]
+    partial = [row for row in result.not_evaluated if row.partial]
+    for rows, what in ((whole, "not evaluated"), (partial, "evaluated in part only")):
+        if rows:
+            indicators = len({(row.indicator, row.place.path) for row in rows})
+            error(f"{indicators:,} indicators {what}:")
+            _print_rows(rows)
+
+
+def _print_rows(rows: Iterable[NotEvaluated]) -> None:
+    for row in rows:
+        error(f"  {row.place}: {row.title}: {row.reason}")
+
+
+def _peak_memory() -> str:
+    """Return the peak memory of this process and of its largest worker, where the system tells it."""
+    try:
+        import resource  # noqa: PLC0415 (not on Windows)
+    except ImportError:
+        return "unknown"
+    scale = 1024 if sys.platform == "darwin" else 1
+    peaks = [resource.getrusage(who).ru_maxrss // scale for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return f"{peaks[0] // 1024} MiB" + (f", {peaks[1] // 1024} MiB a worker" if peaks[1] else "")
