@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -221,13 +222,14 @@ def test_a_naive_reference_time_is_a_callers_mistake() -> None:
 
 def test_lines_wrapped_wide_are_one_paragraph() -> None:
     """A text that an editor wrapped at 130 columns reads like the same text with a line a paragraph."""
-    text = (
-        "Northland severed its diplomatic relations with Southland on 7 September 2022 and told the embassy's whole staff to leave\n"
-        "the country within a day. Prime Minister Ada Lind accused Southland of the cyberattack of 15 July 2022, in which many of\n"
-        "the government's services and websites had to be shut down. Southland's foreign ministry rejected the accusation as\n"
-        "baseless, and Westland condemned the attack and offered to share its knowledge and experience in cyber defence with the\n"
-        "government of Northland.\n"
+    sentences = (
+        "Northland severed its diplomatic relations with Southland on 7 September 2022 and told the embassy's whole staff "
+        "to leave the country within a day. Prime Minister Ada Lind accused Southland of the cyberattack of 15 July 2022, "
+        "in which many of the government's services and websites had to be shut down. Southland's foreign ministry "
+        "rejected the accusation as baseless, and Westland condemned the attack and offered to share its knowledge and "
+        "experience in cyber defence with the government of Northland."
     )
+    text = textwrap.fill(sentences, 130) + "\n"
     wrapped = read_claims(text, "wide.txt", reference_time=NOW)
     plain = read_claims(text.replace("\n", " ").strip(), "wide.txt", reference_time=NOW)
     assert [(c.act, c.speaker) for c in wrapped.claims] == [(c.act, c.speaker) for c in plain.claims]

@@ -159,9 +159,9 @@ def test_no_flipped_bit_gets_through() -> None:
             opened(bytes(damaged))
 
 
-@pytest.mark.parametrize("length", [0, 1, 21, 22, 23, 60, 150, 200, 250, len(SEALED) // 2, len(SEALED) - 1])
+@pytest.mark.parametrize("length", [0, 1, 21, 22, 23, 60, 150, 200, 250, -700, -1])
 def test_a_truncated_file_is_refused(length: int) -> None:
-    """Wherever it was cut."""
+    """Wherever it was cut; negative lengths count from the end (the file is a little longer or shorter each time)."""
     with pytest.raises(SealError):
         opened(SEALED[:length])
 
