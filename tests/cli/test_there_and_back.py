@@ -109,6 +109,7 @@ def test_help_is_asked_for_given_hunted_with_answered_and_closed(teams: tuple[Te
     seen = [finding for finding in found if finding.status == "seen"]
     assert all(finding.first and finding.last and finding.count for finding in seen)
     assert any(finding.indicator.endswith("000000000002") for finding in found if finding.status == "not-seen")
+    assert all(finding.coverage["looked_at"] for finding in found if finding.status == "not-seen")
     printed = north.do("findings")
     assert printed.count("not-seen") == sum(finding.status == "not-seen" for finding in found)
     for team in teams:

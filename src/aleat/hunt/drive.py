@@ -208,7 +208,7 @@ def _collect(
 
 
 def _places(lake: Lake, segments: Iterable[SegmentRow]) -> list[tuple[SegmentSource, SegmentRow]]:
-    """Return everywhere that a segment's bytes lie, copies of whole sources included, in the order of sources."""
+    """Return everywhere that a segment's bytes lie, copies of whole sources included, in the order of paths."""
     copies: dict[int, list[tuple[int, str]]] = {}
     for row in lake.sources():
         if row.same_as is not None:
@@ -219,7 +219,7 @@ def _places(lake: Lake, segments: Iterable[SegmentRow]) -> list[tuple[SegmentSou
             found.append((source, segment))
             for number, path in copies.get(source.source, ()):
                 found.append((SegmentSource(number, path, source.record_base), segment))
-    return sorted(found, key=lambda place: (place[0].source, place[0].record_base, place[1].id))
+    return sorted(found, key=lambda place: (place[0].path, place[0].record_base, place[1].id))
 
 
 class _Gathering:
