@@ -258,13 +258,39 @@ class Hunter:
         if not rows:
             return
         reader = RowReader(batch, rows)
-        for row in reader.rows:
-            best: dict[int, list[int]] = {}
-            for variant in rows[row]:
-                best.setdefault(self.variants[variant].rule, []).append(variant)
-            for rule, variants in sorted(best.items()):
-                matched = self._matched(row, variants, contributions)
-                yield rule, reader.sighting(row, self.plan.rules[rule].indicator, matched=matched)
+        passed = self._passed(reader.rows, contributions)
+        best_of: dict[tuple[int, ...], list[tuple[int, frozenset[int]]]] = {}
+        for row, cells in zip(reader.rows, passed, strict=True):
+            best = best_of.get(rows[row])
+            if best is None:
+                best = best_of[rows[row]] = self._by_rule(rows[row])
+            for rule, wanted in best:
+                matched = [(field, text) for number, field, text in cells if not wanted.isdisjoint(self.sets[number])]
+                indicator = self.plan.rules[rule].indicator
+                yield rule, reader.sighting(row, indicator, matched=tuple(dict.fromkeys(matched)))
+
+    def _by_rule(self, variants: tuple[int, ...]) -> list[tuple[int, frozenset[int]]]:
+        """Return the variants' rules, in order, each with the atoms that stand positively in one of them."""
+        best: dict[int, list[int]] = {}
+        for variant in variants:
+            best.setdefault(self.variants[variant].rule, []).append(variant)
+        return [
+            (rule, frozenset().union(*[self._positive_atoms(number) for number in members]))
+            for rule, members in sorted(best.items())
+        ]
+
+    @staticmethod
+    def _passed(rows: Sequence[int], contributions: list[_Contribution]) -> list[list[tuple[int, str, str]]]:
+        """Return for each row the cells that passed any atom: the set's number, field and text."""
+        at = np.asarray(rows, np.int64)
+        found: list[list[tuple[int, str, str]]] = [[] for _ in rows]
+        for column, sets in contributions:
+            if column.field:
+                codes = column.codes[at]
+                numbers = sets[codes]
+                for place in np.flatnonzero(numbers).tolist():
+                    found[place].append((int(numbers[place]), column.field, column.texts[codes[place]]))
+        return found
 
     def match_batch(self, batch: EventBatch) -> tuple[dict[int, tuple[int, ...]], list[_Contribution]]:
         """Return the variants that are true in each row that has any, and the columns that decided."""
@@ -362,14 +388,18 @@ class Hunter:
         new = [text for text in dict.fromkeys(texts) if text not in known]
         for text, atoms in zip(new, self._pass(subject, kind, new), strict=True):
             known[text] = self.set_number(atoms) if atoms else 0
-            self._bytes += _PER_TEXT + len(text)
+        self._bytes += _PER_TEXT * len(new) + sum(map(len, new))
         return [known[text] for text in texts]
 
-    def _pass(self, subject: int, kind: str, texts: list[str]) -> list[list[int]]:
+    def _pass(self, subject: int, kind: str, texts: list[str]) -> Sequence[Sequence[int]]:
         """Return the atoms that each text passes, with those for presence and null."""
         matcher, how = self._matcher(subject), self.subjects[subject]
         if kind == "n":
             return [matcher.present + matcher.null for _ in texts]
+        if kind in _TEXT_KINDS and not isinstance(how, View):  # by far the most columns: each text is one cell
+            passed = matcher.match(texts) if matcher.reads_text else [()] * len(texts)
+            present = tuple(matcher.present)
+            return [present + atoms for atoms in passed] if present else passed
         cells: list[tuple[list[str], list[str], bool]] = [cells_of(kind, text) for text in texts]
         if isinstance(how, View):
             cells = [
@@ -421,18 +451,6 @@ class Hunter:
         if not hit.any():
             return {}
         return {row: found[inverse[row]] for row in np.flatnonzero(hit[inverse]).tolist()}
-
-    def _matched(
-        self, row: int, variants: list[int], contributions: list[_Contribution]
-    ) -> tuple[tuple[str, str], ...]:
-        """Return the (field, text) pairs that passed an atom which stands positively in one of the variants."""
-        wanted = frozenset().union(*[self._positive_atoms(number) for number in variants])
-        pairs: dict[tuple[str, str], None] = {}
-        for column, sets in contributions:
-            code = column.codes[row] if column.field else -1
-            if code >= 0 and not wanted.isdisjoint(self.sets[sets[code]]):
-                pairs[column.field, column.texts[code]] = None
-        return tuple(pairs)
 
 
 class _Facts:

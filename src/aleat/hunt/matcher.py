@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from operator import eq, ge, gt, le, lt
+from operator import add, eq, ge, gt, le, lt
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
@@ -43,6 +43,7 @@ from aleat.hunt.regexes import find_matches, needs
 __all__ = ["Matcher", "number_text", "number_value", "wildcard_fits"]
 
 _SHORTEST_PATTERN = 3
+_CHARACTERS_PER_LITERAL = 16  # a text with more for each short literal is searched for one after the other
 _LONGEST_NUMBER = 64
 _COMPARE = {"eq": eq, "lt": lt, "le": le, "gt": gt, "ge": ge}
 _DECIMAL = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?", re.ASCII)
@@ -124,34 +125,36 @@ class Matcher:
 
         `floats`: the texts are cells of kind float. `present` and `null` are the caller's to add.
         """
-        found: list[set[int]] = []
+        found: list[tuple[int, ...]] = []
         suspects: dict[int, list[int]] = {}
+        equals, cased = self._equals, self._equals_cased
+        literals = [(part, part is self._folded) for part in (self._folded, self._cased) if part]
+        rare = bool(self._short_needs or self._computed or self._networks or (floats and self._floats))
         for index, text in enumerate(texts):
-            passed, regexes = self._match_one(text, floats=floats)
-            found.append(passed)
+            folded = text.lower() if text.isascii() else fold(text)
+            passed: set[int] = set()
+            wildcards: set[int] = set()
+            regexes: set[int] = set()
+            for part, folds in literals:
+                part.find(folded if folds else text, passed, wildcards, regexes)
+            if folded in equals:
+                passed.update(equals[folded])
+            if text in cased:
+                passed.update(cased[text])
+            for place in wildcards:
+                number, test = self._wildcards[place]
+                if wildcard_fits(test.parts, text if test.cased else folded):
+                    passed.add(number)
+            if rare:
+                self._match_rare(text, folded, passed, regexes, floats=floats)
             for regex in regexes:
                 suspects.setdefault(regex, []).append(index)
-        for regex, indexes in suspects.items():
-            number, test = self._regexes[regex]
-            hits = find_matches(test.pattern, test.flags, [texts[index] for index in indexes])
-            for index, hit in zip(indexes, hits, strict=True):
-                if hit:
-                    found[index].add(number)
-        return [tuple(sorted(passed)) for passed in found]
+            found.append(tuple(sorted(passed)) if passed else ())
+        if suspects:
+            self._match_regexes(texts, found, suspects)
+        return found
 
-    def _match_one(self, text: str, *, floats: bool) -> tuple[set[int], set[int]]:
-        passed: set[int] = set()
-        wildcards: set[int] = set()
-        regexes: set[int] = set()
-        folded = fold(text)
-        self._folded.find(folded, passed, wildcards, regexes)
-        self._cased.find(text, passed, wildcards, regexes)
-        passed.update(self._equals.get(folded, ()))
-        passed.update(self._equals_cased.get(text, ()))
-        for place in wildcards:
-            number, test = self._wildcards[place]
-            if wildcard_fits(test.parts, text if test.cased else folded):
-                passed.add(number)
+    def _match_rare(self, text: str, folded: str, passed: set[int], regexes: set[int], *, floats: bool) -> None:
         if floats and self._floats:
             passed.update(self._floats.get(float(text), ()))
         if self._networks:
@@ -160,7 +163,14 @@ class Matcher:
             passed.update(number for number, test in self._computed if _computes(test, text))
         size = len(text)
         regexes.update(place for literal, length, place in self._short_needs if size >= length and literal in folded)
-        return passed, regexes
+
+    def _match_regexes(self, texts: list[str], found: list[tuple[int, ...]], suspects: dict[int, list[int]]) -> None:
+        for regex, indexes in suspects.items():
+            number, test = self._regexes[regex]
+            hits = find_matches(test.pattern, test.flags, [texts[index] for index in indexes])
+            for index, hit in zip(indexes, hits, strict=True):
+                if hit and number not in found[index]:
+                    found[index] = tuple(sorted((*found[index], number)))
 
 
 class _Literals:
@@ -170,8 +180,13 @@ class _Literals:
         self._numbers: dict[str, dict[str, list[int]]] = {}
         self._built: AhoCorasick | None = None
         self._entries: list[tuple[list[int], list[int], list[int], list[int], list[int]]] = []
-        self._short: list[tuple[str, dict[str, list[int]]]] = []
+        self._short: dict[str, dict[str, list[int]]] = {}
+        self._empty: tuple[tuple[str, dict[str, list[int]]], ...] = ()
         self._ready = False
+
+    def __bool__(self) -> bool:
+        """Return whether there are any."""
+        return bool(self._numbers)
 
     def add(self, literal: str, op: str, number: int) -> None:
         """Add a literal (already folded, where case doesn't count)."""
@@ -179,7 +194,8 @@ class _Literals:
         self._ready = False
 
     def _build(self) -> None:
-        self._short = [pair for pair in self._numbers.items() if len(pair[0]) < _SHORTEST_PATTERN]
+        self._short = {literal: ops for literal, ops in self._numbers.items() if 0 < len(literal) < _SHORTEST_PATTERN}
+        self._empty = (("", self._numbers[""]),) if "" in self._numbers else ()
         long = [pair for pair in self._numbers.items() if len(pair[0]) >= _SHORTEST_PATTERN]
         self._entries = [
             (
@@ -217,14 +233,24 @@ class _Literals:
                     wildcards.update(wild)
                 if regex:
                     regexes.update(regex)
-        for literal, ops in self._short:
-            if literal in text:
-                passed.update(ops.get("contains", ()))
-                wildcards.update(ops.get("wildcard", ()))
-                if "startswith" in ops and text.startswith(literal):
-                    passed.update(ops["startswith"])
-                if "endswith" in ops and text.endswith(literal):
-                    passed.update(ops["endswith"])
+        for literal, ops in (*self._empty, *self._short_in(text)):
+            passed.update(ops.get("contains", ()))
+            wildcards.update(ops.get("wildcard", ()))
+            if "startswith" in ops and text.startswith(literal):
+                passed.update(ops["startswith"])
+            if "endswith" in ops and text.endswith(literal):
+                passed.update(ops["endswith"])
+
+    def _short_in(self, text: str) -> list[tuple[str, dict[str, list[int]]]]:
+        """Return the literals of one or two characters that `text` holds."""
+        short = self._short
+        if not short:
+            return []
+        if len(text) > _CHARACTERS_PER_LITERAL * len(short):
+            return [pair for pair in short.items() if pair[0] in text]
+        pairs = set(map(add, text, text[1:]))
+        pairs.update(text)
+        return [(literal, short[literal]) for literal in short.keys() & pairs]
 
 
 def wildcard_fits(parts: tuple[str | int, ...], text: str) -> bool:
