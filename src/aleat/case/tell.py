@@ -11,7 +11,7 @@ from aleat.case.parameters import Parameters
 from aleat.case.records import Account, Incident
 from aleat.case.refs import from_micros
 from aleat.case.tactics import effects_of, is_destructive, tactic_order, tactics_of, techniques_of
-from aleat.hunt.indicator import LEVELS, Sighting
+from aleat.hunt.indicator import LEVELS, Sighting, level_rank
 from aleat.stix.ids import content_id
 
 __all__ = ["tell_incidents"]
@@ -96,7 +96,7 @@ def _key_events(positions: Sequence[int], hits: Sequence[Sighting], grouping: Gr
         return grouping.weights[hits[position].indicator]
 
     by_event: dict[str, int] = {}
-    for position in sorted(positions, key=lambda p: (-weight(p), -LEVELS.index(hits[p].level), p)):
+    for position in sorted(positions, key=lambda p: (-weight(p), -level_rank(hits[p].level), p)):
         by_event.setdefault(hits[position].event, position)
     positions = sorted(by_event.values())
 

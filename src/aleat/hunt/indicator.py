@@ -13,10 +13,19 @@ import msgspec
 
 from aleat.errors import Place
 
-__all__ = ["LEVELS", "Indicator", "ListEntry", "NotEvaluated", "Part", "SegmentResult", "Sighting"]
+__all__ = ["LEVELS", "Indicator", "ListEntry", "NotEvaluated", "Part", "SegmentResult", "Sighting", "level_rank"]
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
 """Sigma's levels, weakest first (Sigma rules specification 2.1, "Level")."""
+
+
+def level_rank(level: str) -> int:
+    """Return a level's place among `LEVELS`, weakest first; -1 for a word that is none.
+
+    >>> level_rank("high") > level_rank("low") > level_rank("odd")
+    True
+    """
+    return LEVELS.index(level) if level in LEVELS else -1
 
 
 class ListEntry(msgspec.Struct, frozen=True, gc=False):

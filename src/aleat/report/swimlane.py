@@ -15,7 +15,7 @@ from itertools import pairwise
 import msgspec
 
 from aleat.case.records import Case
-from aleat.hunt.indicator import LEVELS
+from aleat.hunt.indicator import level_rank
 
 __all__ = ["Axis", "Bar", "Lane", "Mark", "Stretch", "Swimlane", "make_axis", "make_swimlane"]
 
@@ -168,7 +168,7 @@ def _marks(case: Case, axis: Axis, events: list[tuple[datetime, int]]) -> tuple[
         places.setdefault(round(axis.x(moment) / _MARK_WIDTH), []).append((moment, position))
     marks = []
     for place, here in sorted(places.items()):
-        loudest = max(here, key=lambda event: LEVELS.index(case.sightings[event[1]].level))
+        loudest = max(here, key=lambda event: level_rank(case.sightings[event[1]].level))
         sighting = case.sightings[loudest[1]]
         marks.append(Mark(place * _MARK_WIDTH, sighting.level, len(here), loudest[1], sighting.title, loudest[0]))
     return tuple(marks)
