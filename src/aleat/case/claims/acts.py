@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from aleat.case.claims import frames_blame, frames_stance
+from aleat.case.claims import frames_blame, frames_signs, frames_stance
 from aleat.case.claims.lexicon import frames_of, words
 from aleat.case.claims.phrases import Parse, learn_names, parse
 from aleat.case.claims.references import Actor, Memory
@@ -48,9 +48,9 @@ _BY_WORD: dict[str, tuple[Frame, ...]] = {
     "accountable": (frames_blame.behind,),
     "culpable": (frames_blame.behind,),
     "blame": (frames_blame.behind,),
-    "involvement": (frames_blame.involvement, frames_blame.not_involved),
-    "responsibility": (frames_blame.involvement, frames_blame.not_involved),
-    "role": (frames_blame.involvement, frames_blame.not_involved),
+    "involvement": (frames_signs.involvement, frames_blame.not_involved),
+    "responsibility": (frames_signs.involvement, frames_blame.not_involved),
+    "role": (frames_signs.involvement, frames_blame.not_involved),
     "part": (frames_blame.not_involved,),
     "hand": (frames_blame.not_involved,),
     "connection": (frames_blame.not_involved,),
@@ -64,6 +64,11 @@ _BY_WORD: dict[str, tuple[Frame, ...]] = {
     "ready": (frames_stance.ready,),
     "will": (frames_stance.ready,),
     "offer": (frames_stance.offer_noun,),
+    "evidence": (frames_signs.evidence,),
+    "proof": (frames_signs.evidence,),
+    "hallmarks": (frames_signs.hallmarks,),
+    "fingerprints": (frames_signs.hallmarks,),
+    "signature": (frames_signs.hallmarks,),
 }
 
 
@@ -81,10 +86,14 @@ def _frames_at(low: str) -> Iterator[Frame]:
     if frame in _BY_FRAME:
         yield _BY_FRAME[frame]
     yield from _BY_WORD.get(low, ())
-    if low in words("phrases", "carry") or low in words("phrases", "by") or low in ("came", "originated", "done"):
+    if low in words("phrases", "carry") or low in words("phrases", "by") or low in words("sets", "origin"):
         yield frames_blame.carry
     if low in words("nouns", "event"):
         yield frames_blame.attack_by
+    if low.startswith(("state", "act", "hybrid")):
+        yield frames_signs.aggression
+    if low in words("phrases", "blame_words"):
+        yield frames_stance.harsh
     if low in words("phrases", "denial"):
         yield frames_blame.groundless
 
@@ -193,6 +202,18 @@ def _the_country(scene: Scene, draft: Draft) -> None:
             setattr(draft, this, Actor(party, actor.written, party))
 
 
+def _other_side(scene: Scene, draft: Draft) -> None:
+    """Settle "it" in "A cut ties with S after accusing it of …": not A, so the side named last before it."""
+    if draft.act != "accuses" or draft.target is None or draft.target.key != draft.actor.key:
+        return
+    place = draft.trigger
+    for phrase in reversed(scene.parse.phrases):
+        party = scene.memory.party_of(scene.parse, phrase) if phrase.last <= place and phrase.kind == "actor" else ""
+        if party and party.lower() != draft.actor.key:
+            draft.target = Actor(party, draft.target.written, party)
+            return
+
+
 def _labelled(scene: Scene, drafts: Iterator[Draft]) -> Iterator[Draft]:
     headline = scene.parse.sentence.paragraph.kind == "headline"
     for draft in drafts:
@@ -202,6 +223,7 @@ def _labelled(scene: Scene, drafts: Iterator[Draft]) -> Iterator[Draft]:
         if quote_at(scene.parse, draft.trigger) is not None:
             labels.append("quoted")
         _the_country(scene, draft)
+        _other_side(scene, draft)
         draft.labels = tuple(dict.fromkeys(labels))
         yield draft
 
@@ -228,6 +250,12 @@ def _once(drafts: Iterator[Draft]) -> Iterator[Draft]:
                 same[0].about = draft.about
             continue
         rows.append(draft)
+    named = {row.actor.key for row in rows if row.act == "accuses" and row.target is not None and row.target.party}
+    rows = [
+        row for row in rows
+        if not (row.act == "accuses" and row.target is not None and not row.target.party and row.actor.key in named
+                and "same-as-before" not in row.labels)
+    ]  # fmt: skip
     others = [row for row in rows if row.act != "reports" or "not-independent" in row.labels]
     strong = {row.actor.name for row in others} | {row.said_by.name for row in others if row.said_by is not None}
     for row in rows:

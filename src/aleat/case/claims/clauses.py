@@ -128,6 +128,8 @@ def _coordinated(parse: Parse, last: Phrase) -> list[Phrase]:
         listed = joined or parse.sentence.paragraph.kind == "headline"
         if low in ("and", "both") or (low == "," and listed):
             place -= low == "and" and parse.lows[place - 1] == ","
+            if parse.lows[place - 1] == ")" and "(" in parse.lows[max(0, place - 4) : place]:
+                place -= parse.lows[max(0, place - 4) : place][::-1].index("(") + 1
             before = parse.ending.get(place)
             if before is None or before.kind != "actor" or before.preposition:
                 break
@@ -154,6 +156,11 @@ def subject_of(parse: Parse, verb: int) -> list[Phrase]:
         place = index - 1 if index and lows[index - 1] != "," else index - 2
         before = parse.ending.get(place + 1)
         return [before] if before is not None else []
+    if low in ("—", "–", "--"):
+        opened = max((p for p in range(max(0, index - 30), index) if lows[p] in ("—", "–", "--")), default=0)
+        before = parse.ending.get(opened) if opened else None
+        if before is not None:
+            return _climb(parse, before, verb)
     if low == ",":
         if lows[verb].endswith("ing"):
             return clause_subject(parse, index)

@@ -31,36 +31,58 @@ def effects_of(lows: Iterable[str]) -> tuple[str, ...]:
     return tuple(code for code, wanted, _ in _rows("effect") if wanted & found)
 
 
-def _dates(mention: DateMention | None) -> str:
+def _dates(mentions: Sequence[DateMention]) -> str:
     words = table("collect")["dates"]
-    if mention is None:
+    if not mentions:
         return str(words["unsaid"])
-    if mention.first is None or mention.last is None:
-        return str(words["unsettled"]).format(text=mention.text)
-    margin = mention.first - timedelta(days=int(words["margin_days"]))
-    return str(words["settled"]).format(first=mention.first, last=mention.last, margin=margin)
+    found = []
+    for mention in mentions:
+        if mention.first is None or mention.last is None:
+            found.append(str(words["unsettled"]).format(text=mention.text))
+            continue
+        margin = mention.first - timedelta(days=int(words["margin_days"]))
+        day = mention.first == mention.last
+        key = "day" if day else "settled"
+        found.append(str(words[key]).format(first=mention.first, last=mention.last, margin=margin))
+    return "; ".join(dict.fromkeys(found))
+
+
+def _question(claim: Claim, own: frozenset[str]) -> str | None:
+    """Return the question that a claim puts: who did it, whether data was taken, whether it happened."""
+    if {"theft", "leak"} & own and claim.act in ("claims-responsibility", "denies"):
+        return "was-data-taken"
+    if "not-independent" in claim.labels:
+        return "who-did-it"
+    found = table("collect")["questions"].get(claim.act)
+    return str(found) if found is not None else None
 
 
 def collect_item(
-    claim: Claim, lows: Iterable[str], effects: Sequence[str], hosts: tuple[str, ...], date: DateMention | None
+    claim: Claim,
+    lows: Iterable[str],
+    effects: tuple[Sequence[str], frozenset[str]],
+    hosts: tuple[str, ...],
+    dates: Sequence[DateMention],
 ) -> CollectItem | None:
     """Return what tests `claim`, or None where no log can.
 
-    `lows` are the words of the claim and of the victim's name, `hosts` the systems as the text names them.
+    `lows` are the words of the victim's names, `effects` the codes alleged of the attack and those in the claim's
+    own sentence, `hosts` the systems as the text names them, `dates` those of the attacks.
     """
-    question = table("collect")["questions"].get(claim.act)
+    alleged, own = effects
+    question = _question(claim, own)
     if question is None:
         return None
     found = frozenset(lows)
+    wanted = table("collect")["wanted"][question]
     logs: list[str] = []
-    for _, wanted, sources in _rows("system"):
-        if wanted & found:
+    for _, names, sources in _rows("system"):
+        if names & found:
             logs += sources
     for code, _, sources in _rows("effect"):
-        if code in effects:
+        if code in wanted["always"] or (code in wanted["alleged"] and code in alleged):
             logs += sources
-    logs += table("collect")["always"]["logs"]
-    if {"theft", "leak"} & set(effects) and claim.act in ("claims-responsibility", "denies"):
-        question = "was-data-taken"
+    if wanted["general"] or not logs:
+        logs += table("collect")["always"]["logs"]
     unique = tuple(dict.fromkeys(logs))
-    return CollectItem(claim=claim.id, question=question, logs=unique, hosts=hosts, dates=_dates(date))
+    return CollectItem(claim=claim.id, question=question, logs=unique, hosts=hosts, dates=_dates(dates))

@@ -39,17 +39,20 @@ _PATTERNS = tuple(
         r"\b" + _MONTH + r" " + _DAY + r"(?![\d,]*\d)\b",
         r"(?<![\d,.])" + _DAY + r"(?: of)? " + _MONTH + r"(?![a-z])",
         r"\b" + _MONTH + r",? (?:of )?" + _YEAR,
-        r"(?<=\bin )" + _MONTH + r"(?![\w-])",
+        r"(?<=\bin )" + _MONTH + r"(?![\w-])(?P<before> last year)?",
         r"(?:(?<=\blast )|(?<=\bsince )|(?<=\bthe )|(?<=\blate )|(?<=\bearly )|(?<=\bmid-)|(?<=\bof ))"
         + _MONTH
         + r"(?![\w-])(?! \d)",
+        r"\b" + _MONTH + r"(?= (?:[a-z-]+ )?(?:cyber|attack|hack|breach|intrusion|incident|assault))",
         r"(?:(?<=\b[iI]n )|(?<=\bof ))" + _YEAR + r"(?!-)",
         r"\b(?P<weekday>Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\b",
         r"\b(?P<word>[Yy]esterday|[Tt]oday|[Tt]onight|[Ll]ast (?:week|month|year|night|evening)"
         r"|[Ll]ast (?:summer|spring|autumn|fall|winter)"
         r"|[Tt]his (?:week|month|year|morning|evening|summer|spring|autumn)|[Oo]ver the weekend"
         r"|[Ee]arlier this (?:week|month|year)"
-        r"|(?:the )?(?:previous|same) (?:day|evening|night)|the night before|(?:a|one|two|three|four|five|several|\d+) "
+        r"|(?:[Tt]he )?(?:previous|same) (?:day|evening|night|week|month|weekend)"
+        r"|[Tt]he (?:night|evening|day|week|month|weekend) before|[Tt]he following day"
+        r"|(?:a|one|two|three|four|five|several|\d+) "
         r"(?:day|week|month)s? (?:ago|earlier|later))\b",
     )
 )
@@ -128,7 +131,7 @@ def document_dates(text: str, found: Sequence[Paragraph]) -> DocumentDates:
         line = text[paragraph.start : min(paragraph.end, paragraph.start + 4000)]
         if paragraph.kind == "body":
             seen_body += 1
-            if paragraph.dateline_city:
+            if paragraph.body_start > paragraph.start:
                 head = text[paragraph.start : paragraph.body_start]
                 own += [first for first, last in _fully(head) if first == last]
             for first, last in _fully(line):
@@ -178,6 +181,9 @@ def _settle(groups: dict[str, str | None], written: str, known: DocumentDates) -
     if whole[0] is not None:
         return whole
     month, day = _number(groups), groups.get("day")
+    if month and groups.get("before"):
+        years = {own.year - 1 for own in known.own}
+        return _month_range(years.pop(), month) if len(years) == 1 else (None, None)
     if month:
         return _without_year(month, int(day) if day else None, known)
     answers = {_relative(groups, written.lower(), own) for own in known.own}

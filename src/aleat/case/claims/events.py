@@ -17,38 +17,17 @@ from aleat.case.claims.lexicon import words
 from aleat.case.claims.parties import gazetteer
 from aleat.case.claims.phrases import Parse, Phrase, is_verb
 from aleat.case.claims.references import Memory
+from aleat.case.claims.victims import Mention, before_verb, is_date_word, loose_end, set_victim, victim_span
 
 __all__ = ["MAX_EVENTS", "Event", "EventGatherer", "Mention"]
 
 MAX_EVENTS = 100
+_LIMITS = frozenset((",", ";", ":", "—", "–", "which", "it", "they", "he", "she", "“"))
+_LINKS = frozenset(("on", "in", "of", "the", "at", "from", "last"))
 _MONTH_DAY = re.compile(
     r"(?i)(?:(?P<a>\d{1,2})(?:st|nd|rd|th)?(?: of)? )?"
     r"(?P<m>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?(?: (?P<b>\d{1,2})(?!\d))?"
 )
-
-
-@dataclass(slots=True)
-class Mention:
-    """One mention of an attack: its tokens in a sentence, and what tells it from others."""
-
-    parse: Parse
-    first: int
-    last: int
-    rank: int = 0
-    """0: not said, 1: first or earlier, 2: second or another, 3: third …"""
-    bare: bool = False
-    indefinite: bool = False
-    plural: bool = False
-    date: DateMention | None = None
-    victim: str = ""
-    words: frozenset[str] = frozenset()
-    states: frozenset[str] = frozenset()
-    effects: frozenset[str] = frozenset()
-
-    @property
-    def start(self) -> int:
-        """Where the mention begins in the document."""
-        return self.parse.tokens[self.first].start
 
 
 @dataclass(slots=True)
@@ -78,18 +57,36 @@ class Event:
         if not self.dates:
             return None
         return min(
-            self.dates, key=lambda d: (d.first is None, (d.last - d.first).days if d.first and d.last else 0, d.start)
+            self.dates,
+            key=lambda d: (
+                d.first is None,
+                (d.last - d.first).days if d.first and d.last else 0,
+                not any(letter.isdigit() for letter in d.text),
+                _month_day(d)[0] is None,
+                d.start,
+            ),
         )
 
     @property
     def victim(self) -> str:
         """The most telling name of what was hit."""
-        named = [m for m in self.mentions if m.victim]
-        if not named:
-            return ""
-        return max(
-            named, key=lambda m: (len(m.words) > 0, m.parse.sentence.paragraph.kind == "body", len(m.words))
-        ).victim
+        named = self.named
+        return named[0].victim if named else ""
+
+    @property
+    def named(self) -> list[Mention]:
+        """The mentions that name what was hit, the most telling first."""
+        found = [m for m in self.mentions if m.victim]
+        return sorted(
+            found,
+            key=lambda m: (
+                not m.systems,
+                not m.words,
+                m.parse.sentence.paragraph.kind != "body",
+                -len(m.words),
+                m.start,
+            ),
+        )
 
 
 @dataclass(slots=True)
@@ -99,19 +96,33 @@ class EventGatherer:
     known: DocumentDates
     events: list[Event] = field(default_factory=list)
     touched: int = -1
+    at: int = -9
+    """The sentence (its number) that spoke of the event `touched`."""
 
     def visit(self, parse: Parse, memory: Memory) -> None:
         """Read the mentions of one sentence."""
         lows = parse.lows
         if not any(
-            low in words("events", "heads") or low in words("events", "verbs") or low == "cyber" for low in lows
+            low in words("events", "heads")
+            or low in words("events", "verbs")
+            or low in words("events", "hits")
+            or low == "cyber"
+            for low in lows
         ):
             return
         dates = find_dates(memory.text, parse.sentence.start, parse.sentence.end, self.known, parse.sentence.quotes)
         for mention in _mentions(parse, memory, dates):
+            near = parse.sentence.number - self.at <= 1
+            if mention.hit:
+                if near and self.touched >= 0 and _tells_more(self.events[self.touched], mention):
+                    self.events[self.touched].add(mention)
+                continue
+            if near and not mention.named and self.touched >= 0 and not self.events[self.touched].victim:
+                self.events[self.touched].add(mention)  # "a second attack. The police's computers were attacked"
+                continue
             place = _place(self.events, mention, self.touched)
             if parse.lows[mention.first] != "one":
-                self.touched = place
+                self.touched, self.at = place, parse.sentence.number
 
 
 # --- mentions --------------------------------------------------------------------------------------------------
@@ -128,6 +139,8 @@ def _mentions(parse: Parse, memory: Memory, dates: list[DateMention]) -> list[Me
     for index, low in enumerate(parse.lows):
         if low in words("events", "verbs") and index not in parse.inside:
             found += _of_verb(parse, index, memory, dates)
+        elif low in words("events", "hits") and index not in parse.inside:
+            found += _of_hit(parse, index, memory, dates)
         elif found and _is_the_one(parse, index):
             mention = Mention(parse, index, index + 1, rank=1)
             _complete(mention, memory, dates)
@@ -139,7 +152,8 @@ def _is_the_one(parse: Parse, index: int) -> bool:
     """Say whether "similar to the one that …" stands at a token."""
     if parse.lows[index] != "one" or not index or parse.lows[index - 1] != "the" or index + 1 >= len(parse.lows):
         return False
-    return parse.lows[index + 1] in ("that", "which", "in", "on") or index + 1 in parse.starting
+    after = parse.lows[index + 1]
+    return after in words("sets", "after_the_one") or index + 1 in parse.starting
 
 
 def _is_event(parse: Parse, phrase: Phrase) -> bool:
@@ -153,6 +167,8 @@ def _is_event(parse: Parse, phrase: Phrase) -> bool:
 
 def _of_phrase(parse: Parse, phrase: Phrase, memory: Memory, dates: list[DateMention]) -> Mention | None:
     first, determiner = _reach_back(parse, phrase)
+    if _is_infinitive(parse, phrase, determiner):
+        return None
     inside = parse.lows[first : phrase.last]
     plural = phrase.head.endswith("s")
     if phrase.determiner in ("any", "no", "such", "other", "all", "every", "each", "some", "many"):
@@ -170,11 +186,82 @@ def _of_phrase(parse: Parse, phrase: Phrase, memory: Memory, dates: list[DateMen
     elif words("events", "first") & set(inside):
         mention.rank = 1
     mention.indefinite = determiner in ("a", "an", "another") or (not determiner and phrase.possessor_end is None)
+    if mention.indefinite and mention.rank < 2 and _is_predicate(parse, first - 1):
+        mention.indefinite = False
     _complete(mention, memory, dates)
+    _name_words(mention, phrase, memory)
+    after = parse.lows[mention.extent : mention.extent + 2]
+    if after[:1] == ["and"] and mention.extent + 1 in parse.starting and mention.extent == mention.last:
+        other = parse.starting[mention.extent + 1]
+        mention.extent = other.last if other.kind == "thing" and _is_event(parse, other) else mention.extent
+    mention.definite = determiner in ("the", "this", "that") and not plural
     mention.bare = not mention.rank and not mention.date and not mention.words and not mention.indefinite
-    if plural and mention.indefinite and not (mention.date or mention.rank):
+    if plural and mention.indefinite and not (mention.date or mention.rank or mention.states):
         return None
     return mention
+
+
+def _is_infinitive(parse: Parse, phrase: Phrase, determiner: str) -> bool:
+    """Say whether the noun is a verb here: "to paralyse services and hack into records"."""
+    if determiner or phrase.last - phrase.first > 1 or phrase.head not in ("hack", "attack", "breach", "raid", "leak"):
+        return False
+    before = parse.lows[phrase.first - 1] if phrase.first else ""
+    after = parse.lows[phrase.last] if phrase.last < len(parse.lows) else ""
+    joined = before in ("and", "or", ",", "to") or before in words("words", "modal") or before == "will"
+    return joined and (after == "into" or after in words("words", "determiners") or phrase.last in parse.starting)
+
+
+def _is_predicate(parse: Parse, index: int) -> bool:
+    """Say whether "it was" stands before "a massive attack": the attack that was spoken of."""
+    if parse.lows[index] in words("words", "determiners"):
+        index -= 1
+    while index > 0 and parse.lows[index] in words("words", "adverb"):
+        index -= 1
+    return index > 0 and parse.lows[index] in words("words", "be") and parse.lows[index - 1] in ("it", "this", "that")
+
+
+def _name_words(mention: Mention, phrase: Phrase, memory: Memory) -> None:
+    """Take a name before the noun as what was hit ("the Viasat cyberattack"); a state's name is who did it."""
+    parse = mention.parse
+    for place in range(phrase.first, phrase.last - 1):
+        token = parse.tokens[place]
+        named = token.text[0].isupper() and token.low.isalpha() and place > 0
+        if not named or token.low in memory.local or gazetteer().at(parse.lows, place) is not None:
+            continue
+        if (
+            is_date_word(token.low)
+            or token.low in words("words", "determiners")
+            or token.low in words("events", "plain")
+        ):
+            continue
+        mention.words |= {token.low}
+
+
+def _of_hit(parse: Parse, index: int, memory: Memory, dates: list[DateMention]) -> list[Mention]:
+    """Read "its border system had been taken down": what else was hit."""
+    before = parse.lows[index - 1] if index else ""
+    if before not in ("was", "were", "been", "be") or "by" in parse.lows[index : index + 4]:
+        return []
+    if before == "be" and parse.lows[index - 2 : index - 1] != ["to"]:
+        return []
+    if parse.lows[index] in ("taken", "shut", "brought", "closed") and not (
+        {"down", "offline"} & set(parse.lows[index + 1 : index + 3])
+    ):
+        return []
+    subject = subject_of(parse, index)
+    if not subject or subject[-1].kind == "pronoun":
+        return []
+    first, stop = before_verb(parse, subject, index)
+    if not frozenset(parse.lows[first:stop]) & words("events", "systems"):
+        return []
+    mention = Mention(parse, index, index + 1, bare=True, hit=True)
+    set_victim(mention, memory, first, stop)
+    mention.effects = frozenset(parse.lows[first : index + 4])
+    return [mention] if mention.victim else []
+
+
+def _tells_more(event: Event, mention: Mention) -> bool:
+    return not (mention.states and event.states and not mention.states & event.states)
 
 
 def _reach_back(parse: Parse, phrase: Phrase) -> tuple[int, str]:
@@ -215,23 +302,41 @@ def _of_verb(parse: Parse, index: int, memory: Memory, dates: list[DateMention])
         mention = Mention(parse, index, index + 1, indefinite=True)
         if not subject:
             return []
-        _set_victim(mention, memory, subject[0].first, subject[-1].last)
+        span = before_verb(parse, subject, index)
+        if parse.lows[span[0]] in words("words", "pronouns") or parse.lows[span[0]] in words("words", "relative"):
+            return []
+        set_victim(mention, memory, *span)
+        mention.first, mention.extent = span[0], index + 1
     else:
         mention = Mention(parse, index, index + 1, indefinite=True)
-        stop = _loose_end(parse, index + 1)
+        stop = loose_end(parse, index + 1)
         if stop == index + 1:
             return []
-        _set_victim(mention, memory, index + 1, stop)
+        set_victim(mention, memory, index + 1, stop)
+        mention.extent = stop
     mention.date = _date_for(mention, dates)
+    mention.effects = frozenset(parse.lows[max(0, mention.first - 2) : mention.extent + 14])
     return [mention] if mention.words or mention.states else []
 
 
 def _complete(mention: Mention, memory: Memory, dates: list[DateMention]) -> None:
     mention.date = _date_for(mention, dates)
-    span = _victim_span(mention)
-    if span is not None:
-        _set_victim(mention, memory, *span)
+    span = victim_span(mention)
     parse = mention.parse
+    mention.extent = mention.last
+    if span is not None:
+        set_victim(mention, memory, *span)
+        between = parse.lows[mention.last : span[0]]
+        apposed = between[:1] == [","] and between[1:2] in (["on"], ["against"])
+        near = len(between) <= 6 and (apposed or not _LIMITS & set(between))
+        if mention.victim and span[0] > mention.last and near:
+            mention.extent = span[1]
+    if mention.date is not None:
+        start = mention.date.start
+        gap = [t.low for t in parse.tokens[mention.extent : mention.extent + 3] if t.start < start]
+        last = sum(1 for t in parse.tokens if t.start < mention.date.end)
+        if start > parse.tokens[mention.extent - 1].start and len(gap) < 3 and set(gap) <= _LINKS and last:
+            mention.extent = max(mention.extent, last)
     stop = min(len(parse.lows), mention.last + 40)
     for place in range(mention.last, stop):
         if place > mention.last and parse.lows[place] in words("events", "heads") and place in parse.inside:
@@ -256,7 +361,8 @@ def _date_for(mention: Mention, dates: list[DateMention]) -> DateMention | None:
         and parse.lows[mention.first - 1] not in ("of",)
     ):
         after = parse.lows[mention.last] if mention.last < len(parse.lows) else ""
-        if after in ("on", "in", "last", "this", ",", ".") or after in words("words", "weekdays"):
+        dated = after != "on" or mention.last + 1 >= len(parse.lows) or is_date_word(parse.lows[mention.last + 1])
+        if (dated and after in ("on", "in", "last", "this", ",", ".")) or after in words("words", "weekdays"):
             return None  # "condemned the attack on Tuesday": the date is the condemnation's
     barrier = words("speech", "verbs") | words("nouns", "accusation")
     for row in dates:
@@ -277,9 +383,11 @@ def _date_for(mention: Mention, dates: list[DateMention]) -> DateMention | None:
     before = [row for row in dates if row.end <= start]
     if before:
         between = [t.low for t in tokens[: mention.first] if t.start >= before[-1].end]
-        if len(between) <= 3 and not barrier & set(between) and "," not in between and "that" not in between:
+        if len(between) <= 3 and not (barrier | {",", "that", "over", "after", "for", "following"}) & set(between):
             return before[-1]
-        if before[-1].start - tokens[0].start <= 12 and _opens(mention, before[-1], barrier):
+        place = sum(1 for t in tokens if t.start < before[-1].start)
+        opening = before[-1].start - tokens[0].start <= 12 or (place and tokens[place - 1].low == "that")
+        if opening and _opens(mention, before[-1], barrier):
             return before[-1]
     return None
 
@@ -287,139 +395,11 @@ def _date_for(mention: Mention, dates: list[DateMention]) -> DateMention | None:
 def _opens(mention: Mention, row: DateMention, barrier: frozenset[str]) -> bool:
     """Say whether a sentence opens with the date of the attack: "In July, a cyberattack shut down …"."""
     between = [t.low for t in mention.parse.tokens[: mention.first] if t.start >= row.end]
+    if between[:1] == [","] and between[2:4] == ["said", ","]:
+        between = between[4:]  # "The evening before, it said, …"
+    barrier = barrier - {"found"} if ["found", "to"] in [between[i : i + 2] for i in range(len(between))] else barrier
     acts = words("sets", "acts_before_event")
     return len(between) <= 12 and not barrier & set(between) and not acts & set(between)
-
-
-def _victim_span(mention: Mention) -> tuple[int, int] | None:
-    """Find what was hit: after "on", "against", "that targeted"; before "was hit by", "suffered"."""
-    parse, lows = mention.parse, mention.parse.lows
-    place = mention.last
-    limit = min(len(lows), place + 14)
-    act_verbs = words("sets", "acts_before_event")
-    while place < limit:
-        low = lows[place]
-        if low == "on" and lows[max(0, mention.first - 1)] in words("sets", "blaming"):
-            break  # "blamed the intrusion on S"
-        if low in ("on", "against", "into") and place + 1 < len(lows) and not _is_date_word(lows[place + 1]):
-            stop = _loose_end(parse, place + 1)
-            if (
-                low in ("on", "against", "into")
-                and stop > place + 1
-                and not lows[place + 1].isdigit()
-                and not _is_medium(lows, place)
-            ):
-                return place + 1, stop
-        if low in words("events", "does") and place not in parse.inside:
-            skip = place + 1 + (lows[place + 1 : place + 2] in (["down"], ["out"], ["offline"], ["off"]))
-            stop = _loose_end(parse, skip)
-            if stop > skip:
-                return skip, stop
-        if low in (".", ";", "”") or low in words("speech", "verbs") or low in act_verbs:
-            break
-        place += 1
-    for back in range(mention.first - 1, max(-1, mention.first - 9), -1):
-        low = lows[back]
-        passive = low in words("events", "hit") and "by" in lows[back : mention.first]
-        if (
-            passive
-            or low in words("events", "suffered")
-            or low in ("under",)
-            or (low == "of" and "target" in lows[max(0, back - 2) : back])
-        ):
-            verb = back - 2 if low == "of" else back
-            while verb and (
-                lows[verb - 1] in words("sets", "before_hit")
-                or lows[verb - 1] in '“"'
-                or lows[verb - 1] in words("words", "aux")
-            ):
-                verb -= 1
-            subject = subject_of(parse, verb)
-            if subject and subject[-1].head not in ("who", "which"):
-                last = (
-                    verb
-                    if subject[-1].last <= verb <= subject[-1].last + 8 and "," not in lows[subject[-1].last : verb]
-                    else subject[-1].last
-                )
-                return subject[0].first, last
-            break
-    return _suffered_after(mention)
-
-
-def _suffered_after(mention: Mention) -> tuple[int, int] | None:
-    """Read "the one that e-Albania suffered in July"."""
-    lows = mention.parse.lows
-    for place in range(mention.last, min(len(lows), mention.last + 10)):
-        if lows[place] in words("events", "suffered"):
-            subject = subject_of(mention.parse, place)
-            if subject and subject[-1].first >= mention.last:
-                return subject[0].first, subject[-1].last
-    return None
-
-
-def _is_medium(lows: list[str], place: int) -> bool:
-    return bool(set(lows[place + 1 : place + 3]) & words("speech", "media"))
-
-
-def _is_date_word(low: str) -> bool:
-    return (
-        low in words("words", "weekdays")
-        or low in words("words", "months")
-        or low in ("last", "this", "twitter", "x", "saturday")
-    )
-
-
-def _loose_end(parse: Parse, first: int) -> int:
-    lows = parse.lows
-    place = first
-    while place < len(lows) and place < first + 14:
-        low = lows[place]
-        joined = (
-            low == "and" and place > first and place + 1 < len(lows) and not lows[place + 1].endswith(("ed", "ing"))
-        )
-        if (
-            joined
-            and lows[place + 1] not in words("words", "aux")
-            and lows[place + 1] not in words("words", "pronouns")
-        ):
-            place += 1
-            continue
-        mark = not low[0].isalnum() and low not in ("'s", "’s")
-        goes_on = low == "of" or (low == "this" and place == first)
-        if not goes_on and (mark or low in words("events", "stop") or _is_date_word(low)):
-            break
-        if low in ("earlier", "days", "hours") or (low.endswith("ly") and place > first):
-            break
-        place += 1
-    while place > first and lows[place - 1] in ("and", "'s", "’s", "of", "the"):
-        place -= 1
-    return place
-
-
-def _set_victim(mention: Mention, memory: Memory, first: int, last: int) -> None:
-    parse = mention.parse
-    mention.victim = memory.slice(parse, first, last)
-    telling: set[str] = set()
-    states: set[str] = set()
-    for place in range(first, last):
-        low = parse.lows[place]
-        row = gazetteer().at(parse.lows[:last], place)
-        if row is not None and parse.tokens[place].text[0].isupper():
-            if row[1] != "body":
-                states.add(row[0])
-        elif low in memory.local and parse.tokens[place].text[0].isupper():
-            states.add(memory.local[low])
-        elif low[0].isalnum() and low not in words("events", "generic") and low not in words("words", "determiners"):
-            telling.add(low.rstrip("s") if len(low) > 4 else low)
-    phrase = parse.starting.get(first)
-    if phrase is not None and not states and phrase.kind != "thing":
-        actor = memory.resolve(parse, phrase)
-        if actor.party and actor.name != actor.written:
-            states.add(actor.party)
-            if phrase.last == last:
-                mention.victim = actor.name
-                telling = set()
-    mention.words, mention.states = frozenset(telling), frozenset(states)
 
 
 # --- events ----------------------------------------------------------------------------------------------------
@@ -464,7 +444,8 @@ def _score(event: Event, mention: Mention, *, touched: bool, newest: bool) -> in
             return None
         score += 1
     if mention.words and event.words:
-        score += 2 if mention.words & event.words else -2
+        same = touched and mention.definite and not (mention.rank or mention.date)
+        score += 2 if mention.words & event.words else (0 if same else -2)
     if mention.rank and event.rank:
         if mention.rank != event.rank:
             return None

@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aleat.case.claims.clauses import clause_subject, end_of_object, is_passive, subject_of
-from aleat.case.claims.lexicon import phrases, words
-from aleat.case.claims.phrases import Phrase
+from aleat.case.claims.lexicon import frames_of, phrases, words
+from aleat.case.claims.phrases import Phrase, is_verb
 from aleat.case.claims.references import Actor
 from aleat.case.claims.scene import Draft, Scene
 
 __all__ = [
     "accuse",
+    "antecedent",
     "attack_by",
     "attribute",
     "behind",
@@ -26,12 +27,13 @@ __all__ = [
     "call",
     "carry",
     "deny",
+    "doubted",
     "groundless",
     "hold",
     "identify",
     "implicate",
-    "involvement",
     "not_involved",
+    "party_in",
     "point",
     "reject",
 ]
@@ -104,7 +106,7 @@ def blame(scene: Scene, index: int) -> Iterator[Draft]:
     actors = scene.actors(index, context)
     if scene.low(index + 1) == "on":
         target = _target(scene, scene.phrase_after(index + 2))
-        yield from scene.drafts("accuses", index, actors, target=target, about=_antecedent(scene, index))
+        yield from scene.drafts("accuses", index, actors, target=target, about=antecedent(scene, index))
         return
     if scene.low(index + 1) in _FOR:
         target = _relative_target(scene, index)
@@ -123,11 +125,21 @@ def blame(scene: Scene, index: int) -> Iterator[Draft]:
     if scene.low(index + 1) == "us":
         yield from scene.drafts("accuses", index, actors, target=scene.voice_at(index))
         return
+    same = "same" in scene.lows[index + 1 : index + 5]
+    if phrase is None and same:
+        place = scene.lows.index("same", index + 1) + 1
+        phrase = next((p for p in scene.parse.phrases if p.first <= place < p.last), None)
     if phrase is None or phrase.kind == "thing":
         return
     after = scene.find(_FOR, phrase.last, stop)
     about = scene.object_span(after + 1) if after is not None else (0, 0)
-    yield from scene.drafts("accuses", index, actors, target=_target(scene, phrase), about=about, labels=context.labels)
+    labels = (*context.labels, "same-as-before") if same and not party_in(scene, phrase) else context.labels
+    yield from scene.drafts("accuses", index, actors, target=_target(scene, phrase), about=about, labels=labels)
+
+
+def party_in(scene: Scene, phrase: Phrase) -> str:
+    """Return the party that a phrase names."""
+    return scene.memory.party_of(scene.parse, phrase)
 
 
 def _relative_target(scene: Scene, index: int) -> Actor | None:
@@ -142,12 +154,14 @@ def _relative_target(scene: Scene, index: int) -> Actor | None:
     return _target(scene, scene.parse.ending.get(place))
 
 
-def _antecedent(scene: Scene, index: int) -> tuple[int, int]:
+def antecedent(scene: Scene, index: int) -> tuple[int, int]:
     """Return the attack of "an attack (that) the government blames on …"."""
     subject = subject_of(scene.parse, index)
     first = subject[0].first if subject else index
-    before = [p for p in scene.parse.phrases if p.last <= first and p.kind == "thing" and first - p.last <= 3]
-    return scene.span(before[-1].first, before[-1].last) if before else (0, 0)
+    before = [p for p in scene.parse.phrases if p.last <= first and p.kind == "thing" and first - p.last <= 12]
+    events = [p for p in before if p.head in words("nouns", "event")]
+    near = events or [p for p in before if first - p.last <= 3]
+    return scene.span(near[-1].first, near[-1].last) if near else (0, 0)
 
 
 def implicate(scene: Scene, index: int) -> Iterator[Draft]:
@@ -168,7 +182,12 @@ def attribute(scene: Scene, index: int) -> Iterator[Draft]:
     if scene.noun_here(index) or not context.done:
         return
     stop = end_of_object(scene.parse, index + 1)
-    to = scene.find(_TO, index + 1, stop)
+    wanted = _TO if scene.low(index).startswith("pin") else frozenset(("to",))
+    to = scene.find(wanted, index + 1, stop)
+    if to is None and {"series", "attack", "cyberattack", "cyberattacks", "attacks"} & set(
+        scene.lows[index + 1 : index + 6]
+    ):
+        to = _far_to(scene, stop)
     by = is_passive(scene.parse, index)
     if to is None:
         return
@@ -184,10 +203,14 @@ def attribute(scene: Scene, index: int) -> Iterator[Draft]:
     between = scene.lows[index + 1 : to]
     events = words("nouns", "event") | {"it", "them", "this", "malware", "blame", "responsibility"}
     subject = subject_of(scene.parse, index)
-    relative = bool(subject) and scene.low(subject[0].first - 1) == "which" and index - subject[-1].last <= 3
+    relative = (
+        bool(subject)
+        and index - subject[-1].last <= 3
+        and (_after_event(scene, subject[0].first) or scene.low(subject[0].first - 1) == "which")
+    )
     if not any(low in events for low in between) and not relative:
         return
-    about = scene.span(index + 1, to)
+    about = antecedent(scene, index) if relative and to == index + 1 else scene.span(index + 1, to)
     yield from scene.drafts(
         "accuses",
         index,
@@ -198,9 +221,25 @@ def attribute(scene: Scene, index: int) -> Iterator[Draft]:
     )
 
 
+def _far_to(scene: Scene, stop: int) -> int | None:
+    """Return "to" after a clause between commas: "attributed the attacks, which …, to S"."""
+    for place in range(stop, min(len(scene.lows) - 2, stop + 20)):
+        if scene.low(place) == "," and scene.low(place + 1) == "to":
+            return place + 1
+    return None
+
+
+def _after_event(scene: Scene, first: int) -> bool:
+    """Say whether an attack stands right before a clause that begins at `first`: "attacks (that) it blames on S"."""
+    place = first - (scene.low(first - 1) in ("which", "that"))
+    place -= scene.low(place - 1) == ","
+    before = scene.parse.ending.get(place)
+    return before is not None and before.head in words("nouns", "event")
+
+
 def hold(scene: Scene, index: int) -> Iterator[Draft]:
     """ "A holds S responsible for X"."""
-    context = scene.context(index)
+    context = scene.context(index, planned=True)
     word = scene.find(frozenset(("responsible", "accountable")), index + 1, index + 12)
     phrase = scene.phrase_after(index + 1)
     if word is None or phrase is None or phrase.kind == "thing" or not context.done:
@@ -208,7 +247,13 @@ def hold(scene: Scene, index: int) -> Iterator[Draft]:
     if phrase.last > word or "to" in scene.lows[phrase.last : word]:
         return
     about = scene.object_span(word + 2) if scene.low(word + 1) in _FOR else (0, 0)
-    yield from scene.drafts("accuses", index, scene.actors(index, context), target=_target(scene, phrase), about=about)
+    labels = context.labels
+    if scene.low(index - 1) == "to":
+        labels = tuple(dict.fromkeys((*labels, "planned")))
+    target, actors, voice = _target(scene, phrase), scene.actors(index, context), scene.voice_at(index)
+    if target is not None and target.key in {actor.key for actor in actors}:
+        actors = [voice] if voice is not None and voice.key != target.key else []
+    yield from scene.drafts("accuses", index, actors, target=target, about=about, labels=labels)
 
 
 def point(scene: Scene, index: int) -> Iterator[Draft]:
@@ -247,6 +292,12 @@ def identify(scene: Scene, index: int) -> Iterator[Draft]:
     if scene.noun_here(index) or phrase is None or phrase.kind != "actor" or not context.done:
         return
     named = scene.find(_AS, phrase.last, phrase.last + 2)
+    holder = scene.phrase_after(named + 1) if named is not None else None
+    if holder is not None and holder.kind == "actor" and party_in(scene, holder) and not party_in(scene, phrase):
+        about = scene.span(phrase.first, phrase.last)
+        actors = scene.actors(index, context)
+        yield from scene.drafts("accuses", index, actors, target=_target(scene, holder), about=about)
+        return
     if named is None or scene.find(culprits, named, named + 8) is None:
         return
     about = scene.object_span(named + 1)
@@ -258,7 +309,7 @@ def identify(scene: Scene, index: int) -> Iterator[Draft]:
 _DOUBT = words("sets", "doubt")  # fmt: skip
 
 
-def _doubted(scene: Scene, index: int, first: int) -> bool:
+def doubted(scene: Scene, index: int, first: int) -> bool:
     """Say whether what a voice says at `index` is put in doubt between the voice's verb and there."""
     voices = [v for v in scene.voices if v.kind == "before" and v.verb < index]
     start = voices[-1].verb + 1 if voices else max(0, first - 6)
@@ -285,7 +336,7 @@ def _said_of(
         if voice is None or own:
             yield from scene.drafts("denies", index, [voice or actor], about=about, labels=labels)
         return
-    if _doubted(scene, index, phrase.first):
+    if doubted(scene, index, phrase.first):
         return
     if voice is None:
         yield from _evidence_of(scene, index, phrase, actor, about)
@@ -350,6 +401,9 @@ def behind(scene: Scene, index: int) -> Iterator[Draft]:
         ):
             break
         place -= 1
+    if low == "behind" and not found_be and not negated:
+        yield from _behind_noun(scene, index)
+        return
     if low == "guilty" or not found_be:
         return
     if low in ("responsible", "accountable") and scene.low(index + 1) not in ("for", ",", ".", "”", '"'):
@@ -363,18 +417,37 @@ def behind(scene: Scene, index: int) -> Iterator[Draft]:
         yield from _said_of(scene, index, phrase, about, tuple(dict.fromkeys(labels)), negated)
 
 
+def _behind_noun(scene: Scene, index: int) -> Iterator[Draft]:
+    """ "A said that one of the S-backed groups behind the attack …": who is behind it is taken for granted."""
+    phrase = scene.parse.ending.get(index)
+    event = scene.phrase_after(index + 1)
+    voice = scene.voice_at(index)
+    if phrase is None or phrase.kind != "actor" or event is None or voice is None or not party_in(scene, phrase):
+        return
+    if event.head not in words("nouns", "event") or doubted(scene, index, phrase.first):
+        return
+    headline = scene.parse.sentence.paragraph.kind == "headline"
+    if phrase.determiner not in ("the", "these", "those") and phrase.preposition != "of" and not headline:
+        return
+    actor = scene.memory.resolve(scene.parse, phrase)
+    if actor.key != voice.key:
+        about = scene.object_span(index + 1)
+        yield from scene.drafts("accuses", index, [voice], target=actor, about=about, labels=("nominal",))
+
+
 def carry(scene: Scene, index: int) -> Iterator[Draft]:
     """ "(A said that) S carried out X", "X was carried out by S", "X came from S"."""
     low = scene.low(index)
-    if scene.noun_here(index) or low.endswith("ing"):
+    if scene.noun_here(index) or low.endswith("ing") or _is_adjective(scene, index):
         return
     by = is_passive(scene.parse, index) if low in words("phrases", "by") or low == "done" else None
     if (
         by is None
-        and low in ("came", "originated", "carried")
-        and scene.low(index + 1 + (low == "carried")) in ("from", "in")
+        and low in ("came", "comes", "originated", "originates", "stemmed", "carried")
+        and (place := index + 1 + (scene.low(index + 1) in ("out", "directly"))) < len(scene.lows)
+        and scene.low(place) == "from"
     ):
-        by = index + 1 + (low == "carried")
+        by = place
     if by is not None:
         yield from _done_by(scene, index, by)
         return
@@ -401,7 +474,32 @@ def carry(scene: Scene, index: int) -> Iterator[Draft]:
         return
     first = index + 1 + (scene.low(index + 1) == "out")
     for phrase in subject_of(scene.parse, index):
-        yield from _said_of(scene, index, phrase, scene.object_span(first), (), negated)
+        doer = _state_before(scene, index, phrase) or phrase
+        yield from _said_of(scene, index, doer, scene.object_span(first), (), negated)
+
+
+def _state_before(scene: Scene, index: int, phrase: Phrase) -> Phrase | None:
+    """From "S hired a group that attacked …" take S: who is accused, where the group has no name."""
+    follows = scene.lows[phrase.last : phrase.last + 2]
+    if party_in(scene, phrase) or not phrase.determiner or not {"that", "which", "who"} & set(follows):
+        return None
+    voice = scene.voice_at(index)
+    for other in scene.parse.phrases:
+        named = other.kind == "actor" and not other.preposition and party_in(scene, other)
+        if named and other.last <= phrase.first and voice is not None:
+            first = next((v.first for v in scene.voices if v.kind == "before" and v.first <= other.first), None)
+            if first is not None and named.lower() != voice.key and other.first - first <= 2:
+                return other
+    return None
+
+
+def _is_adjective(scene: Scene, index: int) -> bool:
+    """Say whether "coordinated" stands before its noun: "a massive, coordinated cyberattack"."""
+    if not scene.low(index).endswith("ed") or scene.low(index - 1) not in (",", "and"):
+        return False
+    following = scene.parse.starting.get(index + 1)
+    event = following is not None and following.head in words("nouns", "event") and not following.determiner
+    return event and index - 1 not in scene.parse.ending
 
 
 def _done_by(scene: Scene, index: int, by: int) -> Iterator[Draft]:
@@ -413,7 +511,7 @@ def _done_by(scene: Scene, index: int, by: int) -> Iterator[Draft]:
         return
     back = scene.lows[max(0, index - 4) : index]
     negated = any(word in ("not", "never") or word.endswith("n't") for word in back)
-    if any(word in words("words", "modal") for word in back) or _doubted(scene, index, index - 3):
+    if any(word in words("words", "modal") for word in back) or doubted(scene, index, index - 3):
         return
     about = scene.span(thing.first, thing.last) if thing is not None else (0, 0)
     actor = scene.memory.resolve(scene.parse, phrase)
@@ -443,28 +541,16 @@ def _same(scene: Scene, phrase: Phrase) -> bool:
 
 def _event_before(scene: Scene, index: int) -> bool:
     """Say whether an attack is what the participle or the relative clause at `index` speaks of."""
-    before = [p for p in scene.parse.phrases if p.last <= index and index - p.last <= 14 and p.kind == "thing"]
-    return any(p.head in words("nouns", "event") for p in before[-2:])
-
-
-def involvement(scene: Scene, index: int) -> Iterator[Draft]:
-    """ "A suggested Russian involvement", "A cited evidence of S's role"."""
-    phrase = scene.parse.inside.get(index)
-    if phrase is None or phrase.kind != "thing" or phrase.head != scene.low(index):
-        return
-    party = scene.memory.party_of(scene.parse, phrase)
-    voice = scene.voice_at(index)
-    if not party or _doubted(scene, index, phrase.first):
-        return
-    verbs = words("sets", "verbs")
-    verb = scene.find(verbs, phrase.first - 6, phrase.first)
-    if verb is None or not scene.context(verb).done:
-        return
-    actors = [voice] if voice is not None else scene.actors(verb, scene.context(verb))
-    written = scene.memory.slice(scene.parse, phrase.first, phrase.last)
-    for actor in actors:
-        if actor.key != party.lower():
-            yield from scene.drafts("accuses", index, [actor], target=Actor(party, written, party), labels=("hedged",))
+    for place in range(index - 1, max(0, index - 9), -1):
+        if scene.low(place) in ("that", "which"):
+            before = scene.parse.ending.get(place - (scene.low(place - 1) == ","))
+            if before is None and is_verb(scene.low(place - 1)):
+                break  # "we can say that the attack …"
+            return before is not None and before.head in words("nouns", "event")
+        if scene.low(place) in (",", ";"):
+            break
+    things = [p for p in scene.parse.phrases if p.last <= index and index - p.last <= 14 and p.kind == "thing"]
+    return any(p.head in words("nouns", "event") for p in things[-2:])
 
 
 def attack_by(scene: Scene, index: int) -> Iterator[Draft]:
@@ -477,11 +563,12 @@ def attack_by(scene: Scene, index: int) -> Iterator[Draft]:
         or phrase.head not in words("nouns", "event")
     ):
         return
-    if scene.low(index + 1) not in ("by", "from"):
+    comma = scene.low(index + 1) == ","
+    if scene.low(index + 1 + comma) not in ("by", "from"):
         return
-    other = scene.phrase_after(index + 2)
+    other = scene.phrase_after(index + 2 + comma)
     voice = scene.voice_at(index)
-    if other is None or other.kind == "pronoun" or voice is None or _doubted(scene, index, phrase.first):
+    if other is None or other.kind == "pronoun" or voice is None or doubted(scene, index, phrase.first):
         return
     actor = scene.memory.resolve(scene.parse, other)
     same = _same(scene, other)
@@ -499,6 +586,7 @@ def attack_by(scene: Scene, index: int) -> Iterator[Draft]:
 
 # --- denials ---------------------------------------------------------------------------------------------------
 
+_SAID_SO = frozenset(form for form, frame in frames_of().items() if frame in ("reject", "call", "deny"))
 _NOT_DENIED = words("sets", "not_denied")
 
 
@@ -531,7 +619,7 @@ def deny(scene: Scene, index: int) -> Iterator[Draft]:
     actors = scene.actors(index, context)
     about = scene.span(index + 1, stop)
     if about == (0, 0):
-        about = _antecedent(scene, index)
+        about = antecedent(scene, index)
     yield from scene.drafts("denies", index, actors, target=target, about=about, labels=context.labels)
 
 
@@ -579,6 +667,10 @@ def call(scene: Scene, index: int) -> Iterator[Draft]:
                     yield from scene.drafts("accuses", index, actors, about=span, labels=("unnamed-state",))
                     return
         return
+    if scene.low(index + 1) == "as" and scene.find(words("phrases", "denial"), index + 2, index + 6) is not None:
+        if scene.find(words("nouns", "accusation"), index + 2, index + 8) is not None:
+            yield from scene.drafts("denies", index, scene.actors(index, context), about=scene.object_span(index + 2))
+        return
     phrase = scene.phrase_after(index + 1)
     if phrase is None:
         return
@@ -614,6 +706,16 @@ def _new_clause(scene: Scene, place: int) -> bool:
 
 def groundless(scene: Scene, index: int) -> Iterator[Draft]:
     """ "(S said that) the accusations were unfounded"."""
+    noun = next((p for p in (index + 1, index + 2) if scene.low(p) in words("nouns", "accusation")), None)
+    voice = scene.voice_at(index)
+    if noun is not None and voice is not None and noun in scene.parse.inside and scene.low(index - 1) != "not":
+        if scene.find(_SAID_SO, index - 4, index) is not None:
+            return
+        owner = scene.owner_of(scene.parse.inside[noun])
+        own = owner is not None and owner.key == voice.key
+        if not own and scene.low(index - 1) not in ("made", "makes", "spread", "spreading", "no"):
+            yield from scene.drafts("denies", index, [voice], about=scene.object_span(noun), labels=("nominal",))
+        return
     place = index - 1
     while place >= 0 and place > index - 6 and (
         scene.low(place) in ("a", "an", "pure", "complete", "total", "and", ",", "“", '"')
@@ -627,7 +729,6 @@ def groundless(scene: Scene, index: int) -> Iterator[Draft]:
         return
     subjects = [p for p in scene.parse.phrases if p.last <= place and place - p.last <= 12 and p.kind == "thing"]
     accusation = next((p for p in reversed(subjects) if p.head in words("nouns", "accusation")), None)
-    voice = scene.voice_at(index)
     if accusation is None or voice is None:
         return
     about = scene.span(accusation.first, place)

@@ -15,6 +15,7 @@ from aleat.case.claims.lexicon import words
 from aleat.case.claims.phrases import Phrase
 from aleat.case.claims.references import Actor
 from aleat.case.claims.scene import Draft, Scene
+from aleat.case.claims.speech import Voice
 
 __all__ = [
     "claim",
@@ -23,6 +24,7 @@ __all__ = [
     "declare",
     "expel",
     "express",
+    "harsh",
     "offer",
     "offer_noun",
     "order",
@@ -84,6 +86,9 @@ def condemn(scene: Scene, index: int) -> Iterator[Draft]:
     by = is_passive(scene.parse, index)
     if by is not None:
         near = [p for p in scene.parse.phrases if p.last <= index and index - p.last <= 4][-1:]
+        if near and near[0].preposition in ("by", "from"):
+            events = [p for p in scene.parse.phrases if p.last <= near[0].first and p.head in words("nouns", "event")]
+            near = events[-1:]
         if near and words("words", "be") & set(scene.lows[near[0].last : index]):
             near = []
         subject = near or subject_of(scene.parse, index)
@@ -107,9 +112,36 @@ def condemn(scene: Scene, index: int) -> Iterator[Draft]:
         yield from scene.drafts("denies", index, actors, about=about, labels=context.labels)
         return
     target = _object_target(scene, index + 1, stop)
-    yield from scene.drafts(
-        "condemns", index, actors, target=target, about=scene.span(index + 1, stop), labels=context.labels
+    at_large = (
+        scene.low(index + 1) in ("any", "all", "every", "such") and "alleged" not in scene.lows[index : index + 4]
     )
+    labels = (*context.labels, "general") if at_large else context.labels
+    yield from scene.drafts("condemns", index, actors, target=target, about=scene.span(index + 1, stop), labels=labels)
+
+
+def harsh(scene: Scene, index: int) -> Iterator[Draft]:
+    """ "(A said that) the attack was unacceptable"."""
+    voice, place = scene.voice_at(index), index - 1
+    while place > index - 6 and (
+        scene.low(place).endswith("ly") or scene.low(place) in ("and", ",", "“", '"', "both")
+        or scene.low(place) in words("phrases", "blame_words")
+    ):  # fmt: skip
+        place -= 1
+    if voice is None or scene.low(place) not in words("words", "be"):
+        return
+    before = [p for p in scene.parse.phrases if p.last <= place and p.kind == "thing" and place - p.last <= 16]
+    subject = next((p for p in before if p.head in words("nouns", "event") and not p.preposition), None)
+    if (
+        subject is None
+        or subject.determiner in ("any", "such")
+        or (subject.first and scene.low(subject.first - 1) == "if")
+    ):
+        return
+    target = _party_actor(scene, subject)
+    if target is not None and target.key == voice.key:
+        return
+    about = scene.span(subject.first, place)
+    yield from scene.drafts("condemns", index, [voice], target=target, about=about)
 
 
 def condemnation(scene: Scene, index: int) -> Iterator[Draft]:
@@ -199,7 +231,9 @@ def ready(scene: Scene, index: int) -> Iterator[Draft]:
             return
         verb = index
     else:
-        if scene.find(verbs, index + 1, index + 3) is None or scene.voice_at(index) is None:
+        best = scene.find(frozenset(("best", "utmost", "everything")), index + 1, index + 4)
+        near = index + 3 if best is None else best + 5
+        if scene.find(verbs, index + 1, near) is None or scene.voice_at(index) is None:
             return
         verb = index + 1
     stop = end_of_object(scene.parse, index + 1)
@@ -467,27 +501,44 @@ def report(scene: Scene) -> Iterator[Draft]:
     """Yield what named speakers say of the attacks themselves: hit, detected, shut down, stolen, or not stolen."""
     effects = words("nouns", "event") | words("sets", "frames_stance_hit")
     for voice in scene.voices:
-        if voice.kind == "according":
-            first, last = 0, len(scene.lows)
-        else:
-            first, last = voice.first, voice.last
-        if not any(low in effects for low in scene.lows[first:last]) or scene.low(first) in ("if", "unless"):
+        first, last = _content(scene, voice)
+        said = scene.lows[first:last]
+        if not any(low in effects for low in said) or scene.low(voice.verb) in words("sets", "silent"):
             continue
-        if (
-            scene.low(voice.verb) in ("told", "tells")
-            and voice.phrase is not None
-            and voice.kind == "before"
-            and first >= last - 2
-        ):
+        if said[:1] in (["if"], ["unless"]) or _beside_the_point(said, effects):
+            continue
+        told = scene.low(voice.verb) in ("told", "tells") and voice.phrase is not None and voice.kind == "before"
+        if told and first >= last - 2:
+            continue
+        stop = last if voice.kind == "after" else min(last, end_of_object(scene.parse, first))
+        about = scene.span(first, stop)
+        if about == (0, 0):
             continue
         labels = ("finding",) if voice.kind == "finding" else ()
-        about = (
-            scene.span(first, min(last, end_of_object(scene.parse, first)))
-            if voice.kind != "after"
-            else scene.span(first, last)
-        )
         said_by = scene.reporter_of(voice.verb, voice.actor)
-        opening = scene.lows[first : min(last, first + 6)]
         firm = scene.low(voice.verb) in words("sets", "firm_reports") and voice.kind == "before"
-        firm = firm and bool(words("events", "heads") & set(opening))
+        firm = firm and bool(words("events", "heads") & set(said[:6]))
         yield Draft("reports", voice.actor, voice.verb, None, about, said_by, labels, firm)
+
+
+def _content(scene: Scene, voice: Voice) -> tuple[int, int]:
+    """Return the tokens that a voice says, without "that" and without "according to …" itself."""
+    first, last = voice.first, voice.last
+    if voice.kind == "according":
+        stop = voice.phrase.last if voice.phrase is not None else voice.verb + 2
+        if voice.verb > 3:
+            first, last = 0, voice.verb
+        else:
+            comma = scene.find(frozenset((",",)), stop, len(scene.lows))
+            first, last = (comma + 1 if comma is not None else stop), len(scene.lows)
+    if scene.low(first) == "that":
+        first += 1
+    return first, last
+
+
+def _beside_the_point(said: list[str], effects: frozenset[str]) -> bool:
+    """Say whether an attack is only mentioned: in talk of accusations, of a reply to it, of such attacks at large."""
+    place = next(i for i, low in enumerate(said) if low in effects)
+    before = set(said[:place])
+    about = words("sets", "talk") & before
+    return bool(about) or ("such" in said[max(0, place - 2) : place]) or ("any" in said[max(0, place - 3) : place])

@@ -308,9 +308,12 @@ class _Chunker:
                 break
             if self.lows[index - back] in ("of", "for"):
                 return self.lows[index - back - 1] in _OF_HEADS | _FOR_HEADS and not self.gaz.at(self.lows, index + 1)
-        after = self.lows[index + 2] if index + 2 < len(self.lows) else ""
-        if after in ("ministry", "minister", "agency", "department", "committee", "directorate"):
-            return not self.gaz.at(self.lows, index + 1)
+        bodies = words("sets", "body_nouns")
+        for place in range(index + 1, min(index + 5, len(self.lows))):
+            if place > index + 1 and self.lows[place] in bodies:
+                return not self.gaz.at(self.lows, index + 1)
+            if not self.tokens[place].text[0].isupper():
+                break
         return any(
             (row := self.gaz.at(self.lows, index - back)) is not None and row[2] > back
             for back in range(1, 4)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from aleat.case.claims.clauses import clause_subject
-from aleat.case.claims.lexicon import words
+from aleat.case.claims.lexicon import frames_of, words
 from aleat.case.claims.parties import gazetteer, same_stem
 from aleat.case.claims.phrases import Parse, Phrase, is_verb
 
@@ -46,6 +46,20 @@ def _bag(actor: Actor) -> frozenset[str]:
     return frozenset(actor.name.lower().replace("’", "'").split()) - {"the", "a", "an"}
 
 
+def _office(parse: Parse, phrase: Phrase) -> str:
+    """Return the government office in a phrase: "prime minister", "deputy foreign minister" ("" where none)."""
+    if phrase.kind != "actor":
+        return ""
+    found = parse.lows[phrase.first : phrase.last]
+    place = next((i for i, low in enumerate(found) if low in words("sets", "offices")), None)
+    if place is None or found[place + 1 : place + 2] in (["’s"], ["'s"], ["of"], ["for"]):
+        return ""
+    begin = place
+    while begin and found[begin - 1] in words("sets", "office_adjectives"):
+        begin -= 1
+    return " ".join(found[begin : place + 1])
+
+
 @dataclass(slots=True)
 class Memory:
     """What the text has said so far about who is who."""
@@ -62,6 +76,10 @@ class Memory:
     role_parses: dict[str, Parse] = field(default_factory=dict)
     issuer: Actor | None = None
     """Who issued the document, where its heading says so ("Statement by the Ministry of X")."""
+    offices: dict[str, set[str]] = field(default_factory=dict)
+    """Whose office a title is, where the text says it somewhere: "prime minister" to {"Albania"}."""
+    seat: str = ""
+    """The state whose capital stands in the dateline, if the text names it too."""
     last_person: list[Actor] = field(default_factory=list)
     last_body: list[Actor] = field(default_factory=list)
     last_speaker: Actor | None = None
@@ -83,6 +101,8 @@ class Memory:
                     token = parse.tokens[phrase.last - 1]
                     if token.text[0].isupper() and token.low.isalpha() and len(names) < _LIMIT:
                         names.setdefault(token.low, token.text)
+            self._learn_states(parse)
+            self._learn_office(parse)
             paragraph = parse.sentence.paragraph
             self._learn_appositions(parse)
             city = paragraph.dateline_city.lower()
@@ -96,10 +116,43 @@ class Memory:
         for parse in parses:
             self._learn_owners(parse, bare=True)
         self._learn_capitals(parses)
+        self._learn_seat(parses)
         for parse in parses[:3]:
             if parse.sentence.paragraph.kind == "headline" and self.issuer is None:
                 self.set_issuer(parse)
         self._known.clear()
+
+    def _learn_states(self, parse: Parse) -> None:
+        """Note every state that is named at all: "a U.S. ally" names the United States."""
+        table = gazetteer()
+        for place, token in enumerate(parse.tokens):
+            if token.text[0].isupper() and token.low in table.heads:
+                row = table.at(parse.lows, place)
+                if row is not None and row[1] in ("name", "people"):
+                    self.states.add(row[0])
+
+    def _learn_office(self, parse: Parse) -> None:
+        """Note "Albania's prime minister", and the state that acts where "…, Prime Minister X said" tells it."""
+        for phrase in parse.phrases:
+            office = _office(parse, phrase)
+            if not office:
+                continue
+            party = phrase.party if phrase.via in ("name", "people", "capital") else ""
+            first = parse.phrases[0]
+            if not party and phrase.first and parse.lows[phrase.first - 1] == "," and first.via in ("name", "capital"):
+                own = first.first == 0 and first.kind == "actor" and first.last == 1
+                cut = any(frames_of().get(low) == "sever" for low in parse.lows[: phrase.first])
+                said = parse.lows[phrase.last : phrase.last + 1] or [""]
+                party = first.party if own and cut and said[0] in words("speech", "verbs") else ""
+            if party and len(self.offices) < _LIMIT:
+                self.offices.setdefault(office, set()).add(party)
+
+    def _learn_seat(self, parses: list[Parse]) -> None:
+        for parse in parses[:12]:
+            row = gazetteer().at([parse.sentence.paragraph.dateline_city.lower()], 0)
+            if row is not None and row[1] == "capital" and row[0] in self.states:
+                self.seat = row[0]
+                return
 
     def _learn_owners(self, parse: Parse, *, bare: bool) -> None:
         """Learn states no table knows from "Kestria's ministry" and "the government of Kestria".
@@ -218,6 +271,10 @@ class Memory:
         for place in range(phrase.first, stop):
             if parse.tokens[place].text[0].isupper() and parse.lows[place] in self.local:
                 return self.local[parse.lows[place]]
+        office = _office(parse, phrase) if phrase.determiner in ("", "the") and phrase.possessor_end is None else ""
+        if office:
+            holders = self.offices.get(office, set())
+            return next(iter(holders)) if len(holders) == 1 else self.seat if not holders else ""
         return ""
 
     def resolve(self, parse: Parse, phrase: Phrase) -> Actor:
@@ -282,17 +339,35 @@ class Memory:
                 name = self.slice(parse, phrase.first, place.last)
                 return Actor(name, written, self.party_of(parse, place))
         size = phrase.last - phrase.first
+        if size == 1 and after[:1] == ["and"] and (shared := self._shared_head(parse, phrase)):
+            return Actor(f"{written} {shared}", written, party)
         plain = size == 2 and lows[phrase.first] in words("nouns", "actor_adjectives") and phrase.kind == "actor"
         if party and plain and parse.tokens[phrase.first].text.islower() and lows[phrase.last - 1] == party.lower():
             return Actor(party, written, party)
         return None
 
+    def _shared_head(self, parse: Parse, phrase: Phrase) -> str:
+        """Return "officials" for "British" in "British and US officials"."""
+        other = parse.starting.get(phrase.last + 1)
+        short = phrase.via == "people" or (phrase.party and parse.tokens[phrase.first].text.isupper())
+        if not short or other is None or other.last - other.first != 2 or not self.party_of(parse, other):
+            return ""
+        noun = parse.tokens[other.last - 1]
+        plural = noun.text.islower() and noun.low in words("nouns", "actors") and noun.low.endswith("s")
+        return noun.text if plural else ""
+
     def _tied(self, parse: Parse, phrase: Phrase) -> Actor | None:
         """Read "a hacker group associated with the Chinese government": whose hackers they are."""
         if phrase.party:
             return None
+        other = parse.starting.get(phrase.last + 1)
+        if parse.lows[phrase.last : phrase.last + 1] == ["from"] and other is not None:
+            party = self.party_of(parse, other) if phrase.head in words("nouns", "group_words") else ""
+            if party and other.kind == "actor":
+                written = self.slice(parse, phrase.first, other.last)
+                return Actor(written, written, party)
         for place in range(phrase.last, min(phrase.last + 3, len(parse.lows) - 2)):
-            if parse.lows[place] in _TIED and parse.lows[place + 1] in ("with", "to", "by"):
+            if parse.lows[place] in _TIED and parse.lows[place + 1] in ("with", "to", "by", "for"):
                 other = parse.starting.get(place + 2)
                 if other is not None and other.kind == "actor" and self.party_of(parse, other):
                     written = self.slice(parse, phrase.first, other.last)

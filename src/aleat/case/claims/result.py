@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from aleat.case.claims.acts import Reading, read_sentences
-from aleat.case.claims.clauses import end_of_object
 from aleat.case.claims.collect import collect_item, effects_of
 from aleat.case.claims.dates import DateMention, DocumentDates, document_dates, find_dates, span_of
 from aleat.case.claims.events import MAX_EVENTS, Event, EventGatherer, Mention
@@ -26,7 +25,7 @@ MAX_BYTES = 5_000_000
 MAX_CLAIMS = 5_000
 _MAX_CONTRADICTIONS = 500
 _LONG_QUOTE = 1_000
-_NEARBY = 500
+_MAX_CHECKED = 500
 _TESTED = frozenset(("accuses", "denies", "claims-responsibility", "reports"))
 _DATA = frozenset(("data", "documents", "files", "records", "information"))
 
@@ -65,12 +64,8 @@ def build_claims(text: str, document: str) -> ClaimsResult:
     reading = read_sentences(text, list(sentences(text, found)), MAX_CLAIMS, gatherer.visit)
     drafts = _settled(reading.drafts)[:MAX_CLAIMS]
     rows = _rows(text, document, drafts, gatherer, known)
-    contradictions = _contradictions(rows, text)
-    by_id = {row.claim.id: row for row in rows}
-    for contradiction in contradictions:
-        denial = by_id[contradiction.second]
-        if denial.draft.act == "denies" and not denial.events:
-            denial.events = by_id[contradiction.first].events
+    _settle_denials(rows)
+    contradictions = _contradictions(rows)
     issues = []
     if len(reading.drafts) >= MAX_CLAIMS:
         reason = f"it holds more than {MAX_CLAIMS} claims; the rest was left out."
@@ -115,8 +110,8 @@ def _settled(drafts: list[tuple[Draft, Parse]]) -> list[tuple[Draft, Parse]]:
         if "nominal" not in draft.labels:
             outright.setdefault((draft.act, draft.actor.key), set()).add(draft.target.key if draft.target else "")
     kept = []
+    sides = _sides(drafts)
     latest: dict[str, list[tuple[int, Actor]]] = {}
-    sides: dict[str, dict[str, Actor]] = {}
     for draft, item in drafts:
         if "nominal" in draft.labels:
             said = outright.get((draft.act, draft.actor.key), set())
@@ -125,14 +120,42 @@ def _settled(drafts: list[tuple[Draft, Parse]]) -> list[tuple[Draft, Parse]]:
         number = item.sentence.number
         if draft.act == "accuses" and draft.target is not None:
             latest.setdefault(draft.target.key, []).append((number, draft.actor))
+        if draft.act == "accuses" and not _party_of(draft.target) and _STATE & set(draft.labels):
+            against = sides.get(draft.actor.key, {})
+            if len(against) == 1:  # "state aggression" of the one state that this side accuses, or breaks with
+                side = next(iter(against.values()))
+                name = draft.target.name if draft.target is not None else side.party
+                draft.target = Actor(name, name, side.party)
         if draft.act == "denies" and draft.target is None:
             draft.target = _accuser(latest.get(draft.actor.key, []), accusers.get(draft.actor.key, {}), number)
-        if draft.act in ("accuses", "severs") and draft.target is not None and draft.target.party:
-            sides.setdefault(draft.actor.key, {})[draft.target.key] = draft.target
-        elif draft.act == "severs" and draft.target is None and len(sides.get(draft.actor.key, ())) == 1:
+        if draft.act == "severs" and draft.target is None and len(sides.get(draft.actor.key, ())) == 1:
             draft.target = next(iter(sides[draft.actor.key].values()))
         kept.append((draft, item))
     return kept
+
+
+_STATE = frozenset(("unnamed-state", "same-as-before"))
+
+
+def _party_of(actor: Actor | None) -> str:
+    return actor.party if actor is not None else ""
+
+
+def _sides(drafts: list[tuple[Draft, Parse]]) -> dict[str, dict[str, Actor]]:
+    """Return whom each side accuses of attacks, or breaks with, by their keys."""
+    sides: dict[str, dict[str, Actor]] = {}
+    for draft, item in drafts:
+        blames = draft.act == "severs" or (draft.act == "accuses" and _of_attack(draft, item))
+        if blames and draft.target is not None and draft.target.party:
+            sides.setdefault(draft.actor.key, {})[draft.target.key] = draft.target
+    return sides
+
+
+def _of_attack(draft: Draft, item: Parse) -> bool:
+    """Say whether an accusation is of an attack (or of what isn't said), and not of propaganda or the like."""
+    start, end = draft.about
+    said = {token.low for token in item.tokens if start <= token.start < end}
+    return not said or bool(said & (words("nouns", "event") | words("sets", "deeds") | words("events", "verbs")))
 
 
 def _accuser(earlier: list[tuple[int, Actor]], anywhere: dict[str, Actor], number: int) -> Actor | None:
@@ -275,13 +298,47 @@ def _mentions_by_sentence(events: list[Event]) -> dict[int, list[tuple[int, Ment
 def _events_of(draft: Draft, item: Parse, here: list[tuple[int, Mention]], events: list[Event]) -> tuple[int, ...]:
     if draft.act not in _TESTED and draft.act != "condemns":
         return ()
+    if "general" in draft.labels or (draft.act == "accuses" and not _of_attack(draft, item)):
+        return ()
     start, end = draft.about
     inside = [position for position, m in here if start <= m.start < end]
-    if not inside and draft.act != "condemns":
-        inside = [position for position, _ in here][:1]
-    if not inside and len(events) == 1 and draft.act in _TESTED:
-        inside = [0]
-    return tuple(dict.fromkeys(inside[:1] if draft.act == "accuses" else inside[:2]))
+    if inside or draft.act in ("condemns", "denies"):
+        return tuple(dict.fromkeys(inside[:1] if draft.act == "accuses" else inside[:2]))
+    place = item.tokens[draft.trigger].start
+    near = sorted(here, key=lambda row: (row[1].start > place, abs(row[1].start - place)))
+    if near:
+        return (near[0][0],)
+    return (0,) if len(events) == 1 else ()
+
+
+def _settle_denials(rows: list[_Row]) -> None:
+    """Give a denial that names no attack those of the accusations that it answers.
+
+    "The accusation" is the last one before it; "the accusations", "any involvement" are all before it. Where none
+    stands before it (a headline, an inverted text), it is the first one after it. What is alleged only later in
+    the text it didn't speak of.
+    """
+    for place, row in enumerate(rows):
+        if row.draft.act != "denies" or row.events:
+            continue
+        mine = [(at, other) for at, other in enumerate(rows) if _accuses(other, row) and other.events]
+        before = [other for at, other in mine if at < place]
+        before = [other for other in before if "same-as-before" not in other.draft.labels] or before
+        chosen = before or [other for at, other in mine if at > place][:1]
+        said = set(row.claim.about.lower().split())
+        if before and not said & words("sets", "many_accusations"):
+            chosen = before[-1:]
+        row.events = tuple(dict.fromkeys(event for other in chosen for event in other.events))[:4]
+
+
+def _accuses(row: _Row, denial: _Row) -> bool:
+    target = row.draft.target
+    if row.draft.act != "accuses" or target is None or "planned" in row.draft.labels:
+        return False
+    wanted = denial.draft.target
+    if wanted is not None and wanted.party and row.draft.actor.party and wanted.key != row.draft.actor.key:
+        return False
+    return target.key == denial.draft.actor.key or (bool(target.party) and target.party == denial.draft.actor.party)
 
 
 def _alleged(text: str, document: str, events: list[Event], rows: list[_Row]) -> Iterable[AllegedIncident]:
@@ -289,19 +346,10 @@ def _alleged(text: str, document: str, events: list[Event], rows: list[_Row]) ->
         claims = tuple(row.claim.id for row in rows if position in row.events)
         if not claims and not (event.victim or event.dates):
             continue
-        best = max(
-            event.mentions,
-            key=lambda m: (
-                m.parse.sentence.paragraph.kind == "body",
-                bool(m.words),
-                m.date is not None,
-                m.last - m.first,
-                -m.start,
-            ),
-        )
+        best = max(event.mentions, key=lambda m: m.clarity)
         tokens = best.parse.tokens
-        stop = end_of_object(best.parse, best.last) if best.last < len(tokens) else best.last
-        what = " ".join(text[tokens[best.first].start : tokens[max(stop, best.last) - 1].end].split())
+        begin, stop = best.what()
+        what = " ".join(text[tokens[begin].start : tokens[stop - 1].end].split())
         date = event.date
         first, last = span_of(date)
         sentence = best.parse.sentence
@@ -322,8 +370,17 @@ def _alleged(text: str, document: str, events: list[Event], rows: list[_Row]) ->
 
 
 def _hosts(event: Event) -> tuple[str, ...]:
-    named = [m.victim for m in event.mentions if m.victim and m.words]
-    return tuple(dict.fromkeys(named))[:5] or ((event.victim,) if event.victim else ())
+    """Return the systems that were hit, as the text names them; where it names none, who was hit."""
+    named = event.named
+    found: list[str] = []
+    for mention in named:
+        name = mention.victim
+        for word in ("its ", "his ", "their ", "the ", "of "):
+            name = name.removeprefix(word)
+        known = [row.lower() for row in found]
+        if mention.systems and not any(name.lower() in row for row in known):
+            found = [row for row in found if row.lower() not in name.lower()] + [name]
+    return tuple(found[:6]) or ((event.victim,) if event.victim else ())
 
 
 def _collect(rows: list[_Row], events: list[Event]) -> Iterable[CollectItem]:
@@ -334,18 +391,20 @@ def _collect(rows: list[_Row], events: list[Event]) -> Iterable[CollectItem]:
         if row.draft.act not in _TESTED:
             continue
         linked = row.events
+        own = set(effects_of(row.parse.lows))
         lows = set(row.parse.lows) if not linked else set()
-        effects = set(effects_of(row.parse.lows))
         hosts: list[str] = []
+        effects = set(own)
         for place in linked:
             for host in hosts_of[place]:
                 lows |= {word.removesuffix("'s") for word in host.lower().replace("’", "'").split()}
                 hosts.append(host)
             effects |= set(effects_in[place])
-        if not linked and not effects:
+        if not linked and (not effects or row.draft.act == "accuses"):
             continue
-        date = next((found for place in linked if (found := dates_of[place]) is not None), None)
-        item = collect_item(row.claim, lows, tuple(sorted(effects)), tuple(dict.fromkeys(hosts)), date)
+        dates = [found for place in linked if (found := dates_of[place]) is not None]
+        hosts = list(dict.fromkeys(hosts))
+        item = collect_item(row.claim, lows, (tuple(sorted(effects)), frozenset(own)), tuple(hosts), dates)
         if item is not None:
             yield item
 
@@ -353,17 +412,17 @@ def _collect(rows: list[_Row], events: list[Event]) -> Iterable[CollectItem]:
 # --- contradictions and offers ---------------------------------------------------------------------------------
 
 
-def _contradictions(rows: list[_Row], text: str) -> list[Contradiction]:
+def _contradictions(rows: list[_Row]) -> list[Contradiction]:
     found: dict[tuple[str, str, str], Contradiction] = {}
     accusations: dict[str, list[_Row]] = {}
     for row in rows:
-        if row.draft.act == "accuses" and row.draft.target is not None:
+        if row.draft.act == "accuses" and row.draft.target is not None and "planned" not in row.draft.labels:
             accusations.setdefault(row.draft.target.key, []).append(row)
     for row in rows:
         if len(found) >= _MAX_CONTRADICTIONS:
             break
         if row.draft.act == "denies":
-            _denials(row, accusations.get(row.draft.actor.key, [])[:50], found)
+            _denials(row, [other for other in rows[:400] if _accuses(other, row)], found)
         elif row.draft.act == "claims-responsibility":
             _other_hands(row, rows, found)
     _two_perpetrators(accusations, found)
@@ -372,37 +431,49 @@ def _contradictions(rows: list[_Row], text: str) -> list[Contradiction]:
 
 
 def _denials(row: _Row, against: list[_Row], found: dict[tuple[str, str, str], Contradiction]) -> None:
-    for other in sorted(against, key=lambda r: ("headline" in r.draft.labels, r.claim.offset)):
-        wanted = row.draft.target
-        if wanted is not None and wanted.party and other.draft.actor.party and wanted.key != other.draft.actor.key:
+    """One pair for each side that accuses and each attack, with what it says in its clearest words."""
+    order = sorted(
+        against,
+        key=lambda r: (bool({"headline", "nominal", "unnamed-state"} & set(r.draft.labels)), r.claim.offset),
+    )
+    for other in order:
+        shared = set(other.events) & set(row.events)
+        if not shared and (row.events or other.events) and not (not other.events and _speaks_of_it(other, row)):
             continue
-        key = ("responsibility", other.draft.actor.key, row.draft.actor.key + str(other.events))
+        key = ("responsibility", other.draft.actor.key, row.draft.actor.party or row.draft.actor.key)
+        same = [k for k in found if k[:2] == key[:2] and k[2].startswith(key[2] + " ")]
+        if any(not shared or str(sorted(shared)) in k[2] for k in same):
+            continue
         about = other.claim.about or row.claim.about
-        found.setdefault(key, Contradiction(other.claim.id, row.claim.id, "responsibility", about, row.claim.speaker))
+        pair = Contradiction(other.claim.id, row.claim.id, "responsibility", about, row.claim.speaker)
+        found.setdefault((key[0], key[1], f"{key[2]} {sorted(shared)}"), pair)
+
+
+def _speaks_of_it(accusation: _Row, denial: _Row) -> bool:
+    """Say whether an accusation of no attack in particular can be what is denied: it stands before it."""
+    return accusation.claim.offset <= denial.claim.offset and _of_attack(accusation.draft, accusation.parse)
 
 
 def _other_hands(row: _Row, rows: list[_Row], found: dict[tuple[str, str, str], Contradiction]) -> None:
-    """A group says that it did it, where somebody names a state, or says that no group did."""
-    for other in rows[:400]:
-        if other.draft.act == "accuses" and (other.draft.target is not None or "unnamed-state" in other.draft.labels):
-            if other.draft.target is not None and other.draft.target.key == row.draft.actor.key:
-                continue
-            if (
-                other.draft.target is not None
-                and row.draft.actor.party
-                and row.draft.actor.party == other.draft.target.party
-            ):
-                continue
-            if not set(row.events) & set(other.events):
-                far = abs(row.claim.offset - other.claim.offset) > _NEARBY
-                if (row.events and other.events) or far:
-                    continue
-        elif "not-independent" not in other.draft.labels:
-            continue
-        key = ("perpetrator", other.draft.actor.key, row.draft.actor.key)
-        found.setdefault(
-            key, Contradiction(other.claim.id, row.claim.id, "perpetrator", row.claim.about, row.claim.speaker)
-        )
+    """A group says that it did it, where somebody says that no group did, or else names a state."""
+    reach = rows[:400]
+    denied = [r for r in reach if "not-independent" in r.draft.labels and _same_attack(r, row)]
+    named = [
+        r for r in reach
+        if r.draft.act == "accuses" and _party_of(r.draft.target) and not {"planned", "headline"} & set(r.draft.labels)
+        and r.draft.target is not None and r.draft.target.key != row.draft.actor.key
+        and _party_of(r.draft.target) != row.draft.actor.party and _same_attack(r, row)
+    ]  # fmt: skip
+    for other in (denied or named)[:1]:
+        key = ("perpetrator", row.draft.actor.key, str(row.events))
+        about = row.claim.about or other.claim.about
+        found.setdefault(key, Contradiction(other.claim.id, row.claim.id, "perpetrator", about, row.claim.speaker))
+
+
+def _same_attack(one: _Row, other: _Row) -> bool:
+    if one.events and other.events:
+        return bool(set(one.events) & set(other.events))
+    return one.claim.offset == other.claim.offset or not (one.claim.about or other.claim.about)
 
 
 def _two_perpetrators(accusations: dict[str, list[_Row]], found: dict[tuple[str, str, str], Contradiction]) -> None:
@@ -450,7 +521,7 @@ def _data_taken(rows: list[_Row], found: dict[tuple[str, str, str], Contradictio
 def _open_offers(rows: list[_Row], reading: Reading) -> tuple[str, ...]:
     """Return the offers that no later sentence accepts, declines or withdraws."""
     offers = [row for row in rows if row.draft.act == "offers"]
-    checked = offers[:_NEARBY]
+    checked = offers[:_MAX_CHECKED]
     if not offers:
         return ()
     closed: set[str] = set()

@@ -242,8 +242,15 @@ class Scene:
         labels: tuple[str, ...] = (),
     ) -> Iterator[Draft]:
         """Yield one draft for each actor."""
-        for actor in actors[:8]:
-            yield Draft(act, actor, index, target, about, self.reporter_of(index, actor), labels)
+        together: tuple[Actor, ...] = ()
+        if len(actors) == 1 and act != "severs":
+            for voice in self.voices:
+                if voice.others and voice.actor is actors[0]:
+                    together = (*voice.others, voice.actor)
+                    break
+        for actor in (together or tuple(actors))[:8]:
+            reporter = None if together else self.reporter_of(index, actor)
+            yield Draft(act, actor, index, target, about, reporter, labels)
 
     def context(self, index: int, *, planned: bool = False) -> Context:
         """Return what stands around the verb at `index`."""

@@ -34,6 +34,8 @@ class Voice:
     last: int
     kind: str
     phrase: Phrase | None = None
+    others: tuple[Actor, ...] = ()
+    """Who says it too: "the FBI and CISA said"."""
 
 
 def quote_at(parse: Parse, index: int) -> QuoteSpan | None:
@@ -77,6 +79,8 @@ def voices_of(parse: Parse, memory: Memory) -> list[Voice]:
     for index, low in enumerate(parse.lows):
         if low == "saying" and parse.lows[max(0, index - 1)] == "as" and not _fully_quoted(parse, index):
             before = parse.ending.get(index - 1)
+            if parse.lows[index - 2] == "quoted":
+                before = next(iter(subject_of(parse, index - 2)), None)
             if before is not None and before.kind == "actor":
                 found.append(Voice(index, memory.resolve(parse, before), index + 1, len(parse.lows), "before", before))
         elif low in words("speech", "verbs") and not _fully_quoted(parse, index):
@@ -105,7 +109,22 @@ def _inverted(parse: Parse, memory: Memory, verb: int) -> Voice | None:
     after = lows[phrase.last] if phrase.last < len(lows) else "."
     if after not in (",", ".", "in", "on", "at", "after", "during", "of", "who", "(", "as", "while", "to", "when", ":"):
         return None
-    return Voice(verb, memory.resolve(parse, phrase), 0, verb - 1, "after", phrase)
+    actor = memory.resolve(parse, phrase)
+    title = parse.starting.get(phrase.last + 1) if after == "," else None
+    if title is not None and title.head in words("nouns", "persons") and not actor.person and phrase.kind == "actor":
+        actor = Actor(actor.name, actor.written, actor.party, True)  # "said Ana Lind, undersecretary at …"
+        memory.persons.setdefault(parse.lows[phrase.last - 1], actor)
+    return Voice(verb, _goes_on(memory, phrase, actor), 0, verb - 1, "after", phrase)
+
+
+def _goes_on(memory: Memory, phrase: Phrase, actor: Actor) -> Actor:
+    """Read "it added" after direct speech: who spoke last."""
+    known = memory.last_speaker
+    if phrase.kind != "pronoun" or known is None or phrase.head not in ("it", "they", "he", "she"):
+        return actor
+    if known.person == (phrase.head in ("he", "she")) or actor.name == actor.written:
+        return Actor(known.name, actor.written, known.party, known.person)
+    return actor
 
 
 def _plain(parse: Parse, memory: Memory, verb: int) -> Voice | None:
@@ -116,6 +135,10 @@ def _plain(parse: Parse, memory: Memory, verb: int) -> Voice | None:
         return None
     if any(low in words("words", "negative") or low.endswith("n't") for low in lows[max(0, verb - 3) : verb]):
         return None
+    if verb and lows[verb] == "said" and lows[verb - 1] in words("words", "determiners") - {"that", "this"}:
+        return None  # "the said attack"
+    if lows[verb] in ("told", "informed", "reminded", "assured", "warned") and lows[verb - 1] in words("words", "be"):
+        return None  # "the staff have been told to leave"
     subjects = subject_of(parse, verb)
     if not subjects:
         return None
@@ -132,9 +155,11 @@ def _plain(parse: Parse, memory: Memory, verb: int) -> Voice | None:
     if phrase.kind == "thing":
         return _thing_speaks(parse, memory, verb, phrase, kind, content)
     actor = memory.resolve(parse, phrase)
+    others = tuple(memory.resolve(parse, row) for row in subjects[:-1][-7:] if row.kind == "actor")
     if kind == "after":
-        return Voice(verb, actor, 0, phrase.first, "after", phrase)
-    return Voice(verb, actor, content, len(lows), "before", phrase)
+        actor = _goes_on(memory, phrase, actor)
+        return Voice(verb, actor, 0, subjects[0].first, "after", phrase, others)
+    return Voice(verb, actor, content, len(lows), "before", phrase, others)
 
 
 def _thing_speaks(parse: Parse, memory: Memory, verb: int, phrase: Phrase, kind: str, content: int) -> Voice | None:
@@ -147,6 +172,9 @@ def _thing_speaks(parse: Parse, memory: Memory, verb: int, phrase: Phrase, kind:
     if phrase.head not in words("speech", "media"):
         return None
     written = memory.slice(parse, phrase.first, phrase.last)
+    issuer = parse.starting.get(phrase.last + 1)
+    if issuer is not None and parse.lows[phrase.last] in ("by", "from", "of") and issuer.kind == "actor":
+        return Voice(verb, memory.resolve(parse, issuer), *span, kind, phrase)
     if phrase.possessor_end is not None:
         owner = memory.slice(parse, phrase.first, phrase.possessor_end)
         return Voice(verb, Actor(owner, written, memory.party_of(parse, phrase)), *span, kind, phrase)
@@ -177,5 +205,11 @@ def _according(parse: Parse, memory: Memory, index: int) -> Voice | None:
                 actor = Actor(owner, owner, memory.party_of(parse, phrase))
                 return Voice(index, actor, 0, len(parse.lows), "according", phrase)
             return None
-        return Voice(index, memory.resolve(parse, phrase), 0, len(parse.lows), "according", phrase)
+        actor = memory.resolve(parse, phrase)
+        after = parse.tokens[phrase.last] if phrase.last < len(parse.lows) else None
+        bare = phrase.via == "people" and phrase.last - phrase.first <= 2
+        if bare and after is not None and after.text.islower():  # "an Israeli readout"
+            written = memory.slice(parse, phrase.first, phrase.last + 1)
+            actor = Actor(written, written, actor.party)
+        return Voice(index, actor, 0, len(parse.lows), "according", phrase)
     return None

@@ -52,6 +52,19 @@ _DATELINE = re.compile(
 _DATELINE_SLASH = re.compile(
     r"(?P<city>[A-Z]{3,20}), (?P<rest>[A-Z][a-z]{2,8}\.? \d{1,2})\.? ?/[A-Z][A-Za-z ]{1,15}/\.? "
 )
+_MONTHS = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
+_DATELINES = (
+    _DATELINE_SLASH,
+    # May 10 (Reuters) -
+    re.compile(rf"(?P<city>)(?P<rest>{_MONTHS}\.? \d{{1,2}}(?:, \d{{4}})?) ?\([A-Z][^()\n]{{1,30}}\) ?[-–—] "),
+    # MOSCOW. Feb 22 (Interfax) -
+    re.compile(rf"(?P<city>[A-Z]{{3,20}})\. (?P<rest>{_MONTHS}\.? \d{{1,2}}) \([A-Z][^()\n]{{1,30}}\) ?[-–—] "),
+    # MOSCOW (UrduPoint News / Sputnik - 13th September, 2022)
+    re.compile(r"(?P<city>[A-Z]{3,20}) \([A-Z][^()\n]{1,40}[-–] ?(?P<rest>\d[^()\n]{5,24}\d{4})\) "),
+    # TORVA, 13 September 2022. Varonia …
+    re.compile(rf"(?P<city>[A-Z]{{3,20}}), (?P<rest>\d{{1,2}} {_MONTHS} \d{{4}}|{_MONTHS} \d{{1,2}}, \d{{4}})[.:] "),
+    _DATELINE,
+)
 _BYLINE = re.compile(r"(?:\S{1,12}\s{1,2}){0,2}\d[\d/.:-]*(?:\s{1,2}\S{1,12}){0,6}$")  # a date, "1 hour ago"
 _TERMINAL = re.compile(r"[.?!…:;,][”\"'’»)\]]{0,3}\s*$|[”\"]\s*$")
 
@@ -219,12 +232,10 @@ def _with_kinds(text: str, spans: list[tuple[int, int]]) -> list[Paragraph]:
         if not kind:
             if in_related:
                 kind = "related"
-            elif prose or (in_body and terminal):
+            elif prose or (in_body and terminal) or end - start > 200:
                 kind = "body"
             elif not in_body and line.count(" ") >= 2 and not _BYLINE.match(line):
                 kind = "headline"
-            elif end - start > 200:
-                kind = "body"
             else:
                 kind = "related" if in_body else "byline"
         if kind == "body":
@@ -239,8 +250,8 @@ def _with_kinds(text: str, spans: list[tuple[int, int]]) -> list[Paragraph]:
 
 def _cut_dateline(text: str, paragraph: Paragraph) -> None:
     head = text[paragraph.start : min(paragraph.end, paragraph.start + 130)]
-    match = _DATELINE_SLASH.match(head) or _DATELINE.match(head)
-    if not match or len(match.group("city").strip()) < 3:
+    match = next((found for row in _DATELINES if (found := row.match(head))), None)
+    if not match or 0 < len(match.group("city").strip()) < 3:
         return
     paragraph.dateline_city = match.group("city").strip()
     paragraph.dateline_rest = (match.group("rest") or "").strip()
