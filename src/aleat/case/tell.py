@@ -11,7 +11,7 @@ from aleat.case.parameters import Parameters
 from aleat.case.records import Account, Incident
 from aleat.case.refs import from_micros
 from aleat.case.tactics import effects_of, is_destructive, tactic_order, tactics_of, techniques_of
-from aleat.hunt.indicator import LEVELS, Sighting, level_rank
+from aleat.hunt.indicator import Sighting, level_rank
 from aleat.stix.ids import content_id
 
 __all__ = ["tell_incidents"]
@@ -45,7 +45,7 @@ def _incident(
         techniques=tuple(sorted({technique for hit in members for technique in techniques_of(hit)})),
         stages=stages,
         effects=tuple(dict.fromkeys(effect for hit in strong for effect in effects_of(hit))),
-        level=max((hit.level for hit in members), key=lambda level: LEVELS.index(level) if level in LEVELS else -1),
+        level=max((hit.level for hit in members), key=level_rank),
         sightings=tuple(positions),
         key_events=_key_events(positions, hits, grouping, parameters.incidents.key_events),
         bits=round(sum(stretch.bits for stretch in cluster.stretches), 2),
