@@ -117,6 +117,11 @@ def test_the_same_text_gives_the_same_ids_whatever_the_clock_says() -> None:
         "The minister said there was no evidence that Kestria was behind the attack.",
         "Varonia is considering cutting diplomatic ties with Kestria.",
         "Without blaming Kestria, Varonia asked for an inquiry.",
+        "Varonia asked for evidence that Kestria hired the hackers.",
+        "Officials said that two ministries of Varonia were attacked.",
+        "Kestrian embassy staff have been told to leave.",
+        "The group published documents that it said came from Kestrian government mail.",
+        "Varonia said there was no evidence of Kestrian involvement.",
         "The runner broke the record and ended ties with her coach.",
     ],
 )
@@ -138,6 +143,10 @@ def test_what_is_not_done_is_not_read_as_done(sentence: str) -> None:
         ("Varonia said that Kestria was behind the attack.", ("accuses", "Varonia", "Kestria")),
         ("Kestria was behind the attack, Varonia said.", ("accuses", "Varonia", "Kestria")),
         ("Kestria was blamed by Varonia for the attack.", ("accuses", "Varonia", "Kestria")),
+        ("Varonia said the attack was blamed on Kestria by Lorland.", ("accuses", "Lorland", "Kestria")),
+        ("“Behind the attack was Kestria,” Varonia said.", ("accuses", "Varonia", "Kestria")),
+        ("Varonia said the attack bore the hallmarks of Kestria.", ("accuses", "Varonia", "Kestria")),
+        ("Varonia cited clear evidence that Kestria was behind the attack.", ("accuses", "Varonia", "Kestria")),
         ("Kestria denied involvement in the attack.", ("denies", "Kestria", "")),
         ("Kestria dismissed the allegations as “fabricated”.", ("denies", "Kestria", "")),
         ("Kestria said the accusations were unfounded.", ("denies", "Kestria", "")),
@@ -198,6 +207,20 @@ def test_the_collect_list_names_logs_hosts_and_dates_for_each_testable_claim() -
     assert any("2022-07-15" in item.dates for item in result.collect)
 
 
+def test_a_denial_says_nothing_of_an_attack_that_is_told_later() -> None:
+    result = _read((GOLDEN / "group_and_no_group.txt").read_text("utf-8"))
+    by_id = {claim.id: claim for claim in result.claims}
+    pairs = [(by_id[c.first].speaker, by_id[c.second].act, c.point) for c in result.contradictions]
+    assert pairs == [
+        ("Varonia", "denies", "responsibility"),
+        ("Prime Minister Ada Lind", "claims-responsibility", "perpetrator"),
+    ]
+    second = next(alleged for alleged in result.alleged if alleged.what == "a second attack")
+    assert second.date_from is None
+    hosts = next(item.hosts for item in result.collect if item.claim in second.claims)
+    assert set(hosts) == {"border system BORA", "computer systems of the state police"}
+
+
 def test_news_is_told_from_an_advisory() -> None:
     news = {name: looks_like_news((GOLDEN / f"{name}.txt").read_text("utf-8")) for name in TEXTS}
     assert [name for name, found in news.items() if not found] == ["advisory_like", "no_claims"]
@@ -223,9 +246,9 @@ def test_a_naive_reference_time_is_a_callers_mistake() -> None:
 def test_lines_wrapped_wide_are_one_paragraph() -> None:
     """A text that an editor wrapped at 130 columns reads like the same text with a line a paragraph."""
     sentences = (
-        "Northland severed its diplomatic relations with Southland on 7 September 2022 and told the embassy's whole staff "
-        "to leave the country within a day. Prime Minister Ada Lind accused Southland of the cyberattack of 15 July 2022, "
-        "in which many of the government's services and websites had to be shut down. Southland's foreign ministry "
+        "Northland severed its diplomatic relations with Southland on 7 September 2022 and told the embassy's whole "
+        "staff to leave the country within a day. Prime Minister Ada Lind accused Southland of the cyberattack of 15 "
+        "July 2022, in which many of the government's services and websites had to be shut down. Southland's foreign ministry "
         "rejected the accusation as baseless, and Westland condemned the attack and offered to share its knowledge and "
         "experience in cyber defence with the government of Northland."
     )

@@ -64,6 +64,8 @@ _BY_WORD: dict[str, tuple[Frame, ...]] = {
     "ready": (frames_stance.ready,),
     "will": (frames_stance.ready,),
     "offer": (frames_stance.offer_noun,),
+    "same": (frames_signs.same,),
+    "would": (frames_stance.ready,),
     "evidence": (frames_signs.evidence,),
     "proof": (frames_signs.evidence,),
     "hallmarks": (frames_signs.hallmarks,),
@@ -240,6 +242,7 @@ def _once(drafts: Iterator[Draft]) -> Iterator[Draft]:
         same = [
             row for row in rows
             if row.act == draft.act and row.actor.key == draft.actor.key
+            and not (row.trigger == draft.trigger and row.actor.name != draft.actor.name)  # "the FBI and CISA said"
             and ("expulsion" in row.labels) == ("expulsion" in draft.labels)
             and (row.target is None or draft.target is None or row.target.key == draft.target.key)
         ]  # fmt: skip

@@ -152,6 +152,10 @@ def subject_of(parse: Parse, verb: int) -> list[Phrase]:
     if phrase is not None:
         return _climb(parse, phrase, verb)
     low = lows[index]
+    if low in ("named", "identified", "authorised", "authorized") and lows[index - 3 : index - 2] == ["who"]:
+        before = parse.ending.get(index - 3)  # "an official who was not named said"
+        if before is not None:
+            return [before]
     if low in ("who", "which", "that"):
         place = index - 1 if index and lows[index - 1] != "," else index - 2
         before = parse.ending.get(place + 1)

@@ -6,6 +6,9 @@ order of the text; a date or victim that doesn't fit, or "another", makes a new 
 the last one. Nothing here is confirmed by being counted.
 """
 
+# Guard clauses, one a way in which a wording can be something else: hence the many returns.
+# ruff: noqa: PLR0911
+
 from __future__ import annotations
 
 import re
@@ -178,6 +181,8 @@ def _of_phrase(parse: Parse, phrase: Phrase, memory: Memory, dates: list[DateMen
         return None
     if follower in words("nouns", "things") and phrase.last in parse.starting:
         return None
+    if determiner in ("a", "an", "any", "another") and "no" in parse.lows[max(0, first - 4) : first]:
+        return None  # "no evidence of a second intrusion"
     mention = Mention(parse, first, phrase.last, plural=plural)
     if words("events", "third") & set(inside):
         mention.rank = 3
@@ -434,6 +439,9 @@ def _dates_fit(one: DateMention, other: DateMention) -> int:
 def _score(event: Event, mention: Mention, *, touched: bool, newest: bool) -> int | None:
     """Say how well a mention fits an event (None: not at all)."""
     score = 0
+    calendar = mention.date is not None and _month_day(mention.date)[0] is not None
+    if event.rank >= 2 and not mention.rank and calendar and not event.dates:
+        return None  # "another attack …": what is dated later without a word of it is the one before
     if mention.date is not None and event.dates:
         fits = [_dates_fit(mention.date, row) for row in event.dates]
         if -1 in fits:

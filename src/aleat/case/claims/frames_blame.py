@@ -72,10 +72,21 @@ def accuse(scene: Scene, index: int) -> Iterator[Draft]:
         return
     if phrase is None or phrase.kind == "thing":
         return
-    place = phrase.last
+    place = _after_list(scene, phrase.last)
     about = scene.object_span(place + 1) if scene.low(place) in ("of", "over", "for", "in") else (0, 0)
     actors = scene.actors(index, context)
     yield from scene.drafts("accuses", index, actors, target=_target(scene, phrase), about=about, labels=context.labels)
+
+
+def _after_list(scene: Scene, place: int) -> int:
+    """Step over "…, B, C and others" after the first of those accused."""
+    begin = place
+    while place < begin + 14 and scene.low(place) in (",", "and", "others", "other", "states", "countries"):
+        place += 1
+        following = scene.parse.starting.get(place)
+        if following is not None and following.kind == "actor":
+            place = following.last
+    return place if scene.low(place) == "of" else begin
 
 
 def blame(scene: Scene, index: int) -> Iterator[Draft]:
@@ -91,7 +102,7 @@ def blame(scene: Scene, index: int) -> Iterator[Draft]:
     stop = end_of_object(scene.parse, index + 1)
     if by is not None:
         agents = scene.agents(by)
-        on = scene.find(_ON, by, stop)
+        on = scene.find(_ON, index + 1, stop)
         subject = subject_of(scene.parse, index)
         if on is not None:
             about = scene.span(subject[-1].first, subject[-1].last) if subject else (0, 0)
@@ -371,6 +382,13 @@ def behind(scene: Scene, index: int) -> Iterator[Draft]:
     """ "(A said that) S was behind X", "S is responsible for X", "S is to blame"; with "not" a denial."""
     low = scene.low(index)
     place = index - 1
+    event = scene.parse.starting.get(index + 1)
+    if low == "behind" and event is not None and scene.low(event.last) in ("is", "was", "were", "are"):
+        doer, voice = scene.phrase_after(event.last + 1), scene.voice_at(index)
+        if event.head in words("nouns", "event") and doer is not None and doer.kind == "actor" and voice is not None:
+            about = scene.span(event.first, event.last)  # "behind the attack was S, A said"
+            yield from scene.drafts("accuses", index, [voice], target=_target(scene, doer), about=about)
+        return
     if _nobody_alone(scene, index):
         voice = scene.voice_at(index)
         if voice is not None:
@@ -397,7 +415,7 @@ def behind(scene: Scene, index: int) -> Iterator[Draft]:
             before in words("words", "aux")
             or before in words("words", "adverb")
             or before.endswith("ly")
-            or before in '“"'
+            or before in '“”"'
         ):
             break
         place -= 1
@@ -451,6 +469,8 @@ def carry(scene: Scene, index: int) -> Iterator[Draft]:
     if by is not None:
         yield from _done_by(scene, index, by)
         return
+    if {"was", "were", "been", "being"} & set(scene.lows[max(0, index - 2) : index]):
+        return  # "two ministries were attacked": by nobody who is named
     if low not in words("phrases", "carry") or low in (
         "did",
         "made",

@@ -17,7 +17,7 @@ from aleat.case.claims.phrases import Phrase
 from aleat.case.claims.references import Actor
 from aleat.case.claims.scene import Draft, Scene
 
-__all__ = ["aggression", "evidence", "hallmarks", "involvement"]
+__all__ = ["aggression", "evidence", "hallmarks", "involvement", "same"]
 
 
 def involvement(scene: Scene, index: int) -> Iterator[Draft]:
@@ -44,6 +44,7 @@ def evidence(scene: Scene, index: int) -> Iterator[Draft]:
     """Read "irrefutable evidence that S hired …", "evidence of S's hand"; "there is no evidence of S's …" denies."""
     denied = "no" in scene.lows[max(0, index - 3) : index] or "any" in scene.lows[max(0, index - 2) : index]
     negated = denied or any(low == "not" or low.endswith("n't") for low in scene.lows[max(0, index - 6) : index])
+    index += scene.low(index + 1) in ("”", '"')  # "“indisputable evidence” that …"
     link = scene.low(index + 1)
     voice = scene.voice_at(index)
     if link not in ("that", "of", "for") or _asked(scene, index):
@@ -140,3 +141,25 @@ def aggression(scene: Scene, index: int) -> Iterator[Draft]:
         return
     about = scene.span(index, index + len(row))
     yield from scene.drafts("accuses", index, [voice], about=about, labels=("unnamed-state",))
+
+
+def same(scene: Scene, index: int) -> Iterator[Draft]:
+    """Read "(A said that) results showed the same hand", "the aggressors are the same"."""
+    voice = scene.voice_at(index)
+    if voice is None or doubted(scene, index, index - 3):
+        return
+    doers = words("sets", "doers")
+    before = scene.lows[max(0, index - 5) : index]
+    if scene.low(index + 1) in doers:
+        if not words("sets", "showing") & set(before):
+            return
+        first, last = index - (scene.low(index - 1) == "the"), index + 2
+    elif scene.low(index - 1) in words("words", "be") and doers & set(before):
+        place = max(p for p in range(index - 5, index) if scene.low(p) in doers)
+        first, last = place, index + 1
+    else:
+        return
+    if any(low in words("words", "negative") or low.endswith("n't") for low in before):
+        return
+    written = scene.memory.slice(scene.parse, first, last)
+    yield from scene.drafts("accuses", index, [voice], target=Actor(written, written), labels=("same-as-before",))

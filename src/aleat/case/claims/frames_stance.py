@@ -237,7 +237,8 @@ def ready(scene: Scene, index: int) -> Iterator[Draft]:
             return
         verb = index + 1
     stop = end_of_object(scene.parse, index + 1)
-    if not _helps(scene, index + 1, min(stop, index + 14)):
+    begin = index + 2 if scene.low(index + 1) == "support" else index + 1
+    if not _helps(scene, begin, min(stop, index + 14)):
         return
     context = scene.context(index if low == "ready" else verb, planned=True)
     if not context.done:
@@ -489,11 +490,12 @@ def express(scene: Scene, index: int) -> Iterator[Draft]:
     act = "supports" if outrage is None else "condemns"
     target = None
     if noun is not None:
-        target = _receiver(scene, noun + 1, stop, actors)
         for_ = scene.find(frozenset(("for",)), noun + 1, noun + 4)
-        if target is None and for_ is not None:
-            phrase = scene.phrase_after(for_ + 1)
-            target = scene.owner_of(phrase) if phrase is not None and phrase.kind == "thing" else None
+        phrase = scene.phrase_after(for_ + 1) if for_ is not None else None
+        if phrase is not None and phrase.kind == "thing":
+            target = scene.owner_of(phrase)
+        else:
+            target = _receiver(scene, noun + 1, stop, actors)
     yield from scene.drafts(act, index, actors, target=target, about=scene.span(index + 1, stop), labels=context.labels)
 
 

@@ -291,7 +291,8 @@ class _Chunker:
         if low in ("and", "&") and kind in ("name", "actor"):
             return 1 if nxt in ("name", "actor") and self.inside_name(index) else 0
         if low == "and" and kind == "adjective":
-            return 1 if nxt == "adjective" else 0
+            named = self.tokens[index - 1].text[0].isupper() and nxt in ("name", "actor") and self.inside_name(index)
+            return 1 if nxt == "adjective" or named else 0
         return 0
 
     def unknown_then_member(self, index: int) -> bool:

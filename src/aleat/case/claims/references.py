@@ -407,6 +407,9 @@ class Memory:
         full = [row for row in fitting if not any(_bag(row) < _bag(other) for other in fitting)]
         if len({row.name.lower() for row in full}) == 1:
             return Actor(full[0].name, written, full[0].party, full[0].person)
+        last = self.last_body[-1] if self.last_body else None
+        if len(full) > 1 and last is not None and any(row.name == last.name for row in full):
+            return Actor(last.name, written, last.party, last.person)  # "the ministry": the one just spoken of
         if full and full[0].party and len({row.party for row in full}) == 1:
             return Actor(full[-1].name, written, full[-1].party, full[-1].person)
         return None

@@ -26,6 +26,7 @@ MAX_CLAIMS = 5_000
 _MAX_CONTRADICTIONS = 500
 _LONG_QUOTE = 1_000
 _MAX_CHECKED = 500
+_LIKE = ("as in ", "than in ", "like in ", "as on ")
 _TESTED = frozenset(("accuses", "denies", "claims-responsibility", "reports"))
 _DATA = frozenset(("data", "documents", "files", "records", "information"))
 
@@ -108,13 +109,13 @@ def _settled(drafts: list[tuple[Draft, Parse]]) -> list[tuple[Draft, Parse]]:
     outright: dict[tuple[str, str], set[str]] = {}
     for draft, _ in drafts:
         if "nominal" not in draft.labels:
-            outright.setdefault((draft.act, draft.actor.key), set()).add(draft.target.key if draft.target else "")
+            outright.setdefault((draft.act, _side_of(draft)), set()).add(draft.target.key if draft.target else "")
     kept = []
     sides = _sides(drafts)
     latest: dict[str, list[tuple[int, Actor]]] = {}
     for draft, item in drafts:
         if "nominal" in draft.labels:
-            said = outright.get((draft.act, draft.actor.key), set())
+            said = outright.get((draft.act, _side_of(draft)), set())
             if said and (draft.target is None or draft.target.key in said or "" in said):
                 continue
         number = item.sentence.number
@@ -131,7 +132,36 @@ def _settled(drafts: list[tuple[Draft, Parse]]) -> list[tuple[Draft, Parse]]:
         if draft.act == "severs" and draft.target is None and len(sides.get(draft.actor.key, ())) == 1:
             draft.target = next(iter(sides[draft.actor.key].values()))
         kept.append((draft, item))
+    _settle_receivers(kept)
     return kept
+
+
+def _settle_receivers(drafts: list[tuple[Draft, Parse]]) -> None:
+    """Name to whom an offer goes, and whose decision is backed, where the text has but one that it can be."""
+    helped = {row.target.party: row.target for row, _ in drafts if row.act == "offers" and row.target is not None}
+    severed = {row.actor.party for row, _ in drafts if row.act == "severs" and row.actor.party}
+    for draft, item in drafts:
+        if draft.target is not None:
+            continue
+        if draft.act == "offers" and len(helped) == 1:
+            (party,) = helped
+            if party and party != draft.actor.party:
+                draft.target = Actor(party, party, party)
+        elif draft.act == "supports" and len(severed) == 1:
+            start, end = draft.about
+            said = {token.low for token in item.tokens if start <= token.start < end}
+            (party,) = severed
+            if (
+                said & {"decision", "move", "step"}
+                and said & words("nouns", "relations")
+                and party != draft.actor.party
+            ):
+                draft.target = Actor(party, party, party)
+
+
+def _side_of(draft: Draft) -> str:
+    """Return whose act it is: a state breaks relations once, but each of its bodies accuses for itself."""
+    return draft.actor.name.lower() if draft.act == "accuses" else draft.actor.key
 
 
 _STATE = frozenset(("unnamed-state", "same-as-before"))
@@ -189,14 +219,21 @@ def _rows(
             dated = {number: find_dates(text, item.sentence.start, item.sentence.end, known, item.sentence.quotes)}
         here = mentions.get(number, [])
         event_dates = {m.date.start for _, m in here if m.date is not None}
-        free = [row for row in dated[number] if row.start not in event_dates]
+        free = [row for row in dated[number] if row.start not in event_dates and not text.endswith(_LIKE, 0, row.start)]
         draft.about = _trimmed(draft.about, free, text)
         date = _date_of(draft, item, by_sentence[number], free)
         start, end = _quote_span(draft, item)
         at_byte += len(text[at_char:start].encode()) if start >= at_char else -len(text[start:at_char].encode())
         at_char = start
         claim = _claim(draft, text, document, digest, (start, end), at_byte, date, item)
-        rows.append(_Row(claim, draft, item, _events_of(draft, item, here, gatherer.events)))
+        rows.append(
+            _Row(
+                claim,
+                draft,
+                item,
+                _events_of(draft, item, here or _just_before(draft, mentions, number), gatherer.events),
+            )
+        )
     return _unique(rows)
 
 
@@ -311,6 +348,17 @@ def _events_of(draft: Draft, item: Parse, here: list[tuple[int, Mention]], event
     return (0,) if len(events) == 1 else ()
 
 
+def _just_before(
+    draft: Draft, mentions: dict[int, list[tuple[int, Mention]]], number: int
+) -> list[tuple[int, Mention]]:
+    """Return the attack last spoken of in the two sentences before, for an accusation that names none."""
+    if draft.act == "accuses":
+        for back in (number - 1, number - 2):
+            if mentions.get(back):
+                return mentions[back][-1:]
+    return []
+
+
 def _settle_denials(rows: list[_Row]) -> None:
     """Give a denial that names no attack those of the accusations that it answers.
 
@@ -375,7 +423,7 @@ def _hosts(event: Event) -> tuple[str, ...]:
     found: list[str] = []
     for mention in named:
         name = mention.victim
-        for word in ("its ", "his ", "their ", "the ", "of "):
+        for word in ("its ", "his ", "their ", "the ", "an ", "a ", "of "):
             name = name.removeprefix(word)
         known = [row.lower() for row in found]
         if mention.systems and not any(name.lower() in row for row in known):

@@ -209,7 +209,10 @@ class Scene:
     def span(self, first: int, last: int) -> tuple[int, int]:
         """Return the character offsets of tokens `first` to `last`, without marks at either end."""
         tokens = self.parse.tokens
-        while first < last and not (tokens[first].text[0].isalnum() or tokens[first].text in ("“", '"', "$")):
+        while first < last and (
+            not (tokens[first].text[0].isalnum() or tokens[first].text in ("“", '"', "$"))
+            or tokens[first].low in ("or", "and")
+        ):
             first += 1
         while last > first and not tokens[last - 1].text[-1].isalnum() and tokens[last - 1].text not in ("”", '"', ")"):
             last -= 1

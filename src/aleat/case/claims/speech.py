@@ -133,10 +133,14 @@ def _plain(parse: Parse, memory: Memory, verb: int) -> Voice | None:
         return None
     if lows[verb].endswith("ing") and lows[verb - 1 : verb] not in ([","], ["and"]):
         return None
-    if any(low in words("words", "negative") or low.endswith("n't") for low in lows[max(0, verb - 3) : verb]):
+    unnamed = lows[max(0, verb - 4) : verb][:1] == ["who"]  # "an official who was not named said"
+    if (
+        any(low in words("words", "negative") or low.endswith("n't") for low in lows[max(0, verb - 3) : verb])
+        and not unnamed
+    ):
         return None
-    if verb and lows[verb] == "said" and lows[verb - 1] in words("words", "determiners") - {"that", "this"}:
-        return None  # "the said attack"
+    if verb and lows[verb - 1] in words("words", "determiners") - {"that", "this", "both", "all", "each"}:
+        return None  # "the said attack", "the alleged attack"
     if lows[verb] in ("told", "informed", "reminded", "assured", "warned") and lows[verb - 1] in words("words", "be"):
         return None  # "the staff have been told to leave"
     subjects = subject_of(parse, verb)
@@ -148,7 +152,7 @@ def _plain(parse: Parse, memory: Memory, verb: int) -> Voice | None:
     starts_quote = content < len(lows) and lows[content] in ("“", '"', ":", "«")
     if starts_quote or (lows[content : content + 1] == [","] and lows[content + 1 : content + 2] in (["“"], ['"'])):
         ends = False
-    before = lows[phrase.first - 1] if phrase.first else ""
+    before = lows[subjects[0].first - 1] if subjects[0].first else ""
     kind = "after" if ends and before in (",", "”", '"', "?", "!", "»", "—", "’") else "before"
     if kind == "before" and ends and content >= len(lows) - 1:
         return None

@@ -66,7 +66,8 @@ class Mention:
 
     def what(self) -> tuple[int, int]:
         """Return the tokens of the phrase that names the event, cut at the clause's end."""
-        return self.first, max(self.extent, self.last)
+        first = self.first - (self.parse.lows[self.first] == "one")  # "the one recorded last July"
+        return first, max(self.extent, self.last)
 
 
 def before_verb(parse: Parse, subject: list[Phrase], verb: int) -> tuple[int, int]:
@@ -130,6 +131,9 @@ def victim_span(mention: Mention) -> tuple[int, int] | None:
         if low in (".", ";", "”") or low in words("speech", "verbs") or low in act_verbs:
             break
         place += 1
+    recorded = _recorded_on(mention)
+    if recorded is not None:
+        return recorded
     for back in range(mention.first - 1, max(-1, mention.first - 9), -1):
         low = lows[back]
         if low in words("events", "heads") or low in (",", ";"):
@@ -153,6 +157,27 @@ def victim_span(mention: Mention) -> tuple[int, int] | None:
                 return before_verb(parse, subject, verb)
             break
     return _suffered_after(mention)
+
+
+def _recorded_on(mention: Mention) -> tuple[int, int] | None:
+    """Read "another attack, …, was recorded last night on the BORA system"."""
+    parse, lows = mention.parse, mention.parse.lows
+    verb = next(
+        (
+            p
+            for p in range(mention.last, len(lows))
+            if lows[p] in words("sets", "recorded") and lows[p - 1] in ("was", "were")
+        ),
+        None,
+    )
+    if verb is None or any(low in words("events", "heads") for low in lows[mention.last : verb]):
+        return None
+    for place in range(verb + 1, min(len(lows) - 1, verb + 8)):
+        if lows[place] in ("on", "against", "in") and not is_date_word(lows[place + 1]):
+            stop = loose_end(parse, place + 1)
+            systems = words("events", "systems") & set(lows[place + 1 : stop])
+            return (place + 1, stop) if systems else None
+    return None
 
 
 def _in_which(parse: Parse, first: int) -> tuple[int, int] | None:
