@@ -246,11 +246,12 @@ def test_a_naive_reference_time_is_a_callers_mistake() -> None:
 def test_lines_wrapped_wide_are_one_paragraph() -> None:
     """A text that an editor wrapped at 130 columns reads like the same text with a line a paragraph."""
     sentences = (
-        "Northland severed its diplomatic relations with Southland on 7 September 2022 and told the embassy's whole "
-        "staff to leave the country within a day. Prime Minister Ada Lind accused Southland of the cyberattack of 15 "
-        "July 2022, in which many of the government's services and websites had to be shut down. Southland's "
-        "foreign ministry rejected the accusation as baseless, and Westland condemned the attack and offered to share its knowledge and "
-        "experience in cyber defence with the government of Northland."
+        "Northland severed its diplomatic relations with Southland on 7 September 2022 and told the embassy's "
+        "whole staff to leave the country within a day. Prime Minister Ada Lind accused Southland of the "
+        "cyberattack of 15 July 2022, in which many of the government's services and websites had to be shut "
+        "down. Southland's foreign ministry rejected the accusation as baseless, and Westland condemned the "
+        "attack and offered to share its knowledge and experience in cyber defence with the government of "
+        "Northland."
     )
     text = textwrap.fill(sentences, 130) + "\n"
     wrapped = read_claims(text, "wide.txt", reference_time=NOW)
