@@ -30,6 +30,7 @@ __all__ = [
     "KindRow",
     "LogNotes",
     "LogSourceRow",
+    "Openings",
     "describe_batch",
     "describe_parts",
 ]
@@ -233,6 +234,30 @@ def _earlier(one: int | None, other: int | None, choose: Callable[[int, int], in
     return choose(one, other)
 
 
+class Openings:
+    """Says of a plan whether it could find anything at all in what notes describe."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._gates = _Gates(plan)
+
+    def any_in(self, notes: Iterable[LogNotes]) -> bool:
+        """Return False only where no variant's gate is open, or none of its triggers' fields is there."""
+        for item in notes:
+            fields = set(map(normalise_name, item.fields))
+            payload = frozenset(fields & FACT_FIELDS.keys())
+            opened: set[int] = set()
+            for kind in item.kinds:
+                opened.update(
+                    self._gates.open_variants((item.format, item.channel, kind.provider, kind.event_id), payload)
+                )
+            for number in opened:
+                triggers = self._plan.variants[number].triggers
+                if triggers is None or any(self._gates.is_present(atom, fields) for atom in triggers):
+                    return True
+        return False
+
+
 class _Gates:
     """The gates of a plan's variants, evaluated on kinds of events; equal gates and equal facts once."""
 
@@ -247,6 +272,7 @@ class _Gates:
             for atom, _ in atom_numbers(gate):
                 self._add(atom)
         self._passed: dict[tuple[str, str], frozenset[int]] = {}
+        self._open: dict[tuple[frozenset[int], frozenset[str]], list[int]] = {}
 
     def _add(self, atom: int) -> None:
         leaf = self._plan.atoms[atom]
@@ -264,8 +290,11 @@ class _Gates:
         hits: set[int] = set()
         for fact, text in zip(("format", "channel", "provider", "event_id"), kind, strict=True):
             hits |= self._passing(fact, text)
+        key = frozenset(hits), payload
+        if key in self._open:
+            return self._open[key]
         unsure = set().union(*(self._payload_atoms.get(name, set()) for name in payload))
-        found: list[int] = []
+        found = self._open[key] = []
         for gate, members in self._groups.values():
             if _holds(gate, hits, unsure) is not False:
                 found += members

@@ -25,14 +25,14 @@ import msgspec
 from aleat.errors import InputError, Issue, WorkspaceError
 from aleat.evidence import Limits, ReadOptions, Source, open_sources, source_ranges
 from aleat.hunt.correlation import correlate
-from aleat.hunt.coverage import CoverageBuilder, LogNotes
+from aleat.hunt.coverage import CoverageBuilder, LogNotes, Openings
 from aleat.hunt.filters import apply_filters
 from aleat.hunt.indicator import NotEvaluated, Sighting
 from aleat.hunt.plan import ENGINE_VERSION, Plan
 from aleat.hunt.result import HuntProgress, HuntResult, Tally, count_rules
 from aleat.hunt.stix_observation import correlate_pattern
 from aleat.hunt.stored import Attacher, plan_digests, plan_mapping, to_hit
-from aleat.hunt.work import Found, RangeJob, SegmentJob, Setup, hunt_jobs, make_setup, start_worker
+from aleat.hunt.work import Found, RangeJob, SegmentJob, Setup, hunt_jobs, make_setup, part_of, start_worker
 from aleat.store.database import Database
 from aleat.store.hunts import (
     CellResult,
@@ -157,9 +157,12 @@ def _hunt_missing(
 ) -> None:
     """Hunt the missing cells and commit them, segment by segment."""
     plan = gathering.plan
+    gathering.total = len(missing)
+    missing, described = _pass_over(database, gathering, run, missing, segments)
+    if not missing:
+        return
     base = {rule.indicator.digest: rule.indicator for rule in plan.rules} | {item.digest: item for item in plan.lists}
     large = sum(segments[name].events for name, _ in missing) >= POOL_EVENTS
-    gathering.total = len(missing)
     waiting: list[tuple[SegmentJob, Found]] = []
 
     def commit() -> None:
@@ -174,7 +177,7 @@ def _hunt_missing(
         with database.write() as connection:
             put_gaps(connection, run, [(row[0], _gap_encoder.encode(row[1])) for row in pool.setup.index.rejected])
         try:
-            for jobs, found in pool.run(_segment_jobs(lake, missing, segments)):
+            for jobs, found in pool.run(_segment_jobs(lake, missing, segments, described)):
                 for job, item in zip(jobs, found, strict=True):
                     assert isinstance(job, SegmentJob)  # noqa: S101 - made above
                     gathering.note(item, 1)
@@ -184,6 +187,40 @@ def _hunt_missing(
                     commit()
         finally:
             commit()
+
+
+def _pass_over(
+    database: Database,
+    gathering: _Gathering,
+    run: RunRow,
+    missing: Sequence[tuple[str, frozenset[str]]],
+    segments: dict[str, SegmentRow],
+) -> tuple[list[tuple[str, frozenset[str]]], frozenset[str]]:
+    """Commit empty cells where a segment's description leaves the missing rules nothing to find.
+
+    Returns the cells that are left, and the segments that have a description.
+    """
+    plan = gathering.plan
+    with database.read() as connection:
+        notes = {segment: _notes_decoder.decode(facts) for segment, facts in read_facts(connection)}
+    listed = frozenset(item.digest for item in plan.lists)
+    openings: dict[frozenset[str], Openings] = {}
+    left: list[tuple[str, frozenset[str]]] = []
+    empty: list[CellResult] = []
+    for name, rules in missing:
+        if name in notes and rules.isdisjoint(listed):
+            if rules not in openings:
+                openings[rules] = Openings(part_of(plan, rules))
+            if not openings[rules].any_in(notes[name]):
+                empty.append(CellResult(name, rules, segments[name].events, ()))
+                continue
+        left.append((name, rules))
+    if empty:
+        with database.write() as connection:
+            for cell in empty:
+                put_cells(connection, run, cell)
+                gathering.note(Found(cell.segment), 1)
+    return left, frozenset(notes)
 
 
 def _collect(
@@ -373,7 +410,10 @@ def _range_jobs(sources: Iterable[Source], issues: list[Issue]) -> Iterator[Jobs
 
 
 def _segment_jobs(
-    lake: Lake, missing: Sequence[tuple[str, frozenset[str]]], segments: dict[str, SegmentRow]
+    lake: Lake,
+    missing: Sequence[tuple[str, frozenset[str]]],
+    segments: dict[str, SegmentRow],
+    described: frozenset[str],
 ) -> Iterator[Jobs]:
     waiting: list[SegmentJob] = []
     size = 0
@@ -382,7 +422,7 @@ def _segment_jobs(
         if waiting and (size + row.file_size > _JOB_BYTES or len(waiting) >= _JOB_COUNT):
             yield tuple(waiting)
             waiting, size = [], 0
-        waiting.append(SegmentJob(name, lake.segment_path(name), rules))
+        waiting.append(SegmentJob(name, lake.segment_path(name), rules, name in described))
         size += row.file_size
     if waiting:
         yield tuple(waiting)

@@ -18,7 +18,7 @@ it outgrows `memory` bytes. The result depends on nothing but the plan and the b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -236,15 +236,35 @@ class Hunter:
 
     # -------------------------------------------------------------------------------------------- hunt
 
-    def hunt(self, batches: Iterable[EventBatch]) -> SegmentResult:
-        """Return what the plan's rules and lists find in the batches of one segment, in order of record and rule."""
+    def columns(self) -> frozenset[str] | None:
+        """Return the (normalised) names of all fields that can decide anything here; None: every field can."""
+        names = set(FACT_FIELDS)
+        for number in self._atoms_of:
+            subject = self.subjects[number]
+            if subject == _EVERYWHERE:
+                return None
+            names.update(_names_of(subject))
+        for variant in range(len(self.variants)):
+            for atom in self.numbers_of(variant):
+                leaf = self.plan.atoms[atom]
+                if isinstance(leaf, FieldsMatch):
+                    names.update(_names_of(leaf.left), _names_of(leaf.right))
+        return None if self._lists is not None else frozenset(names)
+
+    def hunt(
+        self, batches: Iterable[EventBatch], whole: Callable[[EventBatch], EventBatch] | None = None
+    ) -> SegmentResult:
+        """Return what the plan's rules and lists find in the batches of one segment, in order of record and rule.
+
+        Where the batches have the deciding `columns` only, `whole` returns a batch's rows with all of theirs.
+        """
         sightings: list[Sighting] = []
         feeds: list[Sighting] = []
         segment, events = "", 0
         for batch in batches:
             segment = batch.segment
             events += batch.table.num_rows
-            for rule, sighting in self.hunt_batch(batch):
+            for rule, sighting in self.hunt_batch(batch, whole):
                 (sightings if self.plan.rules[rule].reported else feeds).append(sighting)
             if self._lists is not None:
                 for sighting in self._lists.hunt_batch(batch):
@@ -252,12 +272,14 @@ class Hunter:
         order = _sighting_order
         return SegmentResult(segment, tuple(sorted(sightings, key=order)), tuple(sorted(feeds, key=order)), events)
 
-    def hunt_batch(self, batch: EventBatch) -> Iterator[tuple[int, Sighting]]:
-        """Yield (position in `Plan.rules`, sighting) for each rule in each record of `batch`."""
+    def hunt_batch(
+        self, batch: EventBatch, whole: Callable[[EventBatch], EventBatch] | None = None
+    ) -> Iterator[tuple[int, Sighting]]:
+        """Yield (position in `Plan.rules`, sighting) for each rule in each record of `batch`; `whole` as in `hunt`."""
         rows, contributions = self.match_batch(batch)
         if not rows:
             return
-        reader = RowReader(batch, rows)
+        reader = RowReader(whole(batch) if whole is not None else batch, rows)
         passed = self._passed(reader.rows, contributions)
         best_of: dict[tuple[int, ...], list[tuple[int, frozenset[int]]]] = {}
         for row, cells in zip(reader.rows, passed, strict=True):
@@ -473,6 +495,12 @@ class _Facts:
             key = (*self.constant, *sorted(set(sets) - {0}))
             place[position] = found.setdefault(key, len(found))
         return list(found), place[inverse]
+
+
+def _names_of(subject: Subject) -> tuple[str, ...]:
+    if isinstance(subject, Joined):
+        return subject.names
+    return (subject.name,) if isinstance(subject, Field | View) else ()
 
 
 def _sighting_order(sighting: Sighting) -> tuple[str, int, str, str]:

@@ -20,11 +20,12 @@ from aleat.errors import Issue, Place
 from aleat.evidence import ByteRange, EventBatch, JoinedRead, Source, can_join, read_joined, read_range
 from aleat.hunt.coverage import LogNotes, describe_batch, describe_parts
 from aleat.hunt.engine import Hunter
+from aleat.hunt.expression import normalise_name
 from aleat.hunt.indicator import Sighting
 from aleat.hunt.list_index import ListIndex
 from aleat.hunt.lists import ListHunter
 from aleat.hunt.plan import Plan
-from aleat.store.lake_files import read_segment_file
+from aleat.store.lake_files import ColumnFilter, read_segment_file
 
 __all__ = [
     "Found",
@@ -34,6 +35,7 @@ __all__ = [
     "Worker",
     "hunt_jobs",
     "make_setup",
+    "part_of",
     "start_worker",
     "worker_for",
 ]
@@ -65,6 +67,8 @@ class SegmentJob(msgspec.Struct, frozen=True):
     segment: str
     path: Path
     rules: frozenset[str]
+    described: bool = False
+    """Whether the ledger has the segment's description already."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -92,6 +96,7 @@ class Worker:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
+        self._digests = _digests(setup)
         self._hunters: OrderedDict[frozenset[str] | None, tuple[Hunter, ListHunter]] = OrderedDict()
 
     def hunt_range(self, job: RangeJob) -> Found:
@@ -130,11 +135,28 @@ class Worker:
     def hunt_segment(self, job: SegmentJob) -> Found:
         """Read a segment of a lake and hunt in it for the rules that are asked for."""
         started = perf_counter()
-        batches = [
-            EventBatch("", table.segment, 0, table.format, table.channel, table.table)
-            for table in read_segment_file(job.path, job.segment)
-        ]
-        return self._hunt(job.segment, batches, job.rules, (), perf_counter() - started)
+        columns = self._columns(job.rules) if job.described else None
+        if columns is None:
+            batches = _read_segment(job, None)
+            return self._hunt(job.segment, batches, job.rules, (), perf_counter() - started)
+        batches = _read_segment(job, lambda column: normalise_name(column.rpartition("|")[0]) in columns)
+        read = perf_counter() - started
+        complete: list[EventBatch] = []
+
+        def whole(batch: EventBatch) -> EventBatch:
+            if not complete:  # only now: most segments have no hit
+                complete.extend(_read_segment(job, None))
+            return complete[next(place for place, item in enumerate(batches) if item is batch)]
+
+        started = perf_counter()
+        result = self._ready(job.rules)[0].hunt(batches, whole)
+        seconds = read, perf_counter() - started
+        return Found(job.segment, result.sightings, result.feeds, result.events, seconds=seconds)
+
+    def _columns(self, rules: frozenset[str]) -> frozenset[str] | None:
+        """Return the names of the fields that decide about these rules, or None where all can."""
+        hunter, lists = self._ready(rules)
+        return None if len(lists.index) else hunter.columns()
 
     def _hunt(
         self,
@@ -164,13 +186,13 @@ class Worker:
 
     def _ready(self, rules: frozenset[str] | None) -> tuple[Hunter, ListHunter]:
         """Return the hunters for the rules with these digests (None: all of them)."""
-        if rules is not None and rules >= _digests(self.setup):
+        if rules is not None and rules >= self._digests:
             rules = None
         ready = self._hunters.get(rules)
         if ready is None:
             plan, index = self.setup.plan, self.setup.index
             if rules is not None:
-                plan, index = _part_of(plan, rules), index.only(rules)
+                plan, index = part_of(plan, rules), index.only(rules)
             ready = self._hunters[rules] = Hunter(plan), ListHunter(index)
             while len(self._hunters) > _HUNTERS:
                 self._hunters.popitem(last=False)
@@ -183,7 +205,15 @@ def _digests(setup: Setup) -> frozenset[str]:
     return frozenset(rules | {indicator.digest for indicator in setup.index.indicators})
 
 
-def _part_of(plan: Plan, rules: frozenset[str]) -> Plan:
+def _read_segment(job: SegmentJob, wanted: ColumnFilter | None) -> list[EventBatch]:
+    return [
+        EventBatch("", table.segment, 0, table.format, table.channel, table.table)
+        for table in read_segment_file(job.path, job.segment, wanted)
+    ]
+
+
+def part_of(plan: Plan, rules: frozenset[str]) -> Plan:
+    """Return the plan with the variants of those rules only that have one of these digests."""
     variants = [item for item in plan.variants if plan.rules[item.rule].indicator.digest in rules]
     return msgspec.structs.replace(plan, variants=tuple(variants))
 
