@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aleat.evidence.batch import EventBatch, split_column
 from aleat.hunt.event_digest import cell_text
@@ -111,18 +112,12 @@ class Table:
         columns = [column for group in parts for column in group]
         if not columns:
             return Column("", "s", np.full(self.rows, -1, np.int64), [])
-        first, inverse = unique_rows([column.codes for column in columns])
-        texts: dict[str, int] = {}
-        place = np.empty(len(first), np.int64)
-        for position, row in enumerate(first.tolist()):
-            words = []
-            for group in parts:
-                for column in group:
-                    code = column.codes[row]
-                    if code >= 0 and column.texts[code] not in ("", "-"):
-                        words.append(column.texts[code])
-            place[position] = texts.setdefault(subject.separator.join(words), len(texts)) if words else -1
-        return Column(columns[0].field, "s", place[inverse], list(texts))
+        words = [_words(column) for column in columns]
+        joined = words[0]
+        for more in words[1:]:  # not all at once with null_handling="skip", which fails on rows that are all null
+            joined = pc.coalesce(pc.binary_join_element_wise(joined, more, subject.separator), joined, more)
+        encoded = joined.dictionary_encode()
+        return Column(columns[0].field, "s", encoded.indices, encoded.dictionary.to_pylist())
 
 
 def _codes_and_texts(chunked: pa.ChunkedArray) -> tuple[Codes | pa.Array, list[str]]:
@@ -136,6 +131,13 @@ def _codes_and_texts(chunked: pa.ChunkedArray) -> tuple[Codes | pa.Array, list[s
     if not isinstance(array, pa.DictionaryArray):
         array = array.dictionary_encode()
     return array.indices, array.dictionary.to_pylist()
+
+
+def _words(column: Column) -> pa.Array:
+    """Return the rows' texts; null where there is none, or one that stands for none."""
+    texts = pa.array([None if text in ("", "-") else text for text in column.texts], pa.string())
+    codes = column.codes
+    return texts.take(pa.array(codes, mask=codes < 0))
 
 
 def cells_of(kind: str, text: str) -> tuple[list[str], list[str], bool]:

@@ -9,10 +9,24 @@ import numpy as np
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from aleat.hunt.columns import Column, cells_of
-from aleat.hunt.expression import Exists, Text, fold
+from aleat.hunt.expression import Exists, Regex, Text, Wildcard, fold
 from aleat.hunt.matcher import Matcher
+from aleat.hunt.regexes import needs
 
 __all__ = ["KeywordScanner"]
+
+
+_CACHE_CHARACTERS = 16_000_000
+_PLAIN = "sib"
+
+
+def _literal(test: Any) -> str:
+    """Return a folded text that stands in whatever passes the test; empty where none is known."""
+    if isinstance(test, Text):
+        return fold(test.value) if test.op != "equals" else ""
+    if isinstance(test, Wildcard):
+        return fold(max((part for part in test.parts if isinstance(part, str)), key=len, default=""))
+    return needs(test.pattern)[0] if isinstance(test, Regex) else ""
 
 
 class KeywordScanner:
@@ -23,12 +37,10 @@ class KeywordScanner:
         for atom, test in tests.items():
             self._matcher.add(atom, test)
         self._present = tuple(atom for atom, test in tests.items() if isinstance(test, Exists))
-        literals = [
-            fold(test.value)
-            for test in tests.values()
-            if isinstance(test, Text) and test.op != "equals" and len(test.value) > 2
-        ]
+        literals = [literal for literal in map(_literal, tests.values()) if len(literal) > 2]
         self._bulk = None
+        self._known: dict[str, tuple[int, ...]] = {}
+        self._characters = 0
         if len(literals) == len(tests):
             self._bulk = AhoCorasick(literals, matchkind=MatchKind.Standard, store_patterns=False)
 
@@ -36,9 +48,13 @@ class KeywordScanner:
         """Yield (code, atoms) for each text of the column that passes any."""
         if column.kind == "n":
             return
-        suspects: Iterable[int] = range(len(column.texts))
         if self._bulk is not None and column.kind != "l":
-            suspects = self._suspects(column.texts)
+            suspects: Iterable[int] = self._suspects(column.texts)
+        elif column.kind in _PLAIN:
+            yield from self._scan_plain(column.texts)
+            return
+        else:
+            suspects = range(len(column.texts))
         for code in suspects:
             passed: set[int] = set(self._present)
             plain, floats, _ = cells_of(column.kind, column.texts[code])
@@ -46,6 +62,20 @@ class KeywordScanner:
                 passed.update(atoms)
             if passed:
                 yield code, tuple(sorted(passed))
+
+    def _scan_plain(self, texts: list[str]) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Yield (code, atoms) of texts that are one cell each; a text that is met again is not searched again."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        size = sum(map(len, new))
+        if self._characters + size > _CACHE_CHARACTERS:
+            self._known.clear()
+            self._characters, new = 0, list(dict.fromkeys(texts))
+        self._characters += size
+        self._known.update(zip(new, self._matcher.match(new), strict=True))
+        for code, text in enumerate(texts):
+            passed = self._known[text]
+            if passed or self._present:
+                yield code, tuple(sorted({*passed, *self._present}))
 
     def _suspects(self, texts: list[str]) -> list[int]:
         joined = "\n".join(texts)

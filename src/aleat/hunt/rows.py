@@ -43,6 +43,7 @@ class RowReader:
         self._at = {row: at for at, row in enumerate(self.rows)}
         self._fields: list[dict[str, Any]] = [{} for _ in self.rows]
         self._fixed: dict[str, list[Any]] = {}
+        self._events: dict[int, str] = {}
         for name in taken.column_names:
             split = split_column(name)
             column = taken[name]
@@ -62,7 +63,10 @@ class RowReader:
     def event(self, row: int) -> str:
         """Return the digest that copies of the event in `row` share."""
         at = self._at[row]
-        return event_digest(
+        known = self._events.get(at)
+        if known is not None:
+            return known
+        digest = self._events[at] = event_digest(
             host=self._fixed["host"][at] or "",
             format=self.batch.format,
             channel=self.batch.channel,
@@ -70,6 +74,7 @@ class RowReader:
             time=self._fixed["time"][at],
             fields=self._fields[at],
         )
+        return digest
 
     def sighting(
         self,
