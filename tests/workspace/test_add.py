@@ -6,6 +6,7 @@ import gzip
 from pathlib import Path
 
 import orjson
+import pytest
 
 from aleat import Workspace
 from aleat.store.objects import iterate_objects
@@ -97,13 +98,14 @@ def test_a_copy_stays_when_the_original_goes(workspace: Workspace, tmp_path: Pat
     assert [Path(name).name for name in found.absent] == ["pc2.jsonl"]
 
 
-def test_the_lake_is_the_same_in_any_order_and_with_any_number_of_workers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_the_lake_is_the_same_in_any_order_and_with_any_number_of_workers(tmp_path: Path, workers: int) -> None:
     """Its identity depends on the evidence alone."""
     logs = sorted(write_logs(tmp_path / "logs").iterdir())
     lakes = set()
-    for number, (paths, workers) in enumerate([(logs, 1), (logs[::-1], 1), (logs, 2)]):
+    for number, (paths, several) in enumerate([(logs, 1), (logs[::-1], workers)]):
         with Workspace.init(tmp_path / str(number), key_folder=tmp_path / "keys", actor="agim") as ws:
             for path in paths:
-                ws.add_evidence(path, workers=workers)
+                ws.add_evidence(path, workers=several)
             lakes.add(ws.verify().lake)
     assert len(lakes) == 1

@@ -1,0 +1,154 @@
+"""The library can do whatever the command line can; every command explains itself, and starts quickly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cyclopts
+import pytest
+
+from aleat import Workspace, __version__, workspace
+from aleat.cli.main import app
+from aleat.workspace import BuiltCase
+from tests.cli.command import Call, aleat, environment
+from tests.workspace.samples import NEWS, write_logs, write_pack
+
+BEHIND = {
+    "init": "Workspace.init",
+    "add knowledge": "Workspace.add_knowledge",
+    "add evidence": "Workspace.add_evidence",
+    "hunt": "Workspace.hunt",
+    "report": "Workspace.report",
+    "verify": "Workspace.verify",
+    "ledger": "Workspace.export_ledgers",
+    "investigate": "Workspace.investigate",
+    "case": "Workspace.build_case",
+    "impact": "Workspace.build_case",
+    "attribute": "BuiltCase.assessments",
+    "claims": "Workspace.build_case",
+    "timeline": "Workspace.build_case",
+    "coverage": "Workspace.build_case",
+    "card": "Workspace.export_card",
+    "ally add": "Workspace.add_ally",
+    "ally list": "Workspace.allies",
+    "agreement draft": "Workspace.draft_agreement",
+    "agreement add": "Workspace.add_agreement",
+    "people": "Workspace.set_roles",
+    "hold": "Workspace.hold",
+    "permit": "Workspace.permit_objects",
+    "ask": "Workspace.ask",
+    "offer": "Workspace.offer",
+    "accept": "Workspace.accept",
+    "refuse": "Workspace.refuse",
+    "preview": "Workspace.preview",
+    "release": "Workspace.release",
+    "answer": "Workspace.answer",
+    "close": "Workspace.close_thread",
+    "withdraw": "Workspace.withdraw",
+    "receive": "Workspace.receive",
+    "asks": "Workspace.asks",
+    "findings": "Workspace.findings",
+}
+"""What a library caller calls where a person types the command."""
+
+
+def commands(group: cyclopts.App, before: str = "") -> Iterator[str]:
+    """Every command's words."""
+    for name in group:
+        if name.startswith("-"):
+            continue
+        words = f"{before} {name}".strip()
+        inner = [word for word in group[name] if not word.startswith("-")]
+        if inner:
+            yield from commands(group[name], words)
+        else:
+            yield words
+
+
+COMMANDS = sorted(commands(app))
+
+
+def test_every_command_has_a_method_behind_it() -> None:
+    """A new command is written down here with the method that does its work."""
+    assert sorted(BEHIND) == COMMANDS
+    classes = {"Workspace": Workspace, "BuiltCase": BuiltCase}
+    for path in BEHIND.values():
+        owner, name = path.split(".")
+        member = getattr(classes[owner], name)
+        assert (member.fget if isinstance(member, property) else member).__doc__, path
+
+
+def test_hunts_without_a_workspace_are_in_the_library_too() -> None:
+    """`aleat hunt --rules` is `hunt_once`; what it writes, `write_sightings` writes."""
+    assert {"hunt_once", "write_sightings"} <= set(workspace.__all__)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(run: Call, command: str) -> None:
+    """`--help` names every parameter with a line on it."""
+    ran = run(*command.split(), "--help")
+    assert ran.code == 0
+    assert f"aleat {command}" in ran.out
+
+
+def test_the_version_is_told_in_both_ways_of_starting(tmp_path: Path) -> None:
+    """`python -m aleat` and the installed script are the same command."""
+    assert aleat("--version", keys=tmp_path).out.strip() == __version__
+    script = Path(sys.executable).with_name("aleat")
+    if script.exists():
+        done = subprocess.run(
+            [script, "--version"], env=environment(tmp_path), capture_output=True, check=True, timeout=60
+        )
+        assert done.stdout.decode().strip() == __version__
+
+
+def test_help_loads_no_heavy_library(tmp_path: Path) -> None:
+    """The command starts at once: what it needs is imported when it is needed."""
+    code = "import sys; from aleat.cli import main; main(['--help']); print('LOADED', *sorted(sys.modules))"
+    said = aleat(program=("-c", code), keys=tmp_path).out.split("LOADED")[1].split()
+    assert not {"polars", "pyarrow", "sigma", "sqlalchemy", "evtx", "numpy", "stix2patterns"} & set(said)
+
+
+def test_every_view_of_a_case_is_printed(tmp_path: Path, run: Call) -> None:
+    """case, impact, attribute, claims, timeline, coverage, report, ledger: code 0, in both languages."""
+    case = tmp_path / "case"
+    (tmp_path / "news.txt").write_text(NEWS, encoding="utf-8")
+    logs, pack = write_logs(tmp_path / "logs"), write_pack(tmp_path / "pack")
+    assert run("investigate", logs, pack, tmp_path / "news.txt", "-w", case, "-q").code == 0
+    expected = {
+        "case": "you were hit",
+        "impact": "",
+        "attribute": "",
+        "claims": "baseless",
+        "timeline": "Wiper Started",
+        "coverage": "pc1.example",
+        "report": "report.html",
+    }
+    for command, said in expected.items():
+        for language in ("en", "sq") if command != "report" else ("sq",):
+            ran = run(command, "-w", case, "--language", language)
+            assert ran.code == 0, ran
+            assert language == "sq" or said in ran.out
+            assert not {character for character in ran.said if ord(character) < 32} - {"\n"}
+    assert run("ledger", "-w", case).out.count('"kind":"segment"') == 3
+    assert '"custody"' in run("ledger", "-w", case, "--heads").out
+
+
+def test_a_workspace_is_found_from_below_and_by_name(
+    tmp_path: Path, run: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """-w, else $ALEAT_WORKSPACE, else the nearest folder upward."""
+    run("init", tmp_path / "one")
+    run("init", tmp_path / "two")
+    (tmp_path / "one" / "deep" / "er").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert run("verify").code == 1
+    monkeypatch.chdir(tmp_path / "one" / "deep" / "er")
+    assert run("verify").code == 0
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALEAT_WORKSPACE", str(tmp_path / "two"))
+    assert run("verify").code == 0
+    assert run("verify", "-w", tmp_path / "three").code == 1
