@@ -90,7 +90,10 @@ def test_each_variant_of_a_generic_log_source_is_explained() -> None:
     found = explained(
         "selection:\n    Image|endswith: cmd.exe", {"NewProcessName": "C:\\cmd.exe"}, head=PROCESS, event_id=4688
     )
-    assert {variant.name: variant.holds for variant in found.variants} == {"windows-sysmon": False, "windows-audit": True}
+    assert {variant.name: variant.holds for variant in found.variants} == {
+        "windows-sysmon": False,
+        "windows-audit": True,
+    }
     (sysmon,) = [variant for variant in found.variants if variant.name == "windows-sysmon"]
     failed = {one.subject: one.reason for one in atoms(sysmon.tree) if not one.passed}
     assert failed["image"] == "absent"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import cyclopts
 
 from aleat import __version__
-from aleat.cli import case_commands, exchange_commands, main_commands
+from aleat.cli import case_commands, exchange_commands, hunt_commands, main_commands
 from aleat.cli.terminal import error
 from aleat.errors import AleatError
 
@@ -31,7 +31,7 @@ app = cyclopts.App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,
 )
-for commands in (main_commands, case_commands, exchange_commands):
+for commands in (main_commands, hunt_commands, case_commands, exchange_commands):
     commands.register(app)
 
 

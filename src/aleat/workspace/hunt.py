@@ -27,6 +27,7 @@ from aleat.knowledge import NOTE_CODES as KNOWLEDGE_NOTES
 from aleat.knowledge import KnowledgeItem, read_knowledge
 from aleat.workspace.core import Session
 from aleat.workspace.evidence import open_lake
+from aleat.workspace.explain import ExplainedEvent, explain_event
 from aleat.workspace.progress import Progress, silent
 
 __all__ = ["PLACEHOLDERS_NAME", "HuntVerbs", "Hunted", "hunt_once", "write_sightings"]
@@ -88,6 +89,16 @@ class HuntVerbs(Session):
                 progress=_told(progress),
             )
         return _completed(result, plan, seconds)
+
+    def explain(
+        self, rule: str, event: str, *, placeholders: Path | None = None, progress: Progress = silent
+    ) -> ExplainedEvent:
+        """Say why a rule did or did not match an event, branch by branch, and whether it could match here at all.
+
+        `rule` is the rule's own id, its STIX id, short name or title; `event` is ``EVIDENCE:RECORD`` (a path as in
+        a sighting, and the record's ordinal) or an event digest.
+        """
+        return explain_event(self, self.plan(placeholders=placeholders), rule, event, progress=progress)
 
 
 def hunt_once(

@@ -1,0 +1,124 @@
+"""The commands that go with a hunt: explain, dismiss, dismissals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import cyclopts
+
+from aleat.cli.options import Quiet, WorkspaceOption, open_workspace
+from aleat.cli.terminal import line, progress
+from aleat.text import clip
+
+if TYPE_CHECKING:
+    from aleat.hunt.explain import AtomTrace, Branch, Explanation
+    from aleat.workspace.explain import ExplainedEvent
+
+__all__ = ["explanation_lines", "register"]
+
+_LONG = 200
+_TESTS = {
+    "equals": "is",
+    "contains": "contains",
+    "startswith": "starts with",
+    "endswith": "ends with",
+    "wildcard": "fits",
+    "regex": "matches",
+    "within": "is within",
+    "covers": "covers",
+    "eq": "is",
+    "lt": "<",
+    "le": "<=",
+    "gt": ">",
+    "ge": ">=",
+    "exists": "is there",
+    "null": "is null",
+}
+_REASONS = {"absent": "not in this event", "null": "null in this event"}
+_BRANCHES = {"all": "all of", "any": "one of", "not": "not", "constant": "always"}
+_REACHES = {
+    "no-log-source": "It can't match in this workspace: there is no evidence of its log source.",
+    "no-field": "It can't match in this workspace: no event of its log source has a field that it needs.",
+    "not-evaluated": "It can't match: it is not evaluated.",
+}
+
+
+def register(app: cyclopts.App) -> None:
+    """Add the commands to `app`."""
+    app.command(explain)
+
+
+def explain(rule: str, event: str, *, workspace: WorkspaceOption = None, quiet: Quiet = False) -> int:
+    """Say why a rule did or did not match an event: each branch and each test, with the value that it saw.
+
+    Args:
+        rule: The rule's id, STIX id, name or title.
+        event: EVIDENCE:RECORD, as they stand in a sighting, or an event digest.
+        workspace: The workspace's folder.
+        quiet: No progress.
+    """
+    with open_workspace(workspace) as ws, progress(quiet=quiet) as show:
+        told = ws.explain(rule, event, progress=show)
+    for text in explanation_lines(told):
+        line(text)
+    return 0
+
+
+def explanation_lines(told: ExplainedEvent) -> Iterator[str]:
+    """Yield an explanation as the lines of a tree."""
+    from aleat.hunt.output import format_time  # noqa: PLC0415
+
+    when = format_time(told.time) or "no time"
+    log = f"{told.format} {told.channel}".strip()
+    yield f"Event: {told.evidence} record {told.record}, {when}, host {told.host or '(none)'}, {log}; {told.event}"
+    yield from _rule(told.explanation, "")
+
+
+def _rule(told: Explanation, indent: str) -> Iterator[str]:
+    verdict = "matches" if told.matches else "does not match"
+    if told.kind in ("correlation", "pattern"):
+        verdict = "counts this event" if told.matches else "does not count this event"
+    yield f"{indent}{told.title} ({told.indicator}): {verdict}."
+    inner = f"{indent}  "
+    if told.hidden_by:
+        yield f"{inner}Hidden by {told.hidden_by}."
+    if told.reach in _REACHES:
+        yield f"{inner}{_REACHES[told.reach]}"
+    if told.absent_fields:
+        yield f"{inner}Fields that no such log here has: {', '.join(told.absent_fields)}."
+    for row in told.not_evaluated:
+        yield f"{inner}{'Not evaluated in part' if row.partial else 'Not evaluated'}: {row.reason}"
+    for title, pairs in told.found:
+        where = ", ".join(f'{field} "{clip(text, _LONG)}"' for field, text in pairs)
+        yield f"{inner}yes  {title}: found in {where}"
+    if told.kind == "list" and not told.found:
+        yield f"{inner}no   none of its values stands in this event"
+    for variant in told.variants:
+        yield f"{inner}Over {variant.name or 'events'} ({', '.join(variant.formats)}):"
+        yield from _branch(variant.tree, f"{inner}  ")
+    for part in told.parts:
+        yield from _rule(part, inner)
+
+
+def _branch(branch: Branch, indent: str) -> Iterator[str]:
+    mark = "yes" if branch.holds else "no "
+    if branch.atom is not None:
+        yield f"{indent}{mark}  {_test(branch.atom)}"
+        return
+    yield f"{indent}{mark}  {_BRANCHES[branch.kind]}{':' if branch.children else ''}"
+    for child in branch.children:
+        yield from _branch(child, f"{indent}     ")
+
+
+def _test(atom: AtomTrace) -> str:
+    subject = "any field" if atom.subject == "*" else atom.subject
+    value = "" if atom.test in ("exists", "null") else f' "{clip(atom.value, _LONG)}"'
+    cased = " (case counts)" if atom.cased and atom.test in ("equals", "contains", "startswith", "endswith") else ""
+    text = f"{subject} {_TESTS.get(atom.test, atom.test)}{value}{cased}"
+    if not atom.passed and atom.subject == "*":
+        return f"{text}: in no field"
+    if atom.reason in _REASONS:
+        return f"{text}: {_REASONS[atom.reason]}"
+    saw = ", ".join(f'"{clip(cell.text, _LONG)}"' + (f" ({cell.field})" if cell.field else "") for cell in atom.seen)
+    return f"{text}: saw {saw}" if saw else text
