@@ -94,7 +94,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, t
     return logs, pack, outcome(root / "case", root / "keys")
 
 
-@pytest.mark.parametrize("after", [0, 1, 12])
+@pytest.mark.parametrize(
+    "after", [pytest.param(0, marks=pytest.mark.long), pytest.param(1, marks=pytest.mark.long), 12]
+)
 def test_killed_while_adding_evidence_it_goes_on(
     tmp_path: Path, undisturbed: tuple[Path, Path, tuple[str, list[tuple[object, ...]]]], after: int
 ) -> None:
@@ -167,7 +169,7 @@ def test_killed_at_random_moments_of_investigate_it_goes_on(tmp_path: Path) -> N
     assert not [path for path in case.rglob("*") if ".part" in path.name or path.name.endswith(".tmp")]
 
 
-@pytest.mark.parametrize("how", ["reference", "copy"])
+@pytest.mark.parametrize("how", ["reference", pytest.param("copy", marks=pytest.mark.long)])
 def test_a_full_disk_is_told_and_costs_nothing(tmp_path: Path, how: str) -> None:
     """A file that may not grow stands for the full disk: code 1, one line with advice; with room it goes on."""
     keys, case = tmp_path / "keys", tmp_path / "case"
@@ -201,7 +203,8 @@ def test_a_full_disk_is_told_and_costs_nothing(tmp_path: Path, how: str) -> None
         assert ws.verify().faults == ()
 
 
-@pytest.mark.parametrize("arguments", [("init", "new"), pytest.param(("report",), marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("arguments", [("init", "new"), ("report",)], ids=["init", "report"])
 def test_a_full_disk_elsewhere_is_told_too(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """`init` and `report` with no room: one line, code 1, and with room it works."""
     keys = tmp_path / "keys"
@@ -223,7 +226,7 @@ def test_a_full_disk_elsewhere_is_told_too(tmp_path: Path, arguments: tuple[str,
     ("shell", "code"),
     [
         ("-t jsonl | head -n 1", 0),
-        ("-t jsonl > /dev/full", 1),
+        pytest.param("-t jsonl > /dev/full", 1, marks=pytest.mark.long),
         pytest.param("-t table | head -c 0", 0, marks=pytest.mark.long),
         pytest.param("-t csv >&-", 0, marks=pytest.mark.long),
     ],
