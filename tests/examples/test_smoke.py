@@ -1,4 +1,4 @@
-"""The example, whole, through the front door, against its ground truth. A smoke test: who wrote the generator wrote it."""
+"""The whole example through the front door, against its ground truth: a smoke test, for one hand wrote both."""
 
 from __future__ import annotations
 
