@@ -21,6 +21,7 @@ BEHIND = {
     "add knowledge": "Workspace.add_knowledge",
     "add evidence": "Workspace.add_evidence",
     "hunt": "Workspace.hunt",
+    "explain": "Workspace.explain",
     "report": "Workspace.report",
     "verify": "Workspace.verify",
     "ledger": "Workspace.export_ledgers",
