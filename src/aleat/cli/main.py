@@ -25,7 +25,9 @@ app = cyclopts.App(
     name="aleat",
     help=(
         "Cyber-defence aid between two teams: what an ally knows, hunted in what you hold, and answered.\n\n"
-        "The workspace is -w DIR, else $ALEAT_WORKSPACE, else the nearest folder upward that has an aleat.toml."
+        "The workspace is -w DIR, else $ALEAT_WORKSPACE, else the nearest folder upward that has an aleat.toml.\n\n"
+        "Exit codes: 0 complete; 1 failed; 2 usage; 3 done, but some of what was named could not be read, or was "
+        "empty, or (verify) is absent; 130 stopped. A rule that is rejected by name doesn't change the code."
     ),
     version=__version__,
     help_format="markdown",
