@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import cyclopts
+from cyclopts import Parameter
 
-from aleat.cli.options import Quiet, WorkspaceOption, open_workspace
-from aleat.cli.terminal import line, progress
+from aleat.cli.options import Actor, Quiet, WorkspaceOption, open_workspace
+from aleat.cli.terminal import line, progress, table
 from aleat.text import clip
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ _REACHES = {
 
 def register(app: cyclopts.App) -> None:
     """Add the commands to `app`."""
-    app.command(explain)
+    for command in (explain, dismiss, dismissals):
+        app.command(command)
 
 
 def explain(rule: str, event: str, *, workspace: WorkspaceOption = None, quiet: Quiet = False) -> int:
@@ -62,6 +64,70 @@ def explain(rule: str, event: str, *, workspace: WorkspaceOption = None, quiet: 
         told = ws.explain(rule, event, progress=show)
     for text in explanation_lines(told):
         line(text)
+    return 0
+
+
+def dismiss(
+    rule: str,
+    *,
+    reason: str,
+    where: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    workspace: WorkspaceOption = None,
+    actor: Actor = None,
+) -> int:
+    """Hide sightings of a rule: this is normal here. The rule goes on, and the summary counts what is hidden.
+
+    Args:
+        rule: The rule's id, STIX id, name or title; of a list's value, LIST#VALUE.
+        reason: Why it is normal.
+        where: FIELD=VALUE: only sightings with this value (* and ? count); several fields must all hold.
+        workspace: The workspace's folder.
+        actor: Who acts.
+    """
+    with open_workspace(workspace, actor) as ws:
+        row = ws.dismiss(rule, reason, where)
+    line(f"Dismissed: {row.rule}. Undo it with: aleat dismissals --undo {row.id[:8]}")
+    return 0
+
+
+def dismissals(
+    *,
+    undo: str | None = None,
+    reason: str = "",
+    text: Annotated[bool, Parameter(negative="")] = False,
+    workspace: WorkspaceOption = None,
+    actor: Actor = None,
+) -> int:
+    """List what is dismissed as normal, by whom, when and why; or undo one.
+
+    Args:
+        undo: Undo this dismissal (an id, or the beginning of one); its sightings are shown again.
+        reason: Why it is undone.
+        text: Print the Sigma filters themselves.
+        workspace: The workspace's folder.
+        actor: Who acts.
+    """
+    with open_workspace(workspace, actor) as ws:
+        if undo is not None:
+            row = ws.undo_dismissal(undo, reason)
+            line(f"Undone: {row.id} of {row.rule}.")
+            return 0
+        rows = ws.dismissals()
+    if text:
+        for number, row in enumerate(rows):
+            if number:
+                line("---")
+            for part in row.text.splitlines():
+                line(part)
+    elif rows:
+        states = [f"undone {row.undone[:10]}" if row.undone else "in force" for row in rows]
+        cells = [
+            (row.id[:8], row.rule, state, row.time[:10], row.author, row.reason)
+            for row, state in zip(rows, states, strict=True)
+        ]
+        table(cells, ("id", "rule", "state", "since", "author", "reason"), limit=len(rows))
+    else:
+        line("Nothing is dismissed.")
     return 0
 
 

@@ -26,7 +26,7 @@ from aleat.errors import InputError, Issue, WorkspaceError
 from aleat.evidence import Limits, ReadOptions, Source, open_sources, source_ranges
 from aleat.hunt.correlation import correlate
 from aleat.hunt.coverage import CoverageBuilder, LogNotes, Openings
-from aleat.hunt.filters import apply_filters
+from aleat.hunt.filters import Filters
 from aleat.hunt.indicator import NotEvaluated, Sighting
 from aleat.hunt.plan import ENGINE_VERSION, Plan
 from aleat.hunt.result import HuntProgress, HuntResult, Tally, count_rules
@@ -278,6 +278,7 @@ class _Gathering:
         self._started = perf_counter()
         self._seconds = {"read": 0.0, "hunt": 0.0}
         self._needed = _needed_by_correlations(plan)
+        self._filters = Filters(plan)
 
     def note(self, found: Found, amount: int) -> None:
         """Note one job's times and issues; `amount` is what it adds to the progress."""
@@ -303,7 +304,7 @@ class _Gathering:
     def add_base(self, found: Iterable[tuple[bool, Sighting]]) -> None:
         """Add sightings of rules, each with whether its rule is reported."""
         pairs = list(found)
-        labelled = apply_filters(self.plan, [sighting for _, sighting in pairs])
+        labelled = self._filters.apply([sighting for _, sighting in pairs])
         reported = [sighting for (wanted, _), sighting in zip(pairs, labelled, strict=True) if wanted]
         self._base += [sighting for sighting in labelled if sighting.rule_digest in self._needed]
         for sighting in sorted(reported, key=_place):
@@ -314,11 +315,12 @@ class _Gathering:
         rows = list(not_evaluated)
         started = perf_counter()
         self.report("correlate", 0, 1)
-        for sighting in correlate(self.plan, self._base):
+        dismissed = Filters(self.plan, only_dismissals=True)
+        for sighting in dismissed.apply(correlate(self.plan, self._base)):
             self._report_sighting(sighting)
         for indicator in self.plan.patterns:
             found, limit = correlate_pattern(indicator, (one for one in self._base if one.hidden_by is None))
-            for sighting in found:
+            for sighting in dismissed.apply(found):
                 self._report_sighting(sighting)
             if limit is not None:
                 rows.append(limit)

@@ -10,6 +10,7 @@ The events are rebuilt from the sightings' own fields and matched by the same en
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import msgspec
 import pyarrow as pa
@@ -20,7 +21,7 @@ from aleat.hunt.event_digest import cell_text
 from aleat.hunt.indicator import Sighting
 from aleat.hunt.plan import FilterRule, LogSource, Plan
 
-__all__ = ["apply_filters", "batches_of"]
+__all__ = ["Filters", "apply_filters", "batches_of"]
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _KINDS: dict[type, str] = {str: "s", bool: "b", int: "i", float: "f", type(None): "n", list: "l"}
@@ -29,45 +30,65 @@ _ROWS = 20_000
 
 def apply_filters(plan: Plan, sightings: Iterable[Sighting]) -> tuple[Sighting, ...]:
     """Return the sightings in their order, each with `hidden_by` set anew: to a filter's id, or to None."""
-    labelled = [msgspec.structs.replace(one, hidden_by=None) if one.hidden_by else one for one in sightings]
-    if not plan.filters:
+    return Filters(plan).apply(sightings)
+
+
+class Filters:
+    """A plan's filters made ready; `only_dismissals` leaves out those that came with rules."""
+
+    def __init__(self, plan: Plan, *, only_dismissals: bool = False) -> None:
+        self._plan = plan
+        self._filters = [
+            (number, filter_) for number, filter_ in enumerate(plan.filters) if filter_.anywhere or not only_dismissals
+        ]
+        self._of_rule: dict[str, frozenset[int]] = {}
+
+    @cached_property
+    def _hunter(self) -> Hunter:
+        return Hunter(self._plan, variants=self._plan.filter_variants)
+
+    @cached_property
+    def _rules(self) -> dict[str, tuple[str, LogSource | None]]:
+        """The name and the log source of each rule."""
+        found: dict[str, tuple[str, LogSource | None]] = {
+            rule.indicator.id: (rule.name, rule.logsource) for rule in self._plan.rules
+        }
+        found.update({rule.indicator.id: (rule.name, None) for rule in self._plan.correlations})
+        return found
+
+    def apply(self, sightings: Iterable[Sighting]) -> tuple[Sighting, ...]:
+        """Return the sightings in their order, each with `hidden_by` set anew."""
+        labelled = [msgspec.structs.replace(one, hidden_by=None) if one.hidden_by else one for one in sightings]
+        if not self._filters:
+            return tuple(labelled)
+        wanted = {
+            position: found for position, one in enumerate(labelled) if (found := self._candidates(one.indicator))
+        }
+        positions = list(wanted)
+        for batch, rows in batches_of([labelled[position] for position in positions]):
+            matched, _ = self._hunter.match_batch(batch)
+            for row, variants in matched.items():
+                position = positions[rows[row]]
+                filters = {self._plan.filter_variants[variant].rule for variant in variants} & wanted[position]
+                if filters:
+                    hidden_by = self._plan.filters[min(filters)].indicator.id
+                    labelled[position] = msgspec.structs.replace(labelled[position], hidden_by=hidden_by)
         return tuple(labelled)
-    wanted = _candidates(plan, labelled)
-    hunter = Hunter(plan, variants=plan.filter_variants)
-    positions = sorted(wanted)
-    for batch, rows in batches_of([labelled[position] for position in positions]):
-        matched, _ = hunter.match_batch(batch)
-        for row, variants in matched.items():
-            position = positions[rows[row]]
-            filters = sorted({plan.filter_variants[variant].rule for variant in variants} & wanted[position])
-            if filters:
-                hidden_by = plan.filters[filters[0]].indicator.id
-                labelled[position] = msgspec.structs.replace(labelled[position], hidden_by=hidden_by)
-    return tuple(labelled)
 
-
-def _candidates(plan: Plan, sightings: Sequence[Sighting]) -> dict[int, set[int]]:
-    """Return for each sighting's position the filters that name its rule."""
-    sources = {rule.indicator.id: rule.logsource for rule in plan.rules}
-    names = {rule.indicator.id: rule.name for rule in plan.rules}
-    names.update({rule.indicator.id: rule.name for rule in plan.correlations})
-    found: dict[int, set[int]] = {}
-    of_rule: dict[str, set[int]] = {}
-    for position, sighting in enumerate(sightings):
-        rule = sighting.indicator
-        if rule not in of_rule:
-            of_rule[rule] = {
-                number
-                for number, filter_ in enumerate(plan.filters)
-                if _applies(filter_, rule, names.get(rule, ""), sources.get(rule))
-            }
-        if of_rule[rule]:
-            found[position] = of_rule[rule]
-    return found
+    def _candidates(self, rule: str) -> frozenset[int]:
+        """Return the filters that name a rule."""
+        if rule not in self._of_rule:
+            name, source = self._rules.get(rule, ("", None))
+            self._of_rule[rule] = frozenset(
+                number for number, filter_ in self._filters if _applies(filter_, rule, name, source)
+            )
+        return self._of_rule[rule]
 
 
 def _applies(filter_: FilterRule, rule: str, name: str, logsource: LogSource | None) -> bool:
-    """A filter applies to the rules that it names (or to any) of its log source."""
+    """A filter applies to the rules that it names (or to any) of its log source; a dismissal to those of its ids."""
+    if filter_.anywhere:
+        return rule in filter_.rules or rule.partition("#")[0] in filter_.rules
     if filter_.rules and rule not in filter_.rules and (not name or name not in filter_.rules):
         return False
     if logsource is None:  # no Sigma rule of one event: named outright, or not meant

@@ -134,11 +134,15 @@ class CorrelationRule(msgspec.Struct, frozen=True):
 
 
 class FilterRule(msgspec.Struct, frozen=True):
-    """A Sigma filter: `rules` are the ids or names it applies to ("any": all of its log source)."""
+    """A Sigma filter: `rules` are the ids or names it applies to ("any": all of its log source).
+
+    `anywhere`: it applies to the rules that it names by id whatever their log source (a dismissal).
+    """
 
     indicator: Indicator
     rules: tuple[str, ...]
     logsource: LogSource
+    anywhere: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -172,6 +176,17 @@ class PlanBuilder:
         self.lists: list[Indicator] = []
         self.patterns: list[Indicator] = []
         self.not_evaluated: list[NotEvaluated] = []
+
+    @classmethod
+    def of(cls, plan: Plan) -> PlanBuilder:
+        """Return a builder that holds a plan, to add to it; its numbers stay."""
+        builder = cls()
+        builder._numbers = {leaf: number for number, leaf in enumerate(plan.atoms)}
+        builder._weights = [_weight(leaf) for leaf in plan.atoms]
+        for name in ("rules", "variants", "correlations", "filters", "filter_variants", "lists", "patterns"):
+            setattr(builder, name, list(getattr(plan, name)))
+        builder.not_evaluated = list(plan.not_evaluated)
+        return builder
 
     def add_variant(
         self, rule: int, name: str, formats: Iterable[str], expression: Expression, *, of_filter: bool = False

@@ -79,14 +79,20 @@ class SigmaDocument:
 
 
 def read_document(
-    text: str, *, path: str = "", first_line: int = 1, placeholders: Placeholders | None = None
+    text: str,
+    *,
+    path: str = "",
+    first_line: int = 1,
+    placeholders: Placeholders | None = None,
+    as_written: bool = False,
 ) -> SigmaDocument:
     """Parse one Sigma document; `first_line` is the line of the file `path` in which it begins.
 
+    `as_written`: a filter's condition is what is hidden, also where it is a negation (see `_Reader.filter`).
     Raises `RuleError` with file, line and column.
     """
     root = compose_document(text, path, first_line)
-    reader = _Reader(path, placeholders or {})
+    reader = _Reader(path, placeholders or {}, as_written=as_written)
     if root.kind != "map":
         raise reader.error("a Sigma document must be a map", root)
     name = root.get("name")
@@ -110,8 +116,9 @@ def read_document(
 class _Reader:
     """Knows the file, so that errors can name it."""
 
-    def __init__(self, path: str, placeholders: Placeholders) -> None:
+    def __init__(self, path: str, placeholders: Placeholders, *, as_written: bool = False) -> None:
         self.path = path
+        self.as_written = as_written
         self.placeholders = placeholders
 
     def error(self, reason: str, node: Node, advice: str = "") -> RuleError:
@@ -204,9 +211,10 @@ class _Reader:
             raise self.error("the filter names no rules", node)
         names = tuple(element.text for element in rules.elements())
         hidden = self._detection(node, "filter", skip=("rules",))
-        if isinstance(hidden, Not) or (
+        negated = isinstance(hidden, Not) or (
             isinstance(hidden, And) and all(isinstance(child, Not) for child in hidden.children)
-        ):
+        )
+        if negated and not self.as_written:
             hidden = any_of([negate(child) for child in (hidden.children if isinstance(hidden, And) else (hidden,))])
         anywhere = rules.kind == "scalar" and rules.text.lower() == "any"
         return FilterBody(self._logsource(root), () if anywhere else names, hidden)

@@ -25,7 +25,7 @@ Connection = sa.Connection
 
 metadata = sa.MetaData()
 
-_TABLES = ("allies", "decisions", "entries", "exchanges", "hunts", "lake", "ledger", "objects")
+_TABLES = ("allies", "decisions", "dismissals", "entries", "exchanges", "hunts", "lake", "ledger", "objects")
 """The files of this room that declare tables."""
 
 _BUSY_SECONDS = 30

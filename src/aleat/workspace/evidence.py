@@ -15,6 +15,7 @@ from aleat.evidence import NOTE_CODES, RANGE_BYTES, ReadOptions
 from aleat.evidence.ingest import IngestProgress, ingest
 from aleat.store.database import Connection
 from aleat.store.decisions_verify import verify_decisions
+from aleat.store.dismissals import verify_dismissals
 from aleat.store.entries import verify_entries
 from aleat.store.lake import Lake
 from aleat.store.lake_verify import verify_lake
@@ -145,6 +146,8 @@ def _stored_faults(session: Session, connection: Connection) -> Iterator[Fault]:
     except TrustError as error:
         yield Fault("policy", POLICY_NAME, str(error))
     for name, reason in verify_decisions(connection, session.public_keys.values()):
+        yield Fault("decision", name, reason)
+    for name, reason in verify_dismissals(connection):
         yield Fault("decision", name, reason)
 
 

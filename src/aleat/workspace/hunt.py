@@ -17,6 +17,7 @@ from aleat.case import signals
 from aleat.errors import Issue
 from aleat.evidence import NOTE_CODES
 from aleat.hunt import LEVELS, Indicator, NotEvaluated, Plan, Sighting, compile_plan
+from aleat.hunt.dismissals import add_dismissals
 from aleat.hunt.drive import hunt_lake, hunt_paths
 from aleat.hunt.from_store import indicators, indicators_of_items
 from aleat.hunt.output import open_writer
@@ -25,7 +26,9 @@ from aleat.hunt.result import HuntProgress, HuntResult
 from aleat.hunt.summary import log_sources_without_evidence
 from aleat.knowledge import NOTE_CODES as KNOWLEDGE_NOTES
 from aleat.knowledge import KnowledgeItem, read_knowledge
+from aleat.store.dismissals import DismissalRow, read_dismissals
 from aleat.workspace.core import Session
+from aleat.workspace.dismissals import dismiss, in_force, undo
 from aleat.workspace.evidence import open_lake
 from aleat.workspace.explain import ExplainedEvent, explain_event
 from aleat.workspace.progress import Progress, silent
@@ -64,9 +67,11 @@ class HuntVerbs(Session):
         with self.read() as connection:
             known = list(indicators(connection, self.folder, not_evaluated=rejected))
             names = self.names(connection)
+            dismissals = in_force(connection)
         named = [_named(indicator, names) for indicator in known]
         plan = compile_plan([*named, *signals()], placeholders=given, cache=self.folder / "cache")
-        return msgspec.structs.replace(plan, not_evaluated=(*plan.not_evaluated, *rejected))
+        plan = msgspec.structs.replace(plan, not_evaluated=(*plan.not_evaluated, *rejected))
+        return add_dismissals(plan, dismissals)
 
     def hunt(
         self, *, placeholders: Path | None = None, workers: int | None = None, progress: Progress = silent
@@ -99,6 +104,23 @@ class HuntVerbs(Session):
         a sighting, and the record's ordinal) or an event digest.
         """
         return explain_event(self, self.plan(placeholders=placeholders), rule, event, progress=progress)
+
+    def dismiss(self, rule: str, reason: str, where: Iterable[str] = ()) -> DismissalRow:
+        """Hide sightings of a rule as normal here: those whose fields hold ``FIELD=VALUE``, or all of them.
+
+        All fields must hold, and one of the values given for a field; values are Sigma texts (``*`` and ``?``
+        count), fields may carry Sigma's modifiers. Nothing is hunted anew, neither now nor when it is undone.
+        """
+        return dismiss(self, self.plan(), rule, reason, where)
+
+    def undo_dismissal(self, identifier: str, reason: str = "") -> DismissalRow:
+        """Show again what a dismissal (an id, or the beginning of one) hides."""
+        return undo(self, identifier, reason)
+
+    def dismissals(self) -> tuple[DismissalRow, ...]:
+        """Return all dismissals, undone ones too, in order of time."""
+        with self.read() as connection:
+            return read_dismissals(connection)
 
 
 def hunt_once(
