@@ -302,6 +302,14 @@ def test_any_payload_is_read(payload: dict[str, Any]) -> None:
     assert len(events_of(results)) == 1
 
 
+def test_integers_of_any_size_stand_in_lists() -> None:
+    event = json.loads(json.dumps(DUMP))
+    event["Event"]["EventData"] = {"Sizes": [[-(2**63) - 1], 2**70, float("inf")], "Big": 2**70}
+    fields = events_of(read_bytes(json.dumps(event).encode() + b"\n"))[0]["fields"]
+    assert fields["Sizes"] == "[[-9223372036854775809],1180591620717411303424,null]"
+    assert fields["Big"] == "1180591620717411303424"
+
+
 def strip(event: dict[str, Any]) -> dict[str, Any]:
     """Return what must be equal between an EVTX and its JSON: the export there cut off blanks at the ends."""
     fixed = {name: event[name] for name in ("channel", "provider", "event_id", "record_id", "time", "host")}

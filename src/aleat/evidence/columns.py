@@ -7,6 +7,8 @@ in kind: they are parted here. Nothing in this module knows any log format.
 
 from __future__ import annotations
 
+import json
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
@@ -54,7 +56,19 @@ def _is_integer(text: str) -> bool:
 
 
 def _list_text(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode()
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode()
+    except TypeError:  # an integer of more than 64 bits
+        return json.dumps(_finite(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+def _finite(value: Any) -> Any:
+    """Replace what no JSON number can be by null, as `orjson` does."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 _TYPE_KIND: Mapping[type, tuple[str, Callable[[Any], Any]]] = {
