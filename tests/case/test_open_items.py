@@ -142,7 +142,7 @@ def test_the_timeline_is_in_order_and_holds_outages_and_dated_claims() -> None:
                   byte_offset=0, date_from=utc("2022-09-07")),
             Claim(id="u", act="denies", speaker="B", target="A", about="x", quote="q", document="d", offset=9, byte_offset=9),
         )  # fmt: skip
-        contradictions = alleged = collect = ()
+        contradictions = alleged = collect = open_offers = ()
 
     down = [("2022-07-15 13:02", "2022-07-18 09:00")]
     traffic = Traffic(1).serve("portal", "WEB01", "2022-07-01 00:00", "2022-07-22 00:00", down=down)

@@ -61,3 +61,11 @@ def test_every_code_of_a_case_has_its_words() -> None:
     assert codes_in("attribution/assess.py", "reason =") <= set(catalogue["verdict"])
     effects = loads((files("aleat") / "case/tactics.toml").read_text(encoding="utf-8"))
     assert {*effects["effects"].values(), *effects["tactic_effects"].values()} <= set(catalogue["effect"])
+
+
+def test_every_code_of_a_claim_has_its_words() -> None:
+    """Acts, questions and the points on which claims part."""
+    catalogue = load_messages().catalogue
+    table = loads((files("aleat") / "case/claims/collect.toml").read_text(encoding="utf-8"))
+    assert set(table["questions"].values()) | set(table["wanted"]) <= set(catalogue["question"])
+    assert {"responsibility", "perpetrator", "data-taken"} <= set(catalogue["point"])

@@ -119,7 +119,7 @@ def test_an_empty_folder_is_told_with_code_3(tmp_path: Path, capsys: pytest.Capt
     said = capsys.readouterr()
     assert code == 3
     assert "empty: The folder is empty." in said.err
-    assert "nothing is confirmed" in said.out
+    assert "Nothing was given" in said.out
 
 
 def test_the_usage_script_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,6 +58,10 @@ class ClaimsLike(Protocol):
     def collect(self) -> Sequence[CollectItem]:
         """What would test the claims."""
 
+    @property
+    def open_offers(self) -> Sequence[str]:
+        """Claims that offer something, and wait for an answer."""
+
 
 def build_case(
     *,
@@ -159,6 +163,7 @@ def build_case(
         contradictions=tuple(claims_result.contradictions) if claims_result else (),
         alleged=tuple(claims_result.alleged) if claims_result else (),
         collect=collect,
+        open_offers=tuple(claims_result.open_offers) if claims_result else (),
         not_in_incident=len(hits) - len({position for incident in incidents for position in incident.sightings}),
     )
 

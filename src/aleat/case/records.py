@@ -325,5 +325,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     contradictions: tuple[Contradiction, ...] = ()
     alleged: tuple[AllegedIncident, ...] = ()
     collect: tuple[CollectItem, ...] = ()
+    open_offers: tuple[str, ...] = ()
+    """Claims (by id) that offer something, and that no text shows answered or withdrawn."""
     not_in_incident: int = 0
     """Sightings left outside every incident: too weak or too common."""

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import cyclopts
 
 from aleat.cli.options import Language, WorkspaceOption, open_workspace
-from aleat.cli.terminal import line, table, wrapped
+from aleat.cli.terminal import MAX_LISTED, line, table, wrapped
 
 if TYPE_CHECKING:
+    from aleat.case.records import Case
     from aleat.report import Messages
     from aleat.workspace import BuiltCase
 
-__all__ = ["register"]
+__all__ = ["print_alleged", "register"]
 
 _ALL = 100_000
 
@@ -43,6 +44,7 @@ def case(*, language: Language = "en", workspace: WorkspaceOption = None) -> int
             line(f"  {say.say('label', 'effects')}: {effects}")
         if incident.techniques:
             line(f"  {say.say('label', 'techniques')}: {', '.join(incident.techniques)}")
+    print_alleged(built.case, say)
     if built.case.open_items:
         line()
         line(f"{say.say('section', 'open')}:")
@@ -53,6 +55,37 @@ def case(*, language: Language = "en", workspace: WorkspaceOption = None) -> int
         for number, step in enumerate(built.case.next_steps[:20], 1):
             line(f"  {number}. {say.say('next', step.kind, **step.parameters)}")
     return 0
+
+
+def print_alleged(case: Case, say: Messages) -> None:
+    """Print what is only alleged: incidents, contradictions, open offers, and what to collect to test each claim."""
+    quotes = {claim.id: f"{claim.speaker}: {' '.join(claim.quote.split())}" for claim in case.claims}
+    if case.alleged and not case.incidents:
+        line()
+        line(f"{say.say('section', 'alleged')}:")
+        for number, incident in enumerate(case.alleged, 1):
+            date = incident.date_text or say.say("label", "local_unresolved")
+            line(f"  {number}. {' '.join(incident.what.split())} ({incident.victim or '?'}; {date})")
+    if case.contradictions:
+        line()
+        line(f"{say.say('section', 'contradictions')}:")
+        for pair in case.contradictions:
+            for claim in (pair.first, pair.second):
+                wrapped(quotes.get(claim, claim), indent="    ")
+            line()
+    if case.open_offers:
+        line()
+        line(f"{say.say('section', 'offers')}:")
+        for claim in case.open_offers:
+            wrapped(quotes.get(claim, claim), indent="    ")
+    if case.collect and not case.incidents:
+        line()
+        line(f"{say.say('section', 'collect')}:")
+        for item in case.collect[:MAX_LISTED]:
+            wrapped(f"{say.say('question', item.question)} {quotes.get(item.claim, '')}", indent="  ")
+            where = ", ".join(item.hosts) or "—"
+            wrapped(f"{say.say('label', 'logs')}: {'; '.join(item.logs)}", indent="      ")
+            wrapped(f"{say.say('label', 'hosts')}: {where}; {item.dates}", indent="      ")
 
 
 def impact(*, language: Language = "en", workspace: WorkspaceOption = None) -> int:

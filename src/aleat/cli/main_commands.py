@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
+from aleat.cli.case_commands import print_alleged
 from aleat.cli.hunt_summary import print_hunt
 from aleat.cli.options import Actor, Language, Quiet, Workers, WorkspaceOption, find, open_workspace
 from aleat.cli.terminal import error, issues, line, progress, wrapped
@@ -343,6 +344,7 @@ def investigate(
         workers: Worker processes.
         quiet: No progress.
     """
+    from aleat.report import load_messages  # noqa: PLC0415
     from aleat.workspace import Workspace  # noqa: PLC0415
 
     if not paths:
@@ -371,6 +373,7 @@ def investigate(
     line(f"Hunt: {done.sightings:,} sightings; {done.not_evaluated:,} indicators not evaluated.")
     line()
     wrapped(done.answer.paragraph)
+    print_alleged(done.case, load_messages(language))
     line()
     line(f"Report: {done.report.html}")
     if done.sorted.issues:

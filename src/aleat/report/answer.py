@@ -88,6 +88,8 @@ def _hit(report: ReportInput, messages: Messages) -> Iterator[str]:
         effects = list(dict.fromkeys(effect for incident in case.incidents for effect in incident.effects))
         if effects:
             yield messages.say("answer", "effects", effects=", ".join(messages.say("effect", e) for e in effects))
+    elif not report.events and not case.claims:
+        yield messages.say("answer", "nothing_given")
     elif not report.events:
         yield messages.say(
             "answer",

@@ -96,6 +96,7 @@ class InvestigateVerbs(ExchangeVerbs):
             sorted=found,
             knowledge=knowledge,
             evidence=evidence,
+            case=built.case,
             answer=built.answer(language),
             report=self.report(built=built, language=language),
             sightings=len(built.case.sightings),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from aleat.case.records import Case
 from aleat.errors import Issue
 from aleat.exchange import Received
 from aleat.report.answer import Answer
@@ -97,6 +98,7 @@ class Investigation(msgspec.Struct, frozen=True, kw_only=True):
     sorted: Sorted
     knowledge: KnowledgeAdded
     evidence: EvidenceAdded
+    case: Case
     answer: Answer
     report: ReportFiles
     sightings: int
