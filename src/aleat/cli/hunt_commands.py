@@ -151,7 +151,7 @@ def _rule(told: Explanation, indent: str) -> Iterator[str]:
         yield f"{inner}Hidden by {told.hidden_by}."
     if told.reach in _REACHES:
         yield f"{inner}{_REACHES[told.reach]}"
-    if told.absent_fields:
+    if told.absent_fields and not told.matches:
         yield f"{inner}Fields that no such log here has: {', '.join(told.absent_fields)}."
     for row in told.not_evaluated:
         yield f"{inner}{'Not evaluated in part' if row.partial else 'Not evaluated'}: {row.reason}"
