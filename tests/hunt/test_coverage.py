@@ -10,7 +10,7 @@ from aleat.hunt.compiler import compile_plan
 from aleat.hunt.coverage import Coverage, CoverageBuilder, HostRow, describe_batch
 from aleat.hunt.indicator import Indicator, ListEntry
 from aleat.hunt.plan import Plan
-from tests.hunt.sieve_batches import make_batch
+from tests.hunt.batches import make_batch
 
 SYSMON = "Microsoft-Windows-Sysmon/Operational"
 

@@ -13,7 +13,7 @@ from aleat.errors import Place
 from aleat.hunt.indicator import Indicator, ListEntry
 from aleat.hunt.list_index import ListIndex
 from aleat.hunt.lists import ListHunter
-from tests.hunt.sieve_batches import make_batch
+from tests.hunt.batches import make_batch
 
 
 def make_list(*entries: tuple[str, str] | tuple[str, str, str], id: str = "list--1") -> Indicator:

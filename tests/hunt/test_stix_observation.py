@@ -23,7 +23,7 @@ from aleat.hunt.stix_syntax import (
     Within,
     parse_pattern,
 )
-from tests.hunt.sieve_batches import make_batch
+from tests.hunt.batches import make_batch
 
 A, B, C = "[a:x=1]", "[b:x=1]", "[c:x=1]"
 

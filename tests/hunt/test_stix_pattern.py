@@ -13,7 +13,7 @@ from aleat.hunt.indicator import Indicator
 from aleat.hunt.lists import ListHunter
 from aleat.hunt.stix_paths import event_objects
 from aleat.hunt.views import TRANSFORMS
-from tests.hunt.sieve_batches import make_batch
+from tests.hunt.batches import make_batch
 
 SYSMON = "Microsoft-Windows-Sysmon/Operational"
 
