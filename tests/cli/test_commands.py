@@ -22,6 +22,8 @@ BEHIND = {
     "add evidence": "Workspace.add_evidence",
     "hunt": "Workspace.hunt",
     "explain": "Workspace.explain",
+    "dismiss": "Workspace.dismiss",
+    "dismissals": "Workspace.dismissals",
     "report": "Workspace.report",
     "verify": "Workspace.verify",
     "ledger": "Workspace.export_ledgers",

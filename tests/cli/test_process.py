@@ -83,11 +83,15 @@ def outcome(folder: Path, keys: Path) -> tuple[str, list[tuple[object, ...]]]:
     return found.lake, sorted(rows, key=str)
 
 
+LOGS = 120
+"""Many small logs, so that a kill or an interrupt falls between two commits on a fast machine too."""
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, tuple[str, list[tuple[object, ...]]]]:
     """Logs and a pack, and what a run over them gives that nobody disturbs."""
     root = tmp_path_factory.mktemp("undisturbed")
-    logs, pack = many_logs(root / "logs", 24), write_pack(root / "pack")
+    logs, pack = many_logs(root / "logs", LOGS), write_pack(root / "pack")
     with Workspace.init(root / "case", key_folder=root / "keys", actor="agim") as ws:
         ws.add_knowledge(pack)
         ws.add_evidence(logs)
@@ -111,11 +115,11 @@ def test_killed_while_adding_evidence_it_goes_on(
     )
     assert code == -signal.SIGKILL
     before = segments(case)
-    assert before < 24, "the kill came too late to show anything"
+    assert before < LOGS, "the kill came too late to show anything"
     with Workspace.open(case, key_folder=keys, actor="agim") as ws:
         assert ws.verify().faults == ()
         added = ws.add_evidence(logs)
-    assert added.segments == 24 - before, "only what was missing is read again"
+    assert added.segments == LOGS - before, "only what was missing is read again"
     assert outcome(case, keys) == expected
 
 
@@ -133,7 +137,7 @@ def test_interrupted_it_says_so_and_goes_on(
     assert "stopped" in said
     assert "run the same command again" in said
     assert "Traceback" not in said
-    assert 3 < segments(case) < 24
+    assert 3 < segments(case) < LOGS
     again = aleat("add", "evidence", logs, "-w", case, keys=keys)
     assert again.code == 0
     assert outcome(case, keys) == expected
@@ -142,7 +146,7 @@ def test_interrupted_it_says_so_and_goes_on(
 @pytest.mark.long
 def test_killed_at_random_moments_of_investigate_it_goes_on(tmp_path: Path) -> None:
     """Twelve kills at moments drawn by a seed, two workers: the answer and the lake are those of one quiet run."""
-    logs, pack = many_logs(tmp_path / "logs", 24), write_pack(tmp_path / "pack")
+    logs, pack = many_logs(tmp_path / "logs", LOGS), write_pack(tmp_path / "pack")
     keys = tmp_path / "keys"
     started = time.monotonic()
     quiet = aleat("investigate", logs, pack, "-w", tmp_path / "quiet", keys=keys)

@@ -138,7 +138,7 @@ def passes(test: Test, cell: Any) -> bool:  # noqa: PLR0911 - one block a test
     if isinstance(test, Number) and test.op == "eq":
         return text == repr(test.value) or (isinstance(cell, float) and cell == test.value)
     if isinstance(test, Number):
-        if re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?", text.strip()):
+        if re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]{1,3})?", text.strip()):
             value = float(text)
         elif re.fullmatch(r"0x[0-9a-f]+", text.strip()):
             value = float(int(text, 16))

@@ -160,7 +160,8 @@ class Number(_Node, frozen=True, gc=False):
 
     "eq" is Sigma's number against text: the text equals the number's canonical decimal text, or the cell is a
     float of the same value. "lt", "le", "gt", "ge" compare by value: the cell's text must be a decimal number
-    (sign, leading zeros, fraction and exponent allowed) or a hexadecimal one with ``0x``; anything else fails.
+    (sign, leading zeros, fraction, and an exponent of at most three digits allowed) or a hexadecimal one with
+    ``0x``; anything else fails.
     """
 
     op: Literal["eq", "lt", "le", "gt", "ge"]
