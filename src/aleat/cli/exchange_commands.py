@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import cyclopts
 from cyclopts import Parameter
 
+from aleat.cli.exit_codes import INCOMPLETE, USAGE
 from aleat.cli.options import Actor, WorkspaceOption, open_workspace
 from aleat.cli.terminal import error, issues, line, table
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from aleat.release import Release
 
 __all__ = ["register"]
-
-_INCOMPLETE = 3
 
 Folder = Annotated[Path, Parameter(name=["--output", "-o"], help="The folder that the sealed file is written to.")]
 File = Annotated[Path | None, Parameter(name=["--output", "-o"])]
@@ -381,7 +380,7 @@ def receive(*paths: Path, workspace: WorkspaceOption = None, actor: Actor = None
                 numbers = ", ".join(map(str, got.missing))
                 error(f"Earlier files of {got.sender.name} have not come: numbers {numbers}.")
             issues(got.issues)
-            code = _INCOMPLETE if got.issues else code
+            code = INCOMPLETE if got.issues else code
     return code
 
 
@@ -412,7 +411,7 @@ def answer(
     """
     if message is None and to is None:
         error("Name the delivery, or --to ALLY for its latest.")
-        return 2
+        return USAGE
     with open_workspace(workspace, actor) as ws:
         path = ws.answer(message, output, to=to, remarks=remarks, outcome=outcome, lessons=lessons, approver=approver)
     line(str(path))

@@ -13,13 +13,12 @@ import cyclopts
 
 from aleat import __version__
 from aleat.cli import case_commands, exchange_commands, hunt_commands, main_commands
+from aleat.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from aleat.cli.terminal import error
 from aleat.errors import AleatError
 
-__all__ = ["FAILED", "INCOMPLETE", "USAGE", "app", "main"]
+__all__ = ["app", "main"]
 
-FAILED, USAGE, INCOMPLETE = 1, 2, 3
-_INTERRUPTED = 130
 
 app = cyclopts.App(
     name="aleat",
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     except KeyboardInterrupt:
         error("aleat: stopped. What was committed stays; run the same command again to go on.")
-        return _INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
         _leave_pipe()
         return 0

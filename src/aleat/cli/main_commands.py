@@ -11,6 +11,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from aleat.cli.case_commands import print_alleged
+from aleat.cli.exit_codes import FAILED, INCOMPLETE, USAGE
 from aleat.cli.hunt_summary import print_hunt
 from aleat.cli.options import Actor, Language, Quiet, Workers, WorkspaceOption, find, open_workspace
 from aleat.cli.terminal import error, issues, line, progress, wrapped
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_FAILED, _USAGE, _INCOMPLETE = 1, 2, 3
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
 Format = Literal["table", "json", "jsonl", "csv", "parquet"]
@@ -94,13 +94,13 @@ def add_knowledge(
     """
     if not paths:
         error("Nothing to add: name files or folders.")
-        return _USAGE
+        return USAGE
     with open_workspace(workspace, actor) as ws, progress(quiet=quiet) as show:
         added = ws.add_knowledge(
             *paths, giver=giver, marking=marking, originator=originator, corpus=corpus, progress=show
         )
     _print_knowledge(added)
-    return _INCOMPLETE if added.issues else 0
+    return INCOMPLETE if added.issues else 0
 
 
 def _print_knowledge(added: KnowledgeAdded) -> None:
@@ -143,13 +143,13 @@ def add_evidence(
     """
     if not paths:
         error("Nothing to add: name files or folders.")
-        return _USAGE
+        return USAGE
     with open_workspace(workspace, actor) as ws, progress(quiet=quiet) as show:
         added = ws.add_evidence(
             *paths, copy=copy, giver=giver, encoding=encoding, host=host, workers=workers, progress=show
         )
     _print_evidence(added)
-    return _INCOMPLETE if added.issues else 0
+    return INCOMPLETE if added.issues else 0
 
 
 def _print_evidence(added: EvidenceAdded) -> None:
@@ -222,12 +222,12 @@ def hunt(
             result, notes, written = once.result, once.notes, once.written
         else:
             error("A hunt without a workspace needs both: evidence as PATHS, and knowledge after --rules.")
-            return _USAGE
+            return USAGE
     if navigator is not None:
         described = f"{result.tally.sightings} sightings in {result.events} events"
         navigator.write_bytes(navigator_layer(result.tally.by_tag, name="aleat hunt", description=described))
     print_hunt(result, notes, written=written)
-    return _INCOMPLETE if result.issues else 0
+    return INCOMPLETE if result.issues else 0
 
 
 def _time(text: str | None) -> datetime | None:
@@ -291,7 +291,7 @@ def verify(*, head: Path | None = None, workspace: WorkspaceOption = None, quiet
     for name in found.absent:
         error(f"absent: {name} is kept by reference and is not there; it was not checked")
     line("Everything fits." if not found.faults else f"{len(found.faults)} faults.")
-    return _FAILED if found.faults else (_INCOMPLETE if found.absent else 0)
+    return FAILED if found.faults else (INCOMPLETE if found.absent else 0)
 
 
 def ledger(
@@ -349,7 +349,7 @@ def investigate(
 
     if not paths:
         error("Nothing to investigate: name files or folders.")
-        return _USAGE
+        return USAGE
     folder = find(workspace) or Path("aleat-case")
     with Workspace.open_or_init(folder, actor=actor, zone=zone) as ws, progress(quiet=quiet) as show:
         done = ws.investigate(
@@ -379,4 +379,4 @@ def investigate(
     if done.sorted.issues:
         error(f"{len(done.sorted.issues)} files were left out:")
         issues(done.sorted.issues)
-    return _INCOMPLETE if done.issues else 0
+    return INCOMPLETE if done.issues else 0
