@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aleat.hunt.indicator import Part, Sighting
-from aleat.hunt.output import FORMATS, escape_cell, escape_terminal, format_time, open_writer, sighting_line
+from aleat.hunt.output import FORMATS, escape_cell, format_time, open_writer, sighting_line
+from aleat.text import visible
 
 SIGHTING = Sighting(
     indicator="4f3c",
@@ -133,6 +134,6 @@ def test_json_lines_come_back_as_they_were(host: str, fields: dict[str, Any]) ->
 @settings(deadline=None)
 @given(st.text())
 def test_escaped_text_holds_nothing_that_moves_or_hides(text: str) -> None:
-    shown = escape_terminal(text)
+    shown = visible(text)
     assert all(character.isprintable() or character.isspace() or ord(character) > 0xFF for character in shown)
-    assert escape_terminal(shown) == shown
+    assert visible(shown) == shown

@@ -24,8 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aleat.hunt.indicator import Part, Sighting
+from aleat.text import visible
 
-__all__ = ["FORMATS", "SightingWriter", "escape_cell", "escape_terminal", "format_time", "open_writer", "sighting_line"]
+__all__ = ["FORMATS", "SightingWriter", "escape_cell", "format_time", "open_writer", "sighting_line"]
 
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
@@ -46,12 +47,6 @@ _KEYS = (
     "source",
     "hidden_by",
     "parts",
-)
-# Control characters, line and paragraph separators, and what turns, hides or joins text (Unicode Technical
-# Report 36, "Bidirectional Text Spoofing"); lone surrogates can't be written at all.
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
-    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -96,15 +91,6 @@ def sighting_line(sighting: Sighting) -> bytes:
     return _dump(_record(sighting))
 
 
-def escape_terminal(text: str) -> str:
-    """Return text with everything written out that would move, colour, turn or hide what a terminal shows.
-
-    >>> escape_terminal("a\\x1b[31mb")
-    'a\\\\x1b[31mb'
-    """
-    return _UNSAFE.sub(lambda found: _escape(found.group()), text)
-
-
 def escape_cell(text: str) -> str:
     """Return text that no spreadsheet takes for a formula.
 
@@ -112,11 +98,6 @@ def escape_cell(text: str) -> str:
     "'=cmd|' /C calc'!A0"
     """
     return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _record(sighting: Sighting) -> dict[str, Any]:
@@ -270,12 +251,12 @@ class _TableWriter(_Writer):
     def _write_row(self, cells: list[str], title: str, place: str) -> None:
         fixed = [_fit(cell, width) for cell, (_, width) in zip(cells, self._columns, strict=True)]
         room = max(20, self._width - sum(width + 2 for _, width in self._columns) - 2)
-        line = "  ".join([*fixed, _fit(title, room), escape_terminal(place)])
+        line = "  ".join([*fixed, _fit(title, room), visible(place)])
         self._stream.write(line.rstrip().encode("utf-8", "replace") + b"\n")
 
 
 def _fit(text: str, width: int) -> str:
-    shown = escape_terminal(text)
+    shown = visible(text)
     return f"{shown[: width - 1]}…" if len(shown) > width else shown.ljust(width)
 
 
