@@ -111,7 +111,7 @@ def test_any_text_is_searched_without_a_fault(text: str) -> None:
 
 
 def test_time_grows_with_length_and_not_faster() -> None:
-    """Eight times the text; what grows with the square takes tens of seconds here, far beyond any noise."""
+    """Eight times the text; the floor of 0.05 s is a library's own start-up, and far below what a square would take."""
     for shape in ("a.", "a[.]", "1.", "a@", "hxxp://", "C:\\", "0" * 31 + " ", "%A%\\", "HKLM\\", "a-"):
         seconds = []
         for size in (20_000, 160_000):
@@ -119,7 +119,7 @@ def test_time_grows_with_length_and_not_faster() -> None:
             began = time.process_time()
             find_observables(text)
             seconds.append(time.process_time() - began)
-        assert seconds[1] < 32 * max(seconds[0], 0.1), shape
+        assert seconds[1] < 32 * max(seconds[0], 0.05), shape
 
 
 @pytest.mark.data
