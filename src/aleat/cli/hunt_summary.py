@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aleat.cli.terminal import error
@@ -121,5 +122,8 @@ def _peak_memory() -> str:
     except ImportError:
         return "unknown"
     scale = 1024 if sys.platform == "darwin" else 1
-    peaks = [resource.getrusage(who).ru_maxrss // scale for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return f"{peaks[0] // 1024} MiB" + (f", {peaks[1] // 1024} MiB a worker" if peaks[1] else "")
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // scale
+    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // scale
+    if sys.platform == "linux":  # whose ru_maxrss begins with what the starting process had
+        own = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+    return f"{own // 1024} MiB" + (f", {worker // 1024} MiB a worker" if worker else "")

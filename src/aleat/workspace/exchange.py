@@ -45,20 +45,10 @@ from aleat.trust.agreements import Agreement, Permission, export_card
 from aleat.workspace.case import CaseVerbs
 from aleat.workspace.knowledge import giver_id
 
-__all__ = ["ExchangeVerbs", "is_sealed"]
+__all__ = ["ExchangeVerbs"]
 
 _MAX_DOCUMENT = 1024 * 1024
 _MAX_SEALED = 4 * 1024**3
-_AGE_HEAD = b"age-encryption.org/v1\n"
-
-
-def is_sealed(path: Path) -> bool:
-    """Say whether a file is one that was sealed for somebody (age's binary form)."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_AGE_HEAD)) == _AGE_HEAD
-    except OSError:
-        return False
 
 
 class ExchangeVerbs(CaseVerbs):

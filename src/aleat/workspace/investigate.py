@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aleat.errors import Issue
+from aleat.errors import InputError, Issue, Place, TrustError
+from aleat.exchange import Received
 from aleat.workspace.evidence import add_evidence
-from aleat.workspace.exchange import ExchangeVerbs, is_sealed
+from aleat.workspace.exchange import ExchangeVerbs
 from aleat.workspace.knowledge import add_knowledge, add_statements
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import EvidenceAdded, Investigation, KnowledgeAdded
-from aleat.workspace.sorting import sort_paths
+from aleat.workspace.sorting import sealed_files, sort_paths
 
 __all__ = ["InvestigateVerbs"]
 
@@ -28,21 +29,27 @@ class InvestigateVerbs(ExchangeVerbs):
         corpus: str | None = None,
         progress: Progress = silent,
     ) -> KnowledgeAdded:
-        """Add what an ally knows; sealed files among it are opened and verified.
+        """Add what an ally knows; sealed files among it are opened and verified, each refused one is an issue.
 
         `giver` is who gave it (an ally's name, or any name; default: ourselves), `marking` a TLP label that is
         put on all of it, `originator` who made it where the objects don't say, `corpus` the public corpus it is.
         """
         given = [Path(path) for path in paths]
-        sealed = [path for path in given if path.is_file() and is_sealed(path)]
-        opened = [self.receive(path) for path in sealed]
+        sealed = sealed_files(given)
+        opened: list[Received] = []
+        refused: list[Issue] = []
+        for path in sealed:
+            try:
+                opened.append(self.receive(path))
+            except (TrustError, InputError) as error:
+                refused.append(Issue("exchange", "sealed-file", Place(str(path)), str(error)))
         plain = [path for path in given if path not in sealed]
         added = KnowledgeAdded()
         if plain:
             added = add_knowledge(
                 self, plain, giver=giver, marking=marking, originator=originator, corpus=corpus, progress=progress
             )
-        return added.with_opened(opened)
+        return added.with_opened(opened, refused)
 
     def add_evidence(
         self,

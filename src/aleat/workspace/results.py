@@ -31,15 +31,15 @@ class KnowledgeAdded(msgspec.Struct, frozen=True, kw_only=True):
     """Files passed over because they are no knowledge, and the like: nothing was lost."""
     issues: tuple[Issue, ...] = ()
 
-    def with_opened(self, received: Sequence[Received]) -> KnowledgeAdded:
-        """Return the same with what sealed files held."""
+    def with_opened(self, received: Sequence[Received], refused: Sequence[Issue]) -> KnowledgeAdded:
+        """Return the same with what sealed files held, and those that were refused."""
         return msgspec.structs.replace(
             self,
             new=self.new + sum(one.stored.new for one in received),
             known=self.known + sum(one.stored.known + one.stored.copies for one in received),
             conflicts=self.conflicts + sum(len(one.stored.conflicts) for one in received),
             opened=tuple(one.sender.name for one in received),
-            issues=(*self.issues, *(issue for one in received for issue in one.issues)),
+            issues=(*self.issues, *refused, *(issue for one in received for issue in one.issues)),
         )
 
 

@@ -1,8 +1,8 @@
 """What `investigate` makes of the paths it is given: evidence, knowledge, public statements, or nothing of these.
 
-Each file is asked for by its content, never by its name or folder: first by the readers of evidence, then by
-those of knowledge; text that neither knows is a public statement if it reads like one (it says who accuses,
-denies, condemns, offers), else prose that an ally wrote.
+Each file is asked for by its content, never by its name or folder: a sealed file is an ally's; else the readers
+of evidence are asked, then those of knowledge; text that none knows is a public statement if it reads like one
+(it says who accuses, denies, condemns, offers), else prose that an ally wrote.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from aleat.knowledge.opener import open_documents
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import Sorted
 
-__all__ = ["sort_paths"]
+__all__ = ["sealed_files", "sort_paths"]
 
 _STAGE = "sorting"
-_HEAD = 64 * 1024
+_AGE_HEAD = b"age-encryption.org/v1\n"
 
 
 def sort_paths(paths: Sequence[Path], *, progress: Progress = silent) -> Sorted:
@@ -30,27 +30,45 @@ def sort_paths(paths: Sequence[Path], *, progress: Progress = silent) -> Sorted:
     evidence: list[Path] = []
     knowledge: list[Path] = []
     statements: list[Path] = []
+    sealed: list[Path] = []
     issues: list[Issue] = []
     for number, found in enumerate(_files(paths)):
         progress("sorting", number, None)
         if isinstance(found, Issue):
             issues.append(found)
             continue
-        kind, said = _kind(found)
+        kind, said = ("sealed", []) if _is_sealed(found) else _kind(found)
         if kind == "evidence":
             evidence.append(found)
         elif kind == "knowledge":
             knowledge.append(found)
         elif kind == "statement":
             statements.append(found)
+        elif kind == "sealed":
+            sealed.append(found)
         else:
             issues += said
     return Sorted(
-        knowledge=_collections(paths, knowledge, [*evidence, *statements]),
+        knowledge=(*_collections(paths, knowledge, [*evidence, *statements, *sealed]), *sealed),
         evidence=tuple(evidence),
         statements=tuple(statements),
         issues=tuple(issues),
     )
+
+
+def sealed_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the sealed files (age's binary form) at and below `paths`, folders in sorted order."""
+    return [found for found in _files(paths) if isinstance(found, Path) and _is_sealed(found)]
+
+
+def _is_sealed(path: Path) -> bool:
+    try:
+        if not path.is_file():  # a pipe would wait for a writer
+            return False
+        with path.open("rb") as file:
+            return file.read(len(_AGE_HEAD)) == _AGE_HEAD
+    except OSError:
+        return False
 
 
 def _collections(paths: Sequence[Path], knowledge: Sequence[Path], other: Sequence[Path]) -> tuple[Path, ...]:
@@ -118,6 +136,4 @@ def _kind(path: Path) -> tuple[str, list[Issue]]:
 
 
 def _reads_like_news(document: Document) -> bool:
-    if b"\0" in document.head[:_HEAD]:
-        return False
-    return looks_like_news(document.head[:_HEAD].decode("utf-8", errors="replace"))
+    return b"\0" not in document.head and looks_like_news(document.head.decode("utf-8", errors="replace"))
