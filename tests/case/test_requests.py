@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aleat.case.requests import REQUESTS_SCHEMA, empty_requests, requests_table, service_from_path
+from aleat.case.requests import REQUEST_COLUMNS, REQUESTS_SCHEMA, empty_requests, requests_table, service_from_path
 from tests.hunt.events import batch
 
 
@@ -54,6 +55,17 @@ def test_access_logs_by_virtual_host_and_a_status_that_is_none_is_null() -> None
     rows = requests_table([batch(events, format="access", channel="", evidence="www/access.log")]).to_pylist()
     assert [row["status"] for row in rows] == [200, None]
     assert {row["service"] for row in rows} == {"www.example"}
+
+
+def test_no_field_columns_are_needed_but_those_that_are_named() -> None:
+    """What a lake reads of a segment can be narrowed to them."""
+    events = [{"cs-host": "a.example", "sc-status": 200, "s-ip": "192.0.2.1", "cs-uri-stem": "/", "time-taken": 5}] * 3
+    whole = batch(events, format="iis", channel="", evidence="x/u_ex1.log", host="")
+    narrow = dataclasses.replace(
+        whole, table=whole.table.select([n for n in whole.table.column_names if "|" not in n or n in REQUEST_COLUMNS])
+    )
+    assert narrow.table.num_columns < whole.table.num_columns
+    assert requests_table([narrow]).equals(requests_table([whole]))
 
 
 def test_other_formats_and_empty_input_give_no_rows() -> None:

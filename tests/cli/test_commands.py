@@ -30,7 +30,7 @@ BEHIND = {
     "investigate": "Workspace.investigate",
     "case": "Workspace.build_case",
     "impact": "Workspace.build_case",
-    "attribute": "BuiltCase.assessments",
+    "attribute": "BuiltCase.attribution",
     "claims": "Workspace.build_case",
     "timeline": "Workspace.build_case",
     "coverage": "Workspace.build_case",

@@ -62,7 +62,7 @@ def test_two_incidents_with_their_hosts_and_one_campaign(whole: tuple[BuiltCase,
 def test_the_right_sponsor_comes_first(whole: tuple[BuiltCase, dict[str, Any]]) -> None:
     """Of the campaign's assessments, sponsor before group."""
     built, truth = whole
-    first = built.assessments[0]
+    first = built.attribution[0]
     assert (first.kind, first.verdict) == ("sponsor", "assessed")
     assert first.hypotheses[0].name == truth["sponsor"]
 
@@ -82,5 +82,5 @@ def test_statements_stay_beside_the_evidence(whole: tuple[BuiltCase, dict[str, A
     """Claims are told, and no evidence item is one."""
     built, _ = whole
     assert {"accuses", "denies", "condemns", "offers", "severs"} <= {claim.act for claim in built.case.claims}
-    assert all(item.kind != "claim" for one in built.assessments for item in one.items)
+    assert all(item.kind != "claim" for one in built.attribution for item in one.items)
     assert all(item.status == "alleged" for item in built.case.alleged)

@@ -97,7 +97,7 @@ def test_evidence_without_hits_gives_an_honest_no(workspace: Workspace, tmp_path
     built = workspace.build_case()
     assert {row.host for row in built.case.coverage} >= {"pc1.example", "pc2.example"}
     assert sum(row.events for row in built.case.coverage) == 130
-    assert not [assessment for assessment in built.assessments if assessment.verdict == "assessed"]
+    assert not [assessment for assessment in built.attribution if assessment.verdict == "assessed"]
 
 
 def test_a_second_investigation_adds_to_the_first(workspace: Workspace, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aleat.evidence.batch import EventBatch
+from aleat.evidence.batch import EventBatch, field_column
 
 __all__ = [
     "REQUESTS_SCHEMA",
+    "REQUEST_COLUMNS",
     "REQUEST_FORMATS",
     "STATUS_FIELDS",
     "empty_requests",
@@ -45,6 +46,16 @@ _SERVICE_FIELDS = {
 }
 STATUS_FIELDS = {"iis": ("sc-status",), "access": ("status", "sc-status", "response", "code")}
 _ADDRESS_FIELDS = {"iis": ("s-computername", "s-ip"), "access": ("server_addr",)}
+_KINDS = "si"
+
+REQUEST_COLUMNS = frozenset(
+    field_column(name, kind)
+    for fields in (_SERVICE_FIELDS, STATUS_FIELDS, _ADDRESS_FIELDS)
+    for names in fields.values()
+    for name in names
+    for kind in _KINDS
+)
+"""The field columns that `requests_table` looks at; batches need no others."""
 _DULL_FOLDERS = re.compile(
     r"(?:w3svc\d+|logs?|logfiles|iis|apache2?|nginx|httpd|archive|evidence|web|inetpub|files?)", re.I
 )
@@ -116,8 +127,8 @@ def _first(table: pa.Table, fields: tuple[str, ...], count: int) -> pa.Array:
     """Return the first of the fields that is there, row by row, as text (null where none is)."""
     found = pa.nulls(count, pa.string())
     for field in fields:
-        for kind in "si":
-            name = f"{field}|{kind}"
+        for kind in _KINDS:
+            name = field_column(field, kind)
             if name in table.column_names:
                 values = _plain(table.column(name)).cast(pa.string())
                 values = pc.if_else(pc.is_in(values, pa.array(["", "-", "_"])), pa.scalar(None, pa.string()), values)

@@ -120,7 +120,7 @@ def attribute(*, language: Language = "en", workspace: WorkspaceOption = None) -
         workspace: The workspace's folder.
     """
     built, say = _build(workspace, language)
-    for assessment in built.assessments:
+    for assessment in built.attribution:
         line(f"{say.say('kind', assessment.kind)}:")
         if assessment.verdict != "assessed":
             line(f"  {say.say('verdict', assessment.verdict_reason)}")

@@ -16,9 +16,9 @@ from aleat.attribution.records import Assessment
 from aleat.case import build_case, indicator_tags, requests_table
 from aleat.case.claims import ClaimsResult, read_claims
 from aleat.case.records import Case, CoverageRow, SourceRow
-from aleat.case.requests import REQUEST_FORMATS
+from aleat.case.requests import REQUEST_COLUMNS, REQUEST_FORMATS
 from aleat.errors import InputError, Issue
-from aleat.evidence import NOTE_CODES, EventBatch
+from aleat.evidence import NOTE_CODES, EventBatch, read_segment
 from aleat.exchange import NotLookedAt, findings_of_hunt, rule_ids
 from aleat.exchange.overview import delivered_indicators
 from aleat.hunt.result import HuntResult
@@ -38,6 +38,8 @@ __all__ = ["BuiltCase", "CaseVerbs"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SIMULATION = "simulation"
+_WITH_GIVERS = ("indicator", "intrusion-set", "relationship", "malware")
+"""Types of objects whose givers the assessment weighs."""
 
 
 class BuiltCase(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,13 +54,8 @@ class BuiltCase(msgspec.Struct, frozen=True, kw_only=True):
         return self.report.case
 
     @property
-    def assessments(self) -> tuple[Assessment, ...]:
-        """Who: sponsor first, then group."""
-        return self.report.assessments
-
-    @property
     def attribution(self) -> tuple[Assessment, ...]:
-        """The same, by its room's name."""
+        """Who: sponsor first, then group."""
         return self.report.assessments
 
     def answer(self, language: str = "en") -> Answer:
@@ -75,12 +72,13 @@ class CaseVerbs(HuntVerbs):
         lake = open_lake(self)
         now = self.now()
         with self.read() as connection:
-            objects = [stored.object.properties() for stored in iterate_objects(connection)]
             names = self.names(connection)
-            givers = {
-                stored.object.id: sorted({names.get(copy.giver, copy.giver) for copy in stored.copies})
-                for stored in iterate_objects(connection, ["indicator", "intrusion-set", "relationship", "malware"])
-            }
+            objects: list[dict[str, Any]] = []
+            givers: dict[str, list[str]] = {}
+            for stored in iterate_objects(connection):
+                objects.append(stored.object.properties())
+                if stored.object.type in _WITH_GIVERS:
+                    givers[stored.object.id] = sorted({names.get(copy.giver, copy.giver) for copy in stored.copies})
             texts = list(statements(connection))
         issues = [issue for issue in (*lake.issues(), *hunt.issues) if issue.code not in NOTE_CODES]
         claims = _claims(texts, now, issues)
@@ -162,11 +160,7 @@ def _at(microseconds: int | None) -> datetime | None:
 def _web_batches(lake: Lake) -> Iterator[EventBatch]:
     for segment in lake.segments():
         if set(segment.formats) & set(REQUEST_FORMATS):
-            for table in lake.read(segment.id):
-                for source in segment.sources[:1]:
-                    yield EventBatch(
-                        source.path, segment.id, source.record_base, table.format, table.channel, table.table
-                    )
+            yield from read_segment(lake, segment, REQUEST_COLUMNS)
 
 
 def _coverage(lake: Lake) -> list[CoverageRow]:
