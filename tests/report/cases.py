@@ -23,7 +23,8 @@ from aleat.case.records import (
     TimelineEntry,
 )
 from aleat.hunt.indicator import Sighting
-from aleat.report.records import ReportInput, RuleCounts
+from aleat.hunt.result import RuleCounts
+from aleat.report.records import ReportInput
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 START = datetime(2022, 7, 15, 6, 0, tzinfo=UTC)

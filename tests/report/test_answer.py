@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from aleat.hunt.result import RuleCounts
 from aleat.report import load_messages, make_answer
-from aleat.report.records import ReportInput, RuleCounts
+from aleat.report.records import ReportInput
 from tests.report.cases import full_report
 
 

@@ -10,14 +10,13 @@ from aleat.report.answer import Answer, first_things, make_answer
 from aleat.report.bundle import case_bundle, case_objects
 from aleat.report.html import entry_text, render_html
 from aleat.report.messages import LANGUAGES, Messages, load_messages
-from aleat.report.records import ReportInput, RuleCounts
+from aleat.report.records import ReportInput
 
 __all__ = [
     "LANGUAGES",
     "Answer",
     "Messages",
     "ReportInput",
-    "RuleCounts",
     "case_bundle",
     "case_objects",
     "entry_text",

@@ -10,23 +10,10 @@ from aleat.attribution.records import Assessment
 from aleat.case.records import Case
 from aleat.errors import Issue
 from aleat.hunt.indicator import NotEvaluated
+from aleat.hunt.result import RuleCounts
 from aleat.trust.chain import Head
 
-__all__ = ["ReportInput", "RuleCounts"]
-
-
-class RuleCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many indicators there were, and what became of them.
-
-    `without_evidence` could not have fired here: no log source that they read is among the evidence.
-    """
-
-    loaded: int = 0
-    evaluated: int = 0
-    fired: int = 0
-    rejected: int = 0
-    partial: int = 0
-    without_evidence: int = 0
+__all__ = ["ReportInput"]
 
 
 class ReportInput(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from aleat.exchange import NotLookedAt, findings_of_hunt, rule_ids
 from aleat.exchange.overview import delivered_indicators
 from aleat.hunt.result import HuntResult
 from aleat.release import Victim
-from aleat.report import Answer, ReportInput, RuleCounts, case_bundle, load_messages, make_answer, render_html
+from aleat.report import Answer, ReportInput, case_bundle, load_messages, make_answer, render_html
 from aleat.store.database import Connection
 from aleat.store.lake import Lake
 from aleat.store.objects import iterate_objects
@@ -101,7 +101,7 @@ class CaseVerbs(HuntVerbs):
             made=now,
             zone=self.config.zone,
             events=hunt.events,
-            rules=_rule_counts(hunt),
+            rules=hunt.rules,
             issues=tuple(issues),
             not_evaluated=hunt.not_evaluated,
             heads=self.heads(),
@@ -192,18 +192,6 @@ def _sources(lake: Lake) -> list[SourceRow]:
         )
         for row in lake.sources()
     ]
-
-
-def _rule_counts(hunt: HuntResult) -> RuleCounts:
-    rules = hunt.rules
-    return RuleCounts(
-        loaded=rules.loaded,
-        evaluated=rules.evaluated,
-        fired=rules.fired,
-        rejected=rules.rejected,
-        partial=rules.partial,
-        without_evidence=rules.no_evidence,
-    )
 
 
 def _claims(texts: list[tuple[str, str]], now: datetime, issues: list[Issue]) -> ClaimsResult | None:
