@@ -73,7 +73,7 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     time: int | None = None
 
 
-class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One indicator in one record. Its JSON form, without the last group, is a line of ``hunt -t jsonl``.
 
     `time` is microseconds since 1970-01-01T00:00Z, or None where the record has none (in JSON: RFC 3339).

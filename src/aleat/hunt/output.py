@@ -14,7 +14,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from math import isfinite
 from types import TracebackType
 from typing import IO, Any, Protocol
@@ -25,13 +24,14 @@ import pyarrow.parquet as pq
 
 from aleat.hunt.indicator import Part, Sighting
 from aleat.text import visible
+from aleat.times import from_micros
 
 __all__ = ["FORMATS", "SightingWriter", "escape_cell", "format_time", "open_writer", "sighting_line"]
 
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BLOCK = 5_000
+_LINES = 64
 _KEYS = (
     "indicator",
     "title",
@@ -80,7 +80,7 @@ def format_time(time: int | None) -> str | None:
     if time is None:
         return None
     try:
-        moment = _EPOCH + timedelta(microseconds=time)
+        moment = from_micros(time)
     except OverflowError:  # a time before year 1 or after 9999 is damage; the source's own text is in the fields
         return None
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
@@ -101,10 +101,22 @@ def escape_cell(text: str) -> str:
 
 
 def _record(sighting: Sighting) -> dict[str, Any]:
-    record: dict[str, Any] = {key: getattr(sighting, key) for key in _KEYS}
-    record["time"] = format_time(sighting.time)
-    record["parts"] = None if sighting.parts is None else [_part(part) for part in sighting.parts]
-    return record
+    return {  # in the order of _KEYS, written out: this is done for every sighting
+        "indicator": sighting.indicator,
+        "title": sighting.title,
+        "level": sighting.level,
+        "author": sighting.author,
+        "evidence": sighting.evidence,
+        "record": sighting.record,
+        "offset": sighting.offset,
+        "event": sighting.event,
+        "time": format_time(sighting.time),
+        "host": sighting.host,
+        "fields": sighting.fields,
+        "source": sighting.source,
+        "hidden_by": sighting.hidden_by,
+        "parts": None if sighting.parts is None else [_part(part) for part in sighting.parts],
+    }
 
 
 def _part(part: Part) -> dict[str, Any]:
@@ -182,7 +194,10 @@ class _Writer:
 
 class _JsonLinesWriter(_Writer):
     def _write(self, sightings: list[Sighting]) -> None:
-        self._stream.writelines(sighting_line(sighting) + b"\n" for sighting in sightings)
+        self._stream.write(b"".join([sighting_line(sighting) + b"\n" for sighting in sightings]))
+
+    def _block(self) -> int:
+        return _LINES
 
 
 class _JsonWriter(_Writer):

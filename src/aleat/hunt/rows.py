@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
@@ -22,6 +24,8 @@ _CELLS: dict[str, Callable[[str], Any]] = {
     "n": lambda _: None,
     "l": orjson.loads,
 }
+
+_Cells = tuple[npt.NDArray[np.signedinteger[Any]], list[Any]]
 
 
 def typed_cell(kind: str, text: str) -> Any:
@@ -44,17 +48,31 @@ class RowReader:
         self._fields: list[dict[str, Any]] = [{} for _ in self.rows]
         self._fixed: dict[str, list[Any]] = {}
         self._events: dict[int, str] = {}
+        names: list[str] = []
+        cells: list[_Cells] = []
         for name in taken.column_names:
             split = split_column(name)
             column = taken[name]
             if split is None:
                 self._fixed[name] = _values(column.cast(pa.int64()) if name == "time" else column)
             elif column.null_count < len(column):
-                field, kind = split
-                make = _CELLS[kind]
-                for fields, text in zip(self._fields, _values(column), strict=True):
-                    if text is not None:
-                        fields[field] = make(text)
+                names.append(split[0])
+                cells.append(_cells(column, split[1]))
+        if cells:
+            self._set_fields(names, cells)
+
+    def _set_fields(self, names: Sequence[str], cells: Sequence[_Cells]) -> None:
+        """Make each row's fields; rows that have the same ones together."""
+        present = np.stack([codes >= 0 for codes, _ in cells], axis=1)
+        shapes: dict[bytes, list[int]] = {}
+        for row, shape in enumerate(np.packbits(present, axis=1)):
+            shapes.setdefault(shape.tobytes(), []).append(row)
+        for rows in shapes.values():
+            there = np.flatnonzero(present[rows[0]]).tolist()
+            fields = [names[place] for place in there]
+            columns = [[cells[place][1][code] for code in cells[place][0][rows].tolist()] for place in there]
+            for row, values in zip(rows, zip(*columns, strict=True) if columns else ((),) * len(rows), strict=True):
+                self._fields[row] = dict(zip(fields, values, strict=True))
 
     def fields(self, row: int) -> dict[str, Any]:
         """Return the cells of `row` by the source's own field names."""
@@ -110,6 +128,16 @@ class RowReader:
             tags=indicator.tags,
             matched=matched,
         )
+
+
+def _cells(column: pa.ChunkedArray, kind: str) -> _Cells:
+    """Return for each row the place of its cell among the column's (absent: -1), and those cells, typed."""
+    array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if not pa.types.is_dictionary(array.type) or len(array.dictionary) > 2 * len(array):
+        array = array.cast(pa.string()).dictionary_encode()  # of its dictionary hardly anything is needed
+    codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    texts = array.dictionary.to_pylist()
+    return codes, texts if kind == "s" else [_CELLS[kind](text) for text in texts]
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
