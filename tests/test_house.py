@@ -13,6 +13,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "aleat"
 ROOMS = (
     "errors",
     "text",
+    "times",
     "stix",
     "trust",
     "store",

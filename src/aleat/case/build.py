@@ -27,7 +27,7 @@ from aleat.case.records import (
     CoverageRow,
     SourceRow,
 )
-from aleat.case.refs import ReferenceMaker, micros_of
+from aleat.case.refs import ReferenceMaker
 from aleat.case.requests import REQUEST_FORMATS, empty_requests
 from aleat.case.signal_rules import split_signals
 from aleat.case.tell import tell_incidents
@@ -35,6 +35,7 @@ from aleat.case.timeline import make_timeline
 from aleat.hunt.indicator import Sighting
 from aleat.stix.ids import content_id
 from aleat.stix.times import format_timestamp
+from aleat.times import micros_of
 
 __all__ = ["ClaimsLike", "build_case"]
 

@@ -18,10 +18,11 @@ from aleat.case.facts import Key, field_keys, matched_keys
 from aleat.case.incidents import Grouping
 from aleat.case.parameters import Parameters
 from aleat.case.records import Campaign, CampaignLink, Incident
-from aleat.case.refs import DAY, ReferenceMaker
+from aleat.case.refs import ReferenceMaker
 from aleat.case.weigh import is_generic
 from aleat.hunt.indicator import Sighting
 from aleat.stix.ids import content_id
+from aleat.times import DAY
 
 __all__ = ["find_campaigns"]
 

@@ -16,10 +16,10 @@ import msgspec
 from aleat.case.facts import make_account, text_of
 from aleat.case.parameters import ImpactParameters
 from aleat.case.records import Incident
-from aleat.case.refs import DAY, HOUR, MINUTE, micros_of
 from aleat.case.signal_rules import signal_names
 from aleat.case.tactics import is_destructive
 from aleat.hunt.indicator import Sighting
+from aleat.times import DAY, HOUR, MINUTE, micros_of
 
 __all__ = ["CauseFinder", "Stop", "Verdict"]
 

@@ -22,11 +22,12 @@ from aleat.case.causes import CauseFinder, Stop, Verdict
 from aleat.case.hosts import HostNames, service_host
 from aleat.case.parameters import ImpactParameters, Parameters, defaults
 from aleat.case.records import CoverageRow, EvidenceRef, Incident, Outage
-from aleat.case.refs import DAY, HOUR, MINUTE, ReferenceMaker, from_micros, micros_of
+from aleat.case.refs import ReferenceMaker
 from aleat.case.requests import REQUEST_FORMATS
 from aleat.case.silence import RateModel, Silence, find_silences
 from aleat.hunt.indicator import Sighting
 from aleat.stix.ids import content_id
+from aleat.times import DAY, HOUR, MINUTE, from_micros, micros_of
 
 __all__ = ["ImpactResult", "LogGap", "find_outages"]
 

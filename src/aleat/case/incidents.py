@@ -28,10 +28,10 @@ import msgspec
 from aleat.case.facts import Key, field_keys, matched_keys
 from aleat.case.parameters import IncidentParameters, Parameters, defaults
 from aleat.case.records import CoverageRow
-from aleat.case.refs import DAY
 from aleat.case.stretches import Stretch, StretchCutter, stretch_order
 from aleat.case.weigh import Rarity, days_of_hosts, is_generic, response_events, rule_weights, was_refused
 from aleat.hunt.indicator import Sighting
+from aleat.times import DAY
 
 __all__ = ["Boundary", "Cluster", "Grouping", "fold_copies", "group_sightings"]
 

@@ -9,9 +9,10 @@ from aleat.case.hosts import HostNames, is_address
 from aleat.case.impact import LogGap
 from aleat.case.persistence import Foothold
 from aleat.case.records import CoverageRow, Incident, OpenItem, Outage
-from aleat.case.refs import DAY, ReferenceMaker, from_micros, micros_of
+from aleat.case.refs import ReferenceMaker
 from aleat.case.signal_rules import signal_names
 from aleat.hunt.indicator import Sighting
+from aleat.times import DAY, from_micros, micros_of
 
 __all__ = ["find_open_items", "is_still_active"]
 

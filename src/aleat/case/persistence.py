@@ -15,10 +15,10 @@ import msgspec
 
 from aleat.case.facts import accounts_of, basename, field_keys, persistence_value, text_of
 from aleat.case.records import Incident
-from aleat.case.refs import MINUTE
 from aleat.case.signal_rules import signal_names
 from aleat.case.tactics import tactics_of, techniques_of
 from aleat.hunt.indicator import Sighting
+from aleat.times import MINUTE
 
 __all__ = ["Foothold", "find_footholds"]
 

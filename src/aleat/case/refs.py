@@ -1,32 +1,13 @@
-"""Times and references: from a sighting to an aware time, and back to the bytes that it stands on."""
+"""References: from a sighting back to the bytes that it stands on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 
 from aleat.case.records import EvidenceRef, SourceRow
 from aleat.hunt.indicator import Sighting
 
-__all__ = ["DAY", "HOUR", "MINUTE", "SECOND", "ReferenceMaker", "from_micros", "micros_of"]
-
-SECOND = 1_000_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
-"""In microseconds, the unit of `Sighting.time`."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def from_micros(micros: int) -> datetime:
-    """Return the aware UTC time of microseconds since 1970-01-01T00:00Z."""
-    return _EPOCH + timedelta(microseconds=int(micros))
-
-
-def micros_of(time: datetime) -> int:
-    """Return microseconds since 1970-01-01T00:00Z of an aware time."""
-    return (time - _EPOCH) // timedelta(microseconds=1)
+__all__ = ["ReferenceMaker"]
 
 
 class ReferenceMaker:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aleat.case.parameters import ImpactParameters
-from aleat.case.refs import DAY, HOUR, MINUTE
+from aleat.times import DAY, HOUR, MINUTE
 
 __all__ = ["RateModel", "Silence", "find_silences", "fit_rate"]
 

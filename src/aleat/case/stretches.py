@@ -12,10 +12,10 @@ import msgspec
 
 from aleat.case.facts import Key
 from aleat.case.parameters import Parameters, WeightParameters
-from aleat.case.refs import HOUR, MINUTE, SECOND
 from aleat.case.tactics import is_impact, tactics_of
 from aleat.case.weigh import Rarity
 from aleat.hunt.indicator import Sighting
+from aleat.times import HOUR, MINUTE, SECOND
 
 __all__ = ["Stretch", "StretchCutter", "stretch_order"]
 

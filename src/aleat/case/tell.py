@@ -9,10 +9,10 @@ from aleat.case.facts import accounts_of
 from aleat.case.incidents import Cluster, Grouping
 from aleat.case.parameters import Parameters
 from aleat.case.records import Account, Incident
-from aleat.case.refs import from_micros
 from aleat.case.tactics import effects_of, is_destructive, tactic_order, tactics_of, techniques_of
 from aleat.hunt.indicator import Sighting, level_rank
 from aleat.stix.ids import content_id
+from aleat.times import from_micros
 
 __all__ = ["tell_incidents"]
 

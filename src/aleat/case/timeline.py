@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from aleat.case.facts import text_of
 from aleat.case.persistence import Foothold
 from aleat.case.records import Claim, Incident, Outage, TimelineEntry
-from aleat.case.refs import DAY, ReferenceMaker, from_micros, micros_of
+from aleat.case.refs import ReferenceMaker
 from aleat.case.signal_rules import signal_names
 from aleat.case.tactics import is_destructive, tactics_of
 from aleat.hunt.indicator import Sighting
+from aleat.times import DAY, from_micros, micros_of
 
 __all__ = ["make_timeline"]
 

@@ -14,10 +14,10 @@ from math import log2
 from aleat.case.facts import Key, accounts_of, text_of
 from aleat.case.parameters import WeightParameters
 from aleat.case.records import CoverageRow
-from aleat.case.refs import DAY, micros_of
 from aleat.case.requests import REQUEST_FORMATS, STATUS_FIELDS
 from aleat.case.signal_rules import signal_names
 from aleat.hunt.indicator import Sighting
+from aleat.times import DAY, micros_of
 
 __all__ = ["Rarity", "days_of_hosts", "is_generic", "response_events", "rule_weights", "was_refused"]
 

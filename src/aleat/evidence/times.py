@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from aleat.times import micros_of
 
 __all__ = ["iso_seconds_column", "parse_time", "time_column"]
 
@@ -17,7 +19,6 @@ _ISO = re.compile(
 )
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
 _SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAT = np.datetime64("NaT", "us")
 _WCF = re.compile(r"/Date\((-?\d{1,16})\)/", re.ASCII)
 
@@ -66,7 +67,7 @@ def _from_iso(match: re.Match[str]) -> int | None:
         return None
     micro = int((match[7] or "0")[:6].ljust(6, "0"))
     extra = 1_000_000 if second == 60 else 0
-    return (moment - _EPOCH) // timedelta(microseconds=1) + micro + extra
+    return micros_of(moment) + micro + extra
 
 
 def time_column(values: Sequence[Any], parse: Callable[[Any], int | None] = parse_time) -> npt.NDArray[np.datetime64]:

@@ -9,7 +9,7 @@ findings may leave at all is the gate's to decide, on the sender's side.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -18,6 +18,7 @@ from aleat.release import Victim, coarsen_time, enough, tell_victim
 from aleat.release.retell import keyed_uuid
 from aleat.stix import StixObject, format_timestamp, make_object, parse_timestamp
 from aleat.stix.extensions import extend, read_extension
+from aleat.times import from_micros
 from aleat.trust.agreements import ReleaseTerms
 
 if TYPE_CHECKING:  # for annotations only: opening a file shouldn't load the hunt
@@ -28,7 +29,6 @@ __all__ = ["Finding", "FindingStatus", "NotLookedAt", "finding_objects", "findin
 
 FindingStatus = Literal["seen", "not-seen", "false-positive", "not-evaluated"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNLOOKED = "nothing-looked-at"
 _MAX_GAPS = 50  # they stand in every sighting
 _MAX_COUNT = 999_999_999  # STIX 2.1 §5.2: a sighting's count
@@ -168,8 +168,8 @@ def _finding(indicator: str, value: str, sightings: Sequence[Sighting]) -> Findi
         indicator=indicator,
         status="seen" if shown else "false-positive",
         count=len(events),
-        first=_EPOCH + timedelta(microseconds=times[0]) if times else None,
-        last=_EPOCH + timedelta(microseconds=times[-1]) if times else None,
+        first=from_micros(times[0]) if times else None,
+        last=from_micros(times[-1]) if times else None,
         value=value,
         reason="" if shown else ", ".join(reasons),
     )

@@ -19,7 +19,7 @@ import base64
 import binascii
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 from unicodedata import normalize
 
@@ -45,6 +45,7 @@ from aleat.hunt.stix_syntax import (
     parse_pattern,
 )
 from aleat.stix.times import parse_timestamp
+from aleat.times import micros_of
 
 __all__ = ["match_pattern"]
 
@@ -58,7 +59,6 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
     "=": operator.eq,
 }
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Objects = Mapping[str, Any]
 """The observables that a path may lead through, by id."""
@@ -140,7 +140,7 @@ def _times(data: Mapping[str, Any]) -> tuple[int | None, int | None]:
 
 def _moment(value: object) -> int | None:
     time = _timestamp(value)
-    return None if time is None else (time - _EPOCH) // timedelta(microseconds=1)
+    return None if time is None else micros_of(time)
 
 
 def _sizes(tree: Observations) -> tuple[int, int]:

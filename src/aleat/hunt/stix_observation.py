@@ -31,6 +31,7 @@ from aleat.hunt.stix_syntax import (
     Within,
     observations,
 )
+from aleat.times import SECOND, micros_of
 
 __all__ = ["Observed", "correlate_pattern", "find_matches"]
 
@@ -162,7 +163,7 @@ class _Search:
         elif isinstance(tree, Within):
             yield from self._within(tree, among, need)
         else:
-            start, stop = _microseconds(tree.start), _microseconds(tree.stop)
+            start, stop = micros_of(tree.start), micros_of(tree.stop)
             timed = among if start < stop else ()
             inside = [item for item in timed if item.time is not None and item.until >= start and item.time < stop]
             if need is None or need in inside:
@@ -226,7 +227,7 @@ class _Search:
             yield frozenset(item.order for item in chosen)
 
     def _within(self, tree: Within, among: Sequence[Observed], need: Observed | None) -> Iterator[Binding]:
-        span = tree.seconds * 1_000_000
+        span = tree.seconds * SECOND
         for item, window in self._windows(among, span):
             # Every set has one earliest observation: asking for it yields each set once, and no set twice.
             if need is None or need is item:
@@ -253,8 +254,3 @@ class _Search:
 
     def _time(self, order: int) -> int:
         return self._observed[order].time or 0
-
-
-def _microseconds(time: Any) -> int:
-    seconds = int(time.timestamp())
-    return seconds * 1_000_000 + int(time.microsecond)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from aleat.attribution.records import Assessment
@@ -20,10 +20,10 @@ from aleat.report.messages import Messages, load_messages
 from aleat.report.records import ReportInput
 from aleat.stix import StixObject, content_id, format_timestamp, make_bundle, make_object
 from aleat.stix.extensions import extend, extension_definition
+from aleat.times import from_micros
 
 __all__ = ["case_bundle", "case_objects"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STIX_ID = re.compile(r"(indicator|intrusion-set|threat-actor)--[0-9a-f-]{36}\Z")
 
 
@@ -131,8 +131,8 @@ class _Maker:
                 sighting_of_ref=ref,
                 where_sighted_refs=[self.identity],
                 count=min(len(group), 999_999_999),
-                first_seen=_at(times[0]) if times else None,
-                last_seen=_at(times[-1]) if times else None,
+                first_seen=from_micros(times[0]) if times else None,
+                last_seen=from_micros(times[-1]) if times else None,
             )
 
     def campaigns(self) -> Iterator[StixObject]:
@@ -183,10 +183,6 @@ class _Maker:
         )
         if assessed and best and subject and subject.startswith("campaign--") and _STIX_ID.match(best.ref):
             yield self.relate(subject, "attributed-to", best.ref, confidence=round(100 * best.posterior))
-
-
-def _at(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def _second(time: datetime) -> str:

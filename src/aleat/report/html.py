@@ -6,7 +6,7 @@ neither markup nor control characters in it act. A Content-Security-Policy in th
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from aleat.report.messages import Messages, load_messages
 from aleat.report.records import ReportInput
 from aleat.report.swimlane import make_swimlane
 from aleat.text import clip, visible
+from aleat.times import from_micros
 
 if TYPE_CHECKING:
     import jinja2
@@ -27,8 +28,6 @@ __all__ = ["MAX_ROWS", "entry_text", "render_html"]
 
 MAX_ROWS = 400
 """At most this many rows of a long table stand in the page; the rest is in the files beside it."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def render_html(report: ReportInput, *, language: str = "en", beside: str = "sightings.jsonl") -> bytes:
@@ -95,7 +94,7 @@ def _style() -> Any:
 
 
 def _moment(sighting: Sighting) -> datetime | None:
-    return None if sighting.time is None else _EPOCH + timedelta(microseconds=sighting.time)
+    return None if sighting.time is None else from_micros(sighting.time)
 
 
 def _when(time: datetime | None, zone: ZoneInfo) -> dict[str, str]:

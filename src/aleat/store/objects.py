@@ -30,6 +30,7 @@ from aleat.stix.canonical import canonical_json, canonical_json_parsed
 from aleat.stix.objects import StixObject, parse_object, restore_object
 from aleat.stix.times import format_timestamp, parse_timestamp
 from aleat.store.database import metadata
+from aleat.times import micros_of
 
 __all__ = [
     "Conflict",
@@ -269,10 +270,7 @@ def _object_row(item: StixObject) -> dict[str, Any]:
 
 
 def _microseconds(version: str) -> int:
-    if not version:
-        return 0
-    time = parse_timestamp(version)
-    return int(time.timestamp()) * 1_000_000 + time.microsecond
+    return micros_of(parse_timestamp(version)) if version else 0
 
 
 def _key(digest: str, copy: Provenance) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from aleat.report import Answer, ReportInput, case_bundle, load_messages, make_a
 from aleat.store.database import Connection
 from aleat.store.lake import Lake
 from aleat.store.objects import iterate_objects
+from aleat.times import from_micros
 from aleat.trust.markings import marking_id
 from aleat.workspace.evidence import open_lake
 from aleat.workspace.hunt import HuntVerbs, write_sightings
@@ -36,7 +37,6 @@ from aleat.workspace.results import ReportFiles
 
 __all__ = ["BuiltCase", "CaseVerbs"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SIMULATION = "simulation"
 _WITH_GIVERS = ("indicator", "intrusion-set", "relationship", "malware")
 """Types of objects whose givers the assessment weighs."""
@@ -154,7 +154,7 @@ class CaseVerbs(HuntVerbs):
 
 
 def _at(microseconds: int | None) -> datetime | None:
-    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+    return None if microseconds is None else from_micros(microseconds)
 
 
 def _web_batches(lake: Lake) -> Iterator[EventBatch]:

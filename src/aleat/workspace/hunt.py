@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 from typing import IO
@@ -27,6 +27,7 @@ from aleat.hunt.summary import log_sources_without_evidence
 from aleat.knowledge import NOTE_CODES as KNOWLEDGE_NOTES
 from aleat.knowledge import KnowledgeItem, read_knowledge
 from aleat.store.dismissals import DismissalRow, read_dismissals
+from aleat.times import micros_of
 from aleat.workspace.core import Session
 from aleat.workspace.dismissals import dismiss, in_force, undo
 from aleat.workspace.evidence import open_lake
@@ -35,7 +36,6 @@ from aleat.workspace.progress import Progress, silent
 
 __all__ = ["PLACEHOLDERS_NAME", "HuntVerbs", "Hunted", "hunt_once", "write_sightings"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 PLACEHOLDERS_NAME = "placeholders.toml"
 """The workspace's own values for Sigma's placeholders; it need not be there."""
@@ -207,7 +207,7 @@ def write_sightings(
 def _wanted(min_level: str, since: datetime | None, until: datetime | None) -> Callable[[Sighting], bool]:
     """Return whether a sighting is to be written; one without a time is in no stretch of time."""
     levels = frozenset(LEVELS[LEVELS.index(min_level) :])
-    first, end = (None if time is None else (time - _EPOCH) // timedelta(microseconds=1) for time in (since, until))
+    first, end = (None if time is None else micros_of(time) for time in (since, until))
 
     def wanted(sighting: Sighting) -> bool:
         if sighting.level not in levels or sighting.hidden_by is not None:

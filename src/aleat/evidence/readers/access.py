@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ from aleat.evidence.columns import TableBuilder
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import BLOCK_LINES, LineNotes, bom_length, cut_lines, detect_encoding, numbered_lines
 from aleat.evidence.times import time_column
+from aleat.times import micros_of
 
 __all__ = ["AccessReader"]
 
@@ -65,7 +66,6 @@ _PLAIN_NAMES = (
     "referer",
     "user_agent",
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Row(NamedTuple):
@@ -265,4 +265,4 @@ def parse_access_time(text: Any) -> int | None:
         )
     except ValueError:
         return None
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return micros_of(moment)
