@@ -11,6 +11,7 @@ import pytest
 
 from aleat import Workspace
 from aleat.errors import FormatVersionError, TrustError, WorkspaceBusyError, WorkspaceError
+from aleat.store.files import temporary_path
 from aleat.workspace import config
 from aleat.workspace.config import CONFIG_NAME, FORMAT
 from tests.workspace.conftest import Built
@@ -96,6 +97,7 @@ def test_an_init_that_was_cut_off_can_be_repeated(workspace: Workspace, missing:
     for name in parts[:missing]:
         path = workspace.folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+    temporary_path(workspace.folder / CONFIG_NAME).write_bytes(b"half")
     with Workspace.init(workspace.folder, key_folder=workspace.key_folder, actor="agim") as again:
         found = again.verify()
     assert found.faults == ()

@@ -7,7 +7,6 @@ transaction: a file without a row is harmless, a row without its file can't be.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import sqlalchemy as sa
 from aleat.errors import IntegrityError
 from aleat.stix.entries import ENTRY_SCHEMA, entries_digest
 from aleat.store.database import metadata
+from aleat.store.files import replacing
 
 __all__ = ["EntryFault", "put_entries", "read_entries", "verify_entries"]
 
@@ -48,13 +48,11 @@ def put_entries(connection: sa.Connection, root: Path, entries: pa.Table) -> str
     folder = root / "lists"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{digest}.parquet"
-    temporary = folder / f".{digest}.{os.getpid()}.tmp"
-    pq.write_table(entries, temporary, compression="zstd")
-    with temporary.open("rb+") as file:
-        file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        size = file.tell()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        pq.write_table(entries, temporary, compression="zstd")
+        with temporary.open("rb") as file:
+            file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
     row = {"digest": digest, "rows": entries.num_rows, "size": size, "file_sha256": file_sha256}
     connection.execute(entry_lists.insert(), row)
     return digest

@@ -9,7 +9,6 @@ be gone. This file knows no log format; `aleat.evidence.ingest` fills the lake.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ import sqlalchemy as sa
 from aleat.errors import IntegrityError, Issue, Place, WorkspaceError
 from aleat.stix.canonical import canonical_json
 from aleat.store.database import Database, metadata
+from aleat.store.files import place_file
 from aleat.store.lake_files import ColumnFilter, StoredTable, read_segment_file
 from aleat.store.ledger import append_entry
 from aleat.trust.keys import SigningKey
@@ -278,8 +278,7 @@ class Lake:
                         kept.write(block)
                     kept.flush()
                     os.fsync(kept.fileno())
-                temporary.replace(self.evidence_folder / digest.hexdigest())
-                sync_folder(self.evidence_folder)
+                place_file(temporary, self.evidence_folder / digest.hexdigest())
             except OSError as error:
                 temporary.unlink(missing_ok=True)
                 raise _disk_error(error, self.evidence_folder) from error
@@ -401,8 +400,7 @@ class Lake:
     def _place(self, draft: SegmentDraft) -> None:
         target = self.segment_path(draft.id)
         try:
-            Path(draft.temporary).replace(target)
-            sync_folder(self.segment_folder)
+            place_file(Path(draft.temporary), target)
         except OSError as error:
             raise _disk_error(error, target) from error
 
@@ -504,16 +502,6 @@ def merkle_root(leaves: Sequence[bytes]) -> bytes:
         return leaves[0]
     half = 1 << (len(leaves) - 1).bit_length() - 1
     return hashlib.sha256(b"\1" + merkle_root(leaves[:half]) + merkle_root(leaves[half:])).digest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable, where the system has a way to."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    with contextlib.ExitStack() as stack:
-        stack.callback(os.close, handle)
-        os.fsync(handle)
 
 
 def _disk_error(error: OSError, path: Path) -> WorkspaceError:

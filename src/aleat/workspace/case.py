@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from aleat.hunt.result import HuntResult
 from aleat.release import Victim
 from aleat.report import Answer, ReportInput, case_bundle, load_messages, make_answer, render_html
 from aleat.store.database import Connection
+from aleat.store.files import replacing, write_file
 from aleat.store.lake import Lake
 from aleat.store.objects import iterate_objects
 from aleat.times import from_micros
@@ -121,10 +121,10 @@ class CaseVerbs(HuntVerbs):
             html=target / "report.html", bundle=target / "case.json", sightings=target / "sightings.jsonl"
         )
         marking = marking_id(f"tlp:{self.config.default_marking}")
-        with _replacing(files.sightings) as path:
+        with replacing(files.sightings) as path:
             write_sightings(built.case.sightings, path, "jsonl")
-        _write(files.bundle, case_bundle(built.report, identity=self.config.identity, markings=[marking]))
-        _write(files.html, render_html(built.report, language=language, beside=files.sightings.name))
+        write_file(files.bundle, case_bundle(built.report, identity=self.config.identity, markings=[marking]))
+        write_file(files.html, render_html(built.report, language=language, beside=files.sightings.name))
         return files
 
     def answer_facts(self) -> Callable[[Connection, str], dict[str, Any]]:
@@ -217,27 +217,3 @@ def _is_simulation(objects: list[dict[str, Any]], texts: list[tuple[str, str]]) 
     """Say whether any of the material says of itself that it is a simulation (by a label)."""
     labelled = any(_SIMULATION in (item.get("labels") or ()) for item in objects)
     return labelled or any(text.lstrip().casefold().startswith(_SIMULATION) for _, text in texts)
-
-
-class _replacing:  # noqa: N801 (a context manager, used as a function)
-    """Write to a temporary file, and put it in place when that went well."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.temporary = path.with_name(f".{path.name}.part")
-
-    def __enter__(self) -> Path:
-        return self.temporary
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self.temporary.replace(self.path)
-        else:
-            self.temporary.unlink(missing_ok=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with _replacing(path) as temporary, temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -5,7 +5,6 @@ A newer format is refused; an older one is migrated forward, after a backup, by 
 
 from __future__ import annotations
 
-import os
 import shutil
 import tomllib
 import uuid
@@ -20,6 +19,7 @@ import msgspec
 from aleat.errors import FormatVersionError, WorkspaceError
 from aleat.stix.ids import random_id
 from aleat.stix.times import format_timestamp
+from aleat.store.files import write_file
 from aleat.store.lock import writer_lock
 
 __all__ = [
@@ -100,12 +100,7 @@ def save_config(folder: Path, config: Config) -> None:
     """Write `config` to the workspace at `folder`, whole or not at all."""
     lines = ["# A workspace of Aleat. Change zone, names and labels here; the rest belongs to the workspace."]
     lines += [f"{key} = {_toml(value)}" for key, value in msgspec.structs.asdict(config).items()]
-    temporary = folder / f"{CONFIG_NAME}.new"
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / CONFIG_NAME)
+    write_file(folder / CONFIG_NAME, "".join(f"{line}\n" for line in lines).encode())
 
 
 def load_config(folder: Path) -> Config:

@@ -31,6 +31,7 @@ from aleat.errors import TrustError, WorkspaceError
 from aleat.store.allies import read_allies
 from aleat.store.database import Connection, Database
 from aleat.store.decisions import read_people, set_roles
+from aleat.store.files import temporary_path, write_file
 from aleat.store.keyring import (
     default_key_folder,
     load_private_text,
@@ -56,6 +57,7 @@ POLICY_NAME, SIGNATURE_NAME = "corpora.toml", "corpora.toml.jws"
 _IDENTITY = re.compile(r"identity--[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DATABASE = "aleat.db"
 _PARTS = {_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", POLICY_NAME, SIGNATURE_NAME}
+_PARTS |= {temporary_path(Path(name)).name for name in (POLICY_NAME, SIGNATURE_NAME, CONFIG_NAME)}
 _FOLDERS = ("segments", "lists", "evidence", "reports")
 
 
@@ -147,8 +149,8 @@ class Session:
             set_roles(connection, who, roles, actor=who, time=now, key=signing)
         database.close()
         policy = policy_bytes()
-        (folder / POLICY_NAME).write_bytes(policy)
-        (folder / SIGNATURE_NAME).write_text(sign_policy(policy, signing), encoding="ascii")
+        write_file(folder / POLICY_NAME, policy)
+        write_file(folder / SIGNATURE_NAME, sign_policy(policy, signing).encode("ascii"))
         save_config(folder, config)
         return cls(folder, actor=who, key_folder=keys, clock=clock)
 

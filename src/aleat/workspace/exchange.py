@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -39,6 +38,7 @@ from aleat.release import Release
 from aleat.stix import random_id
 from aleat.store.allies import StoredAlly, add_agreement, add_ally, find_ally, read_allies
 from aleat.store.decisions import add_permission, lift_hold, place_hold, set_roles
+from aleat.store.files import write_file
 from aleat.store.ledger import append_entry
 from aleat.store.objects import iterate_objects, knowledge_digest
 from aleat.trust.agreements import Agreement, Permission, export_card
@@ -273,12 +273,7 @@ class ExchangeVerbs(CaseVerbs):
         with self.writing(), self._desk(write=True) as desk:
             sent = act(desk)
             path = target / sent.name
-            temporary = path.with_suffix(".part")
-            with temporary.open("wb") as file:
-                file.write(sent.data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            write_file(path, sent.data)
         return path
 
 

@@ -1,0 +1,61 @@
+"""Files that are whole or not there: written beside their place, synced, put in place, and the folder synced.
+
+After a crash of the process or of the machine a file is what it was before, or all that was written; what a
+kill leaves under the temporary name is written over the next time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["place_file", "replacing", "sync_file", "temporary_path", "write_file"]
+
+
+def temporary_path(path: Path) -> Path:
+    """Return where what will be `path` is written first."""
+    return path.with_name(f".{path.name}.part")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield where to write what becomes `path` when the block ends well; otherwise nothing of it is left."""
+    temporary = temporary_path(path)
+    try:
+        yield temporary
+        sync_file(temporary)
+        place_file(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def place_file(temporary: Path, path: Path) -> None:
+    """Give a synced file its name, and make that durable."""
+    temporary.replace(path)
+    _sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Make what was written to a file durable; it is opened for writing, as Windows asks."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable, where the system has a way to."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
