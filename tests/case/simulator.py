@@ -94,7 +94,7 @@ def cover(hosts: Sequence[str], first: str, last: str, channel: str = "Security"
     since = datetime.fromisoformat(first).replace(tzinfo=UTC)
     until = datetime.fromisoformat(last).replace(tzinfo=UTC)
     return tuple(
-        CoverageRow(host=host, format="windows", channel=channel, first=since, last=until, events=10_000, evidence=1)
+        CoverageRow(host=host, format="windows", channel=channel, first=since, last=until, events=10_000)
         for host in hosts
     )
 

@@ -62,7 +62,6 @@ COVERAGE = (
         first=datetime(2022, 5, 3, 8, 1, tzinfo=UTC),
         last=datetime(2022, 9, 19, 23, 59, tzinfo=UTC),
         events=12_000,
-        evidence=1,
     ),
     CoverageRow(
         host="web-one",
@@ -71,7 +70,6 @@ COVERAGE = (
         first=datetime(2022, 6, 1, 8, 1, tzinfo=UTC),
         last=datetime(2022, 9, 18, 23, 59, tzinfo=UTC),
         events=3_000,
-        evidence=1,
     ),
 )
 

@@ -175,10 +175,8 @@ def full_report(**changes: object) -> ReportInput:
             NextStep(kind="remove-persistence", priority=1, parameters={"host": "SP01", "value": "task Updater"}),
         ),
         coverage=(
-            CoverageRow(
-                host="SP01", format="windows", channel="Security", first=START, last=START, events=10, evidence=1
-            ),
-            CoverageRow(host="WEB01", format="iis", channel="", first=START, last=START, events=10, evidence=1),
+            CoverageRow(host="SP01", format="windows", channel="Security", first=START, last=START, events=10),
+            CoverageRow(host="WEB01", format="iis", channel="", first=START, last=START, events=10),
         ),
         sources=(
             SourceRow(

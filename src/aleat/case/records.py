@@ -201,7 +201,7 @@ class NextStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CoverageRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What was looked at: one host and log source, from first to last event, how many events and gaps."""
+    """What was looked at: one host and log source, from first to last event, and how many events."""
 
     host: str
     format: str
@@ -209,7 +209,6 @@ class CoverageRow(msgspec.Struct, frozen=True, kw_only=True):
     first: datetime | None
     last: datetime | None
     events: int
-    evidence: int
 
 
 class SourceRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -172,7 +172,6 @@ def _coverage(lake: Lake) -> list[CoverageRow]:
             first=_at(row.first),
             last=_at(row.last),
             events=row.events,
-            evidence=0,
         )
         for row in lake.coverage()
     ]

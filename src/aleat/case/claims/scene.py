@@ -258,7 +258,3 @@ class Scene:
     def context(self, index: int, *, planned: bool = False) -> Context:
         """Return what stands around the verb at `index`."""
         return context_of(self.parse, index, planned=planned)
-
-    def with_offset(self, index: int) -> int:
-        """Return a token's place in the document."""
-        return self.parse.tokens[index].start
