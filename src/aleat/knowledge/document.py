@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
-__all__ = ["HEAD_BYTES", "Document"]
+__all__ = ["HEAD_BYTES", "ByteStream", "Document"]
 
 HEAD_BYTES = 8192
+
+
+class ByteStream(Protocol):
+    """What bytes are read from, a block at a time."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +31,8 @@ class Document:
 
     `path` is how it is named to people (as given; members: ``pack.zip!rules/a.yml``), `relative` its path below
     the collection that was given (with ``/``; only the file's name, where one file was given). `head` are its
-    first `HEAD_BYTES`; `read` gives all of it, within the limits, or raises `InputError`.
+    first `HEAD_BYTES`; `read` gives all of it, within the limits, or raises `InputError`; `open`, where there is
+    one, gives a stream of the same bytes, which ends in `InputError` at the limit.
     """
 
     path: str
@@ -24,6 +40,13 @@ class Document:
     size: int
     head: bytes
     read: Callable[[], bytes]
+    open: Callable[[], ByteStream] | None = None
+
+    def blocks(self, size: int) -> Iterator[bytes]:
+        """Yield all bytes in blocks of `size`, within the limits; raises `InputError` as `read` does."""
+        with closing(self.open() if self.open is not None else io.BytesIO(self.read())) as stream:
+            while block := stream.read(size):
+                yield block
 
     @property
     def name(self) -> str:

@@ -1,28 +1,52 @@
-"""From a list's table to its entries: which cells are values, of what type, under which label.
+"""From a list's tables to its entries: which cells are values, of what type, under which label.
 
 What a cell looks like decides between the types that have a form of their own (addresses, domains, URLs,
 hashes …); what its column says decides for names, paths, keywords and regular expressions, which have none.
 A hash column's cell that is no hash has no type, and isn't hunted for.
+
+A list may have millions of rows: everything is done by columns, block by block, and what is kept of a row is what
+its entry says (`EntryCollector`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aleat.errors import TrustError
 from aleat.knowledge.list_table import Column, ListTable, column_role
-from aleat.knowledge.values import classify_values
+from aleat.knowledge.values import TYPES, classify_values
 from aleat.stix.entries import ENTRY_SCHEMA
 from aleat.stix.ids import content_id
 from aleat.trust.markings import marking_id
 
-__all__ = ["classify_table", "collect_entries", "label_marking", "list_hint"]
+__all__ = ["EntryCollector", "RowClassifier", "has_labels", "label_marking", "list_hint", "may_have_labels"]
+
+Numbers = np.ndarray[Any, np.dtype[Any]]
 
 _BY_COLUMN = ["file:name", "file:path", "regex", "text", "windows-registry-key"]
 _NETWORK = ["ipv4-addr", "ipv6-addr", "domain-name", "url"]
+_RETYPED = ["", "file:path", "file:name", "domain-name"]
 _SHORTEST_TEXT = 4  # characters: a shorter keyword stands in nearly everything
-_SCHEMA = {"type": pl.String, "value": pl.String, "context": pl.String, "marking": pl.String, "line": pl.Int64}
+_MOST_LABELS = 1000  # rows with further ones are kept together, under a label that nobody knows
+_MORE_LABELS = "one of too many labels"
+_MOST_CONTEXTS = 10
+_TYPE = pl.Enum(TYPES)
+_SCHEMA: dict[str, Any] = {
+    "type": _TYPE,
+    "value": pl.String,
+    "context": pl.String,
+    "marking": pl.String,
+    "line": pl.Int64,
+    "column": pl.UInt16,
+    "open": pl.Boolean,
+}
 
 
 def list_hint(name: str) -> str:
@@ -33,42 +57,253 @@ def list_hint(name: str) -> str:
     return "regex" if "regex" in lowered else ""
 
 
-def classify_table(table: ListTable, hint: str = "") -> pl.DataFrame:
-    """Return a row for each value of `table`: type ("" where unknown), value, context, marking (as written), line."""
-    columns = _with_value_column(table)
-    context = _context([column for column in columns if column.role == "context"], len(table.lines))
-    labels = next((column for column in columns if column.role == "marking"), None)
-    kinds = next((column for column in columns if column.role == "type"), None)
-    values = [column for column in columns if column.role == "value"]
-    values = values or [column for column in columns if column.role not in {"context", "marking", "type"}]
-    shared = pl.DataFrame(
-        {
-            "context": context,
-            "marking": labels.cells if labels else pl.repeat("", len(table.lines), eager=True),
-            "line": table.lines,
-        }
-    )
-    frames = [_classify_column(column, kinds, shared, hint) for column in values]
-    return pl.concat([pl.DataFrame(schema=_SCHEMA), *frames]).sort("line", maintain_order=True)
+def may_have_labels(columns: Iterable[Column]) -> bool:
+    """Return whether a column may hold labels by its name, so that its cells have to tell."""
+    return any(column.role == "marking" and not _is_scheme(column) for column in columns)
 
 
-def collect_entries(rows: pl.DataFrame) -> pa.Table:
-    """Return rows of `classify_table` as entries (`ENTRY_SCHEMA`): each value once, with its contexts and its count."""
-    key = ["type", "value"]
-    grouped = rows.unique(key, keep="first", maintain_order=True).with_columns(pl.lit(1, pl.Int64).alias("count"))
-    if len(grouped) < len(rows):
-        repeated = rows.filter(rows.select(key).is_duplicated()).group_by(key, maintain_order=True)
-        contexts = pl.col("context").filter(pl.col("context") != "").unique(maintain_order=True)
-        merged = repeated.agg(contexts.head(10).str.join(" | "), pl.len().cast(pl.Int64).alias("count"))
-        grouped = grouped.update(merged, on=key, how="left")
-    table = grouped.select(ENTRY_SCHEMA.names).to_arrow()
-    columns = [
-        table.column(name).cast(pa.string()).combine_chunks().dictionary_encode()
-        if name == "type"
-        else table.column(name).cast(ENTRY_SCHEMA.field(name).type)
-        for name in ENTRY_SCHEMA.names
+def has_labels(columns: Iterable[Column]) -> bool:
+    """Return whether a column that may hold labels by its name does by one of its cells."""
+    for column in columns:
+        if column.role == "marking" and not _is_scheme(column):
+            cells = column.cells.unique().to_list()
+            return any(not _is_unknown(cell, column.name) for cell in cells if cell)
+    return False
+
+
+class RowClassifier:
+    """Gives the values of a list's tables their types. The first table says which columns hold values.
+
+    `labelled` says whether a column that may hold labels by its name (`has_labels`) does.
+    """
+
+    def __init__(self, hint: str = "", *, labelled: bool = True) -> None:
+        self._hint = hint
+        self._labelled = labelled
+        self._value_column: int | None = None
+        self._first = True
+        self.columns: dict[str, None] = {}
+        """The names of the columns that are context."""
+        self.scheme = ""
+        """The name of the column that holds labels."""
+
+    def classify(self, table: ListTable) -> pl.DataFrame:
+        """Return a row for each value: type ("" where unknown), value, context, marking (as written), line.
+
+        `column` numbers the value's column; `open` tells that its type is by its form alone.
+        """
+        columns = self._with_roles(table)
+        context = _context([column for column in columns if column.role == "context"], len(table.lines))
+        labels = next((column for column in columns if column.role == "marking"), None)
+        kinds = next((column for column in columns if column.role == "type"), None)
+        values = [column for column in columns if column.role == "value"]
+        values = values or [column for column in columns if column.role not in {"context", "marking", "type"}]
+        self.columns.update({column.name: None for column in columns if column.role == "context"})
+        self.scheme = self.scheme or (labels.name if labels else "")
+        shared = pl.DataFrame(
+            {
+                "context": context,
+                "marking": labels.cells if labels else pl.repeat("", len(table.lines), eager=True),
+                "line": table.lines,
+            }
+        )
+        frames = [
+            _classify_column(column, kinds, shared, self._hint).with_columns(pl.lit(place, pl.UInt16).alias("column"))
+            for place, column in enumerate(values)
+        ]
+        found = [frame.select(list(_SCHEMA)) for frame in frames]
+        if len(found) == 1:
+            return found[0]
+        return pl.concat([pl.DataFrame(schema=_SCHEMA), *found]).sort("line", maintain_order=True)
+
+    def _with_roles(self, table: ListTable) -> list[Column]:
+        """Return the columns, with roles for what the header left open."""
+        columns = [
+            Column(column.name, column.cells, "context")
+            if column.role == "marking" and not _is_scheme(column) and not self._labelled
+            else column
+            for column in table.columns
+        ]
+        if self._first:
+            self._first = False
+            if columns and all(column.role in {"context", "marking", "type"} for column in columns):
+                shares = [(classify_values(column.cells.head(500))["type"] != "").sum() for column in columns]
+                self._value_column = max(range(len(columns)), key=lambda number: (shares[number], -number))
+        if self._value_column is not None:
+            at = self._value_column
+            columns[at] = Column(columns[at].name, columns[at].cells, "value")
+        return columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Rows as they are kept: as little as can be."""
+
+    types: Numbers  # places in `TYPES`, 8 bits
+    columns: Numbers
+    open: Numbers
+    labels: Numbers
+    lines: Numbers
+    values: pa.Array
+    contexts: pa.Array
+
+
+class EntryCollector:
+    """Takes rows of `RowClassifier` and gives the entries (`ENTRY_SCHEMA`) of each label."""
+
+    def __init__(self, hint: str = "") -> None:
+        self._hint = hint
+        self._blocks: list[_Block] = []
+        self._labels: dict[str, int] = {}
+        self._counts: dict[int, list[int]] = {}
+        self.rows = 0
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take the rows of one table."""
+        types = rows["type"].to_physical().to_numpy().astype(np.uint8)
+        columns = rows["column"].to_numpy()
+        self.rows += len(rows)
+        for column in np.unique(columns).tolist():
+            of_column = types[columns == column]
+            counts = self._counts.setdefault(column, [0, 0])
+            counts[0] += len(of_column)
+            counts[1] += int((of_column == TYPES.index("regex")).sum())
+        self._blocks.append(
+            _Block(
+                types,
+                columns,
+                rows["open"].to_numpy(),
+                self._label_numbers(rows["marking"]),
+                rows["line"].to_numpy(),
+                rows["value"].to_arrow().cast(pa.string()),
+                rows["context"].to_arrow().cast(pa.string()),
+            )
+        )
+
+    def settle(self) -> list[int]:
+        """Settle what only the whole list tells, and return the lines of values that have no type.
+
+        Where most values of a column are regular expressions, all that have no clear form of their own are.
+        """
+        mostly = [column for column, (rows, found) in self._counts.items() if 2 * found >= max(1, rows)]
+        if mostly and self._hint != "text":
+            wanted = [TYPES.index(name) for name in _RETYPED]
+            for block in self._blocks:
+                mask = block.open & np.isin(block.types, wanted) & np.isin(block.columns, mostly)
+                block.types[mask] = TYPES.index("regex")
+        return [line for block in self._blocks for line in block.lines[block.types == 0].tolist()]
+
+    def entries(self) -> Iterator[tuple[str, int, pa.Table]]:
+        """Yield each label (as written, "" for none) with its first line and its entries; may be asked once."""
+        blocks, self._blocks = self._blocks, []
+        names = sorted(self._labels)
+        for name in names:
+            number = self._labels[name]
+            parts = [(block, (block.types != 0) & (block.labels == number)) for block in blocks]
+            first = next((int(block.lines[keep][0]) for block, keep in parts if keep.any()), 0)
+            if name == names[-1]:
+                blocks.clear()  # so that each block's memory serves the next one's entries
+            if first:
+                yield name, first, _unique_entries(parts)
+
+    def _label_numbers(self, marking: pl.Series) -> Numbers:
+        distinct = marking.unique(maintain_order=True).to_list()
+        for label in distinct:
+            if label not in self._labels:
+                name = label if len(self._labels) < _MOST_LABELS else _MORE_LABELS
+                self._labels.setdefault(name, len(self._labels))
+        numbers = [self._labels.get(label, self._labels.get(_MORE_LABELS, 0)) for label in distinct]
+        if len(distinct) == 1:
+            return np.full(len(marking), numbers[0], dtype=np.int16)
+        found = marking.replace_strict(distinct, numbers, return_dtype=pl.Int16)
+        return found.to_numpy()
+
+
+def _unique_entries(parts: list[tuple[_Block, Numbers]]) -> pa.Table:
+    """Return the wanted rows as entries: each value once, where it first stood, with its contexts and its count.
+
+    `parts` are blocks with whether each row is wanted; it is emptied.
+    """
+    merged = _merge(parts, _repeated_rows(parts))
+    types = pa.array(TYPES[1:], pa.string())
+    ones = pa.array(np.ones(max(len(keep) for _, keep in parts), dtype=np.int64))
+    tables = []
+    parts.reverse()
+    for number in range(len(parts)):
+        block, keep = parts.pop()
+        contexts, counts = block.contexts, ones[: len(block.types)]
+        own = merged.get(number)
+        if own is not None:
+            keep = keep.copy()
+            keep[own["row"].to_numpy()] = False
+            stays = own.drop_nulls("count").sort("row")
+            rows = stays["row"].to_numpy()
+            keep[rows] = True
+            at = np.zeros(len(keep), dtype=np.bool_)
+            at[rows] = True
+            contexts = pc.replace_with_mask(contexts, pa.array(at), stays["context"].to_arrow().cast(pa.string()))
+            counts = pc.replace_with_mask(counts, pa.array(at), stays["count"].to_arrow())
+        codes = np.where(block.types == 0, 1, block.types).astype(np.int32) - 1
+        kinds = pa.DictionaryArray.from_arrays(pa.array(codes), types)
+        columns = [kinds, block.values, contexts, pa.array(block.lines, pa.int64()), counts]
+        table = pa.Table.from_arrays(columns, schema=ENTRY_SCHEMA)
+        tables.append(table if keep.all() else table.filter(pa.array(keep)))
+    return pa.concat_tables(tables)
+
+
+def _repeated_rows(parts: list[tuple[_Block, Numbers]]) -> list[Numbers]:
+    """Return, for each block, the rows whose type and value stand more than once, by their hashes: never too few."""
+    hashes = [_hashes(block)[keep] for block, keep in parts]
+    ordered = np.concatenate(hashes)
+    ordered.sort()
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    del ordered
+    if not len(repeated):
+        return [np.zeros(0, dtype=np.int64) for _ in parts]
+    table = np.zeros(1 << 24, dtype=np.bool_)  # of the first 24 bits: a look at nearly all is enough
+    table[repeated >> np.uint64(40)] = True
+    found = []
+    for own, (_, keep) in zip(hashes, parts, strict=True):
+        likely = np.flatnonzero(table[own >> np.uint64(40)])
+        at = np.searchsorted(repeated, own[likely])
+        rows = likely[repeated[np.minimum(at, len(repeated) - 1)] == own[likely]]
+        found.append(np.flatnonzero(keep)[rows])
+    return found
+
+
+def _hashes(block: _Block) -> Numbers:
+    values: Numbers = pl.Series(block.values, dtype=pl.String).hash(seed=1).to_numpy()
+    hashes: Numbers = values + block.types.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return hashes
+
+
+def _merge(parts: list[tuple[_Block, Numbers]], rows: list[Numbers]) -> dict[int, pl.DataFrame]:
+    """Return, by block, the `row`s that may be repeated: with `context` and `count` where they stay, else null."""
+    frames = [
+        pl.DataFrame(
+            {
+                "block": pl.Series(np.full(len(own), number, dtype=np.int64)),
+                "row": pl.Series(own.astype(np.int64)),
+                "type": pl.Series(block.types[own]),
+                "value": pl.Series(block.values.take(pa.array(own)), dtype=pl.String),
+                "context": pl.Series(block.contexts.take(pa.array(own)), dtype=pl.String),
+            }
+        )
+        for number, ((block, _), own) in enumerate(zip(parts, rows, strict=True))
+        if len(own)
     ]
-    return pa.Table.from_arrays(columns, schema=ENTRY_SCHEMA)
+    if not frames:
+        return {}
+    every = pl.concat(frames)
+    contexts = pl.col("context").filter(pl.col("context") != "").unique(maintain_order=True)
+    merged = every.group_by("type", "value", maintain_order=True).agg(
+        pl.col("block", "row").first(),
+        contexts.head(_MOST_CONTEXTS).str.join(" | "),
+        pl.len().cast(pl.Int64).alias("count"),
+    )
+    first = merged.select("block", "row", "context", "count")
+    joined = every.select("block", "row").join(first, on=["block", "row"], how="left")
+    return {int(key[0]): frame for key, frame in joined.partition_by("block", as_dict=True).items()}
 
 
 def label_marking(label: str, column: str) -> str:
@@ -89,26 +324,12 @@ def label_marking(label: str, column: str) -> str:
     return content_id("marking-definition", ["label that is not known", label])
 
 
-def _with_value_column(table: ListTable) -> list[Column]:
-    """Return the columns, with roles for what the header left open."""
-    columns = [_settle_marking(column) for column in table.columns]
-    if any(column.role not in {"context", "marking", "type"} for column in columns) or not columns:
-        return columns
-    shares = [(classify_values(column.cells.head(500))["type"] != "").sum() for column in columns]
-    best = max(range(len(columns)), key=lambda number: (shares[number], -number))
-    return [
-        Column(column.name, column.cells, "value") if number == best else column
-        for number, column in enumerate(columns)
-    ]
+def _is_scheme(column: Column) -> bool:
+    return column.name.lower().startswith(("tlp", "pap", "marking", "traffic"))
 
 
-def _settle_marking(column: Column) -> Column:
-    """A column that may hold labels does, if its name is a scheme's or one of its cells is a label."""
-    if column.role != "marking" or column.name.lower().startswith(("tlp", "pap", "marking", "traffic")):
-        return column
-    cells = column.cells.unique().head(1000).to_list()
-    known = any(not label_marking(cell, column.name).startswith("marking-definition--") for cell in cells if cell)
-    return column if known else Column(column.name, column.cells, "context")
+def _is_unknown(cell: str, column: str) -> bool:
+    return label_marking(cell, column) == content_id("marking-definition", ["label that is not known", cell])
 
 
 def _context(columns: list[Column], rows: int) -> pl.Series:
@@ -126,20 +347,26 @@ def _context(columns: list[Column], rows: int) -> pl.Series:
 
 def _classify_column(column: Column, kinds: Column | None, shared: pl.DataFrame, hint: str) -> pl.DataFrame:
     declared = column.role if column.role != "value" else ""
-    frame = shared.with_columns(pl.Series("cell", column.cells), pl.lit(declared).alias("declared"))
+    frame = shared.with_columns(pl.Series("cell", column.cells))
     if kinds is not None and not declared:
         frame = _split_pairs(frame.with_columns(pl.Series("declared", kinds.cells)))
         words = frame["declared"].unique().to_list()
         roles = {word: _entry_type(word) for word in words}
-        frame = frame.with_columns(pl.col("declared").replace_strict(roles, return_dtype=pl.String))
-    frame = frame.filter(pl.col("cell") != "")
-    frame = pl.concat([frame, classify_values(frame["cell"])], how="horizontal")
-    frame = frame.with_columns(_settle_type().alias("type"))
-    frame = _settle_untyped(frame, hint)
-    port = pl.when(pl.col("port") != "").then(pl.lit("port: ") + pl.col("port"))
-    text = pl.when(pl.col("context") != "").then(pl.col("context"))
-    context = pl.concat_str(text, port, separator="; ", ignore_nulls=True)
-    return frame.with_columns(context.alias("context")).select(list(_SCHEMA))
+        frame = frame.with_columns(pl.col("declared").replace_strict(roles, return_dtype=pl.String).cast(_TYPE))
+    else:
+        frame = frame.with_columns(pl.lit(declared, dtype=_TYPE).alias("declared"))
+    if (frame["cell"] == "").any():
+        frame = frame.filter(pl.col("cell") != "")
+    frame = frame.with_columns(classify_values(frame["cell"]).get_columns())
+    if declared or kinds is not None:
+        frame = frame.with_columns(_settle_type().alias("type"))
+    frame = _settle_untyped(frame.with_columns((pl.col("declared") == "").alias("open")), hint)
+    if (frame["port"] != "").any():
+        port = pl.when(pl.col("port") != "").then(pl.lit("port: ") + pl.col("port"))
+        text = pl.when(pl.col("context") != "").then(pl.col("context"))
+        context = pl.concat_str(text, port, separator="; ", ignore_nulls=True)
+        frame = frame.with_columns(context.alias("context"))
+    return frame
 
 
 def _split_pairs(frame: pl.DataFrame) -> pl.DataFrame:
@@ -169,29 +396,23 @@ def _settle_type() -> pl.Expr:
         pl.when(declared == "")
         .then(shown)
         .when(is_path)
-        .then(pl.lit("file:path"))
+        .then(pl.lit("file:path", dtype=_TYPE))
         .when(declared.is_in(_BY_COLUMN))
         .then(declared)
         .when(agrees)
         .then(shown)
-        .otherwise(pl.lit(""))
+        .otherwise(pl.lit("", dtype=_TYPE))
     )
 
 
 def _settle_untyped(frame: pl.DataFrame, hint: str) -> pl.DataFrame:
-    """Where the list's name promises keywords, the rest are; where most are regular expressions, all are."""
-    kind, undeclared = pl.col("type"), pl.col("declared") == ""
-    names = ["", "file:path", "file:name", "domain-name"]
-    if hint == "text":
-        names = ["", "regex", "file:path"]
-        frame = frame.with_columns(
-            pl.when(undeclared & kind.is_in(names)).then(pl.lit("text")).otherwise(kind).alias("type")
-        )
-    elif 2 * (frame["type"] == "regex").sum() >= max(1, len(frame)):
-        frame = frame.with_columns(
-            pl.when(undeclared & kind.is_in(names)).then(pl.lit("regex")).otherwise(kind).alias("type")
-        )
-    elif hint:
-        frame = frame.with_columns(pl.when(undeclared & (kind == "")).then(pl.lit(hint)).otherwise(kind).alias("type"))
+    """Where the list's name promises keywords or regular expressions, what has no form is one."""
+    kind, undeclared = pl.col("type"), pl.col("open")
+    if hint:
+        names = ["", "regex", "file:path"] if hint == "text" else [""]
+        promised = pl.when(undeclared & kind.is_in(names)).then(pl.lit(hint, dtype=_TYPE)).otherwise(kind)
+        frame = frame.with_columns(promised.alias("type"))
     short = (pl.col("type") == "text") & (pl.col("value").str.len_chars() < _SHORTEST_TEXT)
-    return frame.with_columns(pl.when(short).then(pl.lit("")).otherwise(pl.col("type")).alias("type"))
+    if frame.select(short.any()).item():
+        frame = frame.with_columns(pl.when(short).then(pl.lit("", dtype=_TYPE)).otherwise(kind).alias("type"))
+    return frame

@@ -1,26 +1,28 @@
-"""The text of an indicator list as a table: lines, cells, a header where there is one. No meaning yet.
+"""The lines of an indicator list as a table: cells, a header where there is one. No meaning yet.
 
 Two shapes: a *table* (nearly every line has the same delimiter: comma, semicolon or tab; quotes as in RFC 4180
-where it has a header or is called .csv or .tsv), and *lines* (one value a line, perhaps with ``;comment``).
-Lines that are empty or begin with ``#`` or ``//`` are comments.
+where it has a header or is called .csv or .tsv), and *lines* (one value a line, perhaps with ``;comment``). The
+first block of lines decides about the shape; every block is split by whole columns, and only where a row spans
+lines, or its quotes don't fit, row by row.
 """
 
 from __future__ import annotations
 
 import csv
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import islice, zip_longest
+from itertools import chain, zip_longest
 
 import polars as pl
 
-__all__ = ["Column", "ListTable", "column_role", "parse_table"]
+__all__ = ["Column", "ListTable", "column_role", "parse_tables"]
 
 _SNIFFED = 200  # lines looked at to tell the shape
 _QUOTE_FAULTS = 100  # after so many, quotes are no quotes in this file
+_MOST_COLUMNS = 256  # a row of more has the rest in its last
 _DELIMITERS = ("\t", ";", ",")
 
 
@@ -38,32 +40,40 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class ListTable:
-    """A list's columns and the line (from 1) of each row; `cut` are lines that could not be split."""
+    """A block of a list: its columns, and the line (from 1) of each row."""
 
     columns: tuple[Column, ...]
     lines: pl.Series
     header: bool
-    cut: tuple[int, ...] = ()
 
 
-def parse_table(text: str, suffix: str, *, line_characters: int) -> ListTable:
-    """Return the table that `text` is; lines longer than `line_characters` are left out and named in `cut`."""
-    lines = pl.Series("line", text.split("\n"), dtype=pl.String).str.strip_chars("\r\ufeff")
-    frame = pl.DataFrame({"number": pl.int_range(1, len(lines) + 1, eager=True), "text": lines})
-    stripped = pl.col("text").str.strip_chars()
-    frame = frame.filter((stripped != "") & ~stripped.str.starts_with("#") & ~stripped.str.starts_with("//"))
-    long = frame.filter(pl.col("text").str.len_chars() > line_characters)["number"].to_list()
-    if long:
-        frame = frame.filter(pl.col("text").str.len_chars() <= line_characters)
-    sample = frame["text"].head(_SNIFFED).to_list()
+def parse_tables(blocks: Iterable[pl.DataFrame], suffix: str, *, line_characters: int) -> Iterator[ListTable]:
+    """Yield the table that lines (`number`, `text`) are, block by block; a row has at most `line_characters`."""
+    rest = iter(blocks)
+    first = next(rest, None)
+    if first is None:
+        yield _lines_table(pl.DataFrame(schema={"number": pl.Int64, "text": pl.String}), "value", False)
+        return
+    sample = first["text"].head(_SNIFFED).to_list()
     delimiter = _delimiter(sample, suffix)
+    blocks = chain([first], rest)
     if delimiter is None:
-        return _lines(frame, tuple(long))
-    csv.field_size_limit(line_characters)  # of the whole process, so it is set before each use
-    header = _header(sample[0], delimiter) if sample else None
-    if header is None and suffix not in {".csv", ".tsv"}:
-        return _split_lines(frame, delimiter, tuple(long))
-    return _rows(frame, delimiter, header, tuple(long))
+        word = sample[0].strip()
+        header = column_role(word) not in {"context", "type", "marking"}
+        for number, block in enumerate(blocks):
+            frame = block.slice(1) if header and not number else block
+            yield _lines_table(frame, word if header else "value", header)
+        return
+    names = _header(sample[0], delimiter)
+    if names is None and suffix not in {".csv", ".tsv"}:
+        for block in blocks:
+            yield _split_lines(block, delimiter)
+        return
+    rows = _Rows(delimiter, line_characters)
+    if names is not None:
+        blocks = chain([first.slice(1)], rest)
+    for frame in rows.split(blocks):
+        yield _rows_table(frame, names)
 
 
 def column_role(name: str) -> str:
@@ -87,81 +97,146 @@ def _delimiter(sample: Sequence[str], suffix: str) -> str | None:
 
 def _header(line: str, delimiter: str) -> list[str] | None:
     """Return the names in a first line that is a header: one of its cells says what a column holds."""
+    csv.field_size_limit(max(len(line), 1))
     try:
         names = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
     except csv.Error:
         return None
     known = [column_role(name) for name in names]
-    return names if any(role not in {"context", "type"} for role in known) else None
+    return names[:_MOST_COLUMNS] if any(role not in {"context", "type"} for role in known) else None
 
 
-def _lines(frame: pl.DataFrame, cut: tuple[int, ...]) -> ListTable:
+def _lines_table(frame: pl.DataFrame, name: str, header: bool) -> ListTable:
     """One value a line; a header of one word (``domain``) counts; ``;`` parts a comment off."""
-    first = str(frame["text"][0]).strip() if len(frame) else ""
-    role = column_role(first)
-    header = role not in {"context", "type", "marking"}
-    if header:
-        frame = frame.slice(1)
-    parts = frame["text"].str.splitn(";", 2).struct.unnest()
-    columns = (
-        Column(first if header else "value", _trim(parts["field_0"]), role if header else "value"),
-        Column("comment", _trim(parts["field_1"]), "context"),
-    )
-    return ListTable(columns, frame["number"], header, cut)
+    values, comments = _parted(frame["text"], ";")
+    role = column_role(name) if header else "value"
+    columns = (Column(name, values, role), Column("comment", comments, "context"))
+    return ListTable(columns, frame["number"], header)
 
 
-def _split_lines(frame: pl.DataFrame, delimiter: str, cut: tuple[int, ...]) -> ListTable:
+def _split_lines(frame: pl.DataFrame, delimiter: str) -> ListTable:
     """A table without a header and without quotes: the first column has the values, the rest is its comment."""
-    parts = frame["text"].str.splitn(delimiter, 2).struct.unnest()
-    columns = (
-        Column("value", _trim(parts["field_0"]), "value"),
-        Column("comment", _trim(parts["field_1"]), "context"),
-    )
-    return ListTable(columns, frame["number"], False, cut)
+    values, comments = _parted(frame["text"], delimiter)
+    columns = (Column("value", values, "value"), Column("comment", comments, "context"))
+    return ListTable(columns, frame["number"], False)
 
 
-def _rows(frame: pl.DataFrame, delimiter: str, header: list[str] | None, cut: tuple[int, ...]) -> ListTable:
-    """A table with quotes: rows may span lines; each has the number of the line on which it begins."""
-    if header is not None:
-        frame = frame.slice(1)
-    numbers: list[int] = []
-    rows: list[list[str]] = []
-    for number, row in _read_rows(frame, delimiter):
-        numbers.append(number)
-        rows.append(row)
-    width = max(map(len, rows), default=0)
-    named = header is not None
-    if header is None:
-        header = ["value", "comment"] if width <= 2 else [f"column {number + 1}" for number in range(width)]
-    names = [*header, *(f"column {number + 1}" for number in range(len(header), width))]
-    cells = list(zip_longest(*rows, fillvalue="")) or [()] * len(names)
-    cells += [("",) * len(rows)] * (len(names) - len(cells))
-    columns = tuple(
-        Column(name, _trim(pl.Series(name, column, dtype=pl.String)), column_role(name))
-        for name, column in zip(names, cells, strict=True)
-    )
-    return ListTable(columns, pl.Series("number", numbers, dtype=pl.Int64), named, cut)
+def _parted(text: pl.Series, delimiter: str) -> tuple[pl.Series, pl.Series]:
+    """Return what stands before the first delimiter, and what after it."""
+    if not text.str.contains(delimiter, literal=True).any():
+        return _trim(text), pl.repeat("", len(text), dtype=pl.String, eager=True)
+    parts = text.str.splitn(delimiter, 2).struct.unnest()
+    return _trim(parts["field_0"]), _trim(parts["field_1"])
 
 
-def _read_rows(frame: pl.DataFrame, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, cells); a line whose quotes don't fit is split without them, and costs only itself."""
-    numbers, lines = frame["number"].to_list(), frame["text"].to_list()
-    position, faults = 0, 0
-    while position < len(lines):
-        begin = position
-        rest = (f"{line}\n" for line in islice(lines, begin, None))
-        reader = csv.reader(rest, delimiter=delimiter, skipinitialspace=True, strict=True)
-        try:
-            while faults <= _QUOTE_FAULTS:
-                row = next(reader)
-                yield numbers[position], row
-                position = begin + reader.line_num
-        except StopIteration:
-            return
-        except csv.Error:
-            faults += 1
-        yield numbers[position], lines[position].replace('"', "").split(delimiter)
-        position += 1
+def _rows_table(frame: pl.DataFrame, names: Sequence[str] | None) -> ListTable:
+    cells = [frame[column] for column in frame.columns if column != "number"]
+    width = len(cells)
+    header = names is not None
+    if names is None:
+        names = ["value", "comment"] if width <= 2 else [f"column {number + 1}" for number in range(width)]
+    names = [*names, *(f"column {number + 1}" for number in range(len(names), width))]
+    cells += [pl.repeat("", len(frame), dtype=pl.String, eager=True)] * (len(names) - width)
+    columns = [Column(name, _trim(column), column_role(name)) for name, column in zip(names, cells, strict=True)]
+    return ListTable(tuple(columns), frame["number"], header)
+
+
+class _Rows:
+    """Splits lines into cells, with quotes; `_faults` counts lines whose quotes don't fit, in the whole list."""
+
+    def __init__(self, delimiter: str, line_characters: int) -> None:
+        self._delimiter = delimiter
+        self._longest = line_characters
+        self._faults = 0
+        mark = "\\t" if delimiter == "\t" else delimiter
+        cell = rf' *(?:"(?:[^"]|"")*"|(?:[^" {mark}\r][^{mark}\r]*)?)'
+        self._whole = rf"^{cell}(?:{mark}{cell})*$"  # a line that is a row, whatever its quotes
+
+    def split(self, blocks: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Yield frames of `number` and the cells, one for each block that has rows."""
+        pending = iter(blocks)
+        block = next(pending, None)
+        while block is not None:
+            following = next(pending, None)
+            quoted = block["text"].str.contains('"', literal=True)
+            if self._faults > _QUOTE_FAULTS:
+                plain = block["text"].str.replace_all('"', "", literal=True)
+                yield self._plain(block["number"], plain)
+            elif not quoted.any():
+                yield self._plain(block["number"], block["text"])
+            elif block["text"].filter(quoted).str.contains(self._whole).all():
+                parts = [self._plain(*block.filter(~quoted).get_columns()), self._quoted(block.filter(quoted))]
+                yield pl.concat(parts, how="diagonal").sort("number")
+            else:
+                frame, used = self._row_by_row(block, following)
+                following = following.slice(used) if following is not None and used else following
+                yield frame
+            block = following
+
+    def _plain(self, numbers: pl.Series, text: pl.Series) -> pl.DataFrame:
+        most = text.str.count_matches(self._delimiter, literal=True).max()
+        width = min(most + 1 if isinstance(most, int) else 1, _MOST_COLUMNS)
+        cells = text.str.splitn(self._delimiter, width).struct.unnest()
+        return pl.DataFrame([numbers.alias("number"), *cells.get_columns()])
+
+    def _quoted(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Split lines that are rows, each of them."""
+        text = frame["text"]
+        if text.str.contains(rf'^"[^"]*"(?:{self._delimiter}"[^"]*")*$').all():
+            inner = text.str.slice(1).str.head(-1)
+            between = f'"{self._delimiter}"'
+            most = inner.str.count_matches(between, literal=True).max()
+            width = min(most + 1 if isinstance(most, int) else 1, _MOST_COLUMNS)
+            cells = inner.str.splitn(between, width).struct.unnest()
+            return pl.DataFrame([frame["number"], *cells.get_columns()])
+        csv.field_size_limit(self._longest)  # of the whole process, so it is set before each use
+        rows = list(csv.reader(text.to_list(), delimiter=self._delimiter, skipinitialspace=True, strict=True))
+        return self._frame(frame["number"].to_list(), rows)
+
+    def _row_by_row(self, block: pl.DataFrame, following: pl.DataFrame | None) -> tuple[pl.DataFrame, int]:
+        """Split lines of which some are no rows; returns how many of the following ones the last row took."""
+        own = len(block)
+        both = block if following is None else pl.concat([block, following])
+        numbers, lines = both["number"].to_list(), both["text"].to_list()
+        csv.field_size_limit(self._longest)
+        found: list[int] = []
+        rows: list[list[str]] = []
+        position = 0
+        while position < own:
+            begin = position
+            reader = csv.reader(
+                (f"{lines[at]}\n" for at in range(begin, len(lines))),
+                delimiter=self._delimiter,
+                skipinitialspace=True,
+                strict=True,
+            )
+            try:
+                while self._faults <= _QUOTE_FAULTS and position < own:
+                    row = next(reader)
+                    found.append(numbers[position])
+                    rows.append(row)
+                    position = begin + reader.line_num
+                if position >= own:
+                    break
+            except StopIteration:
+                break
+            except csv.Error:
+                self._faults += 1
+            found.append(numbers[position])
+            rows.append(lines[position].replace('"', "").split(self._delimiter))
+            position += 1
+        return self._frame(found, rows), max(position - own, 0)
+
+    def _frame(self, numbers: list[int], rows: list[list[str]]) -> pl.DataFrame:
+        long = [number for number, row in enumerate(rows) if len(row) > _MOST_COLUMNS]
+        for number in long:
+            row = rows[number]
+            rows[number] = [*row[: _MOST_COLUMNS - 1], self._delimiter.join(row[_MOST_COLUMNS - 1 :])]
+        columns = {
+            f"field_{place}": pl.Series(cells, dtype=pl.String)
+            for place, cells in enumerate(zip_longest(*rows, fillvalue=""))
+        }
+        return pl.DataFrame({"number": pl.Series(numbers, dtype=pl.Int64), **columns})
 
 
 def _trim(cells: pl.Series) -> pl.Series:

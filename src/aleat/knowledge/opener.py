@@ -122,7 +122,41 @@ def _open_file(path: Path, relative: str, limits: Limits) -> Iterator[Document |
     elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         yield from _open_zip(path, shown, limits)
     else:
-        yield Document(shown, relative, found.st_size, head, lambda: _read_file(path, shown, limits.file_bytes))
+        limit = limits.file_bytes
+        yield Document(
+            shown,
+            relative,
+            found.st_size,
+            head,
+            lambda: _read_file(path, shown, limit),
+            lambda: _BoundedFile(path, shown, limit),
+        )
+
+
+class _BoundedFile:
+    """A file that is read up to a limit; all faults are `InputError`s."""
+
+    def __init__(self, path: Path, shown: str, limit: int) -> None:
+        self._shown, self._limit, self._left = shown, limit, limit
+        try:
+            self._file = path.open("rb", buffering=0)
+        except OSError as error:
+            raise InputError(f"The file can't be read: {error.strerror}.", Place(shown)) from None
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes."""
+        try:
+            data = self._file.read(size) or b""
+        except OSError as error:
+            raise InputError(f"The file can't be read: {error.strerror}.", Place(self._shown)) from None
+        self._left -= len(data)
+        if self._left < 0:
+            raise LimitError(f"The file is larger than {self._limit} bytes (file_bytes).", Place(self._shown))
+        return data
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def _read_file(path: Path, shown: str, limit: int) -> bytes:

@@ -8,10 +8,23 @@ stays as given. The types are `aleat.stix.entries.ENTRY_TYPES`. What looks like 
 from __future__ import annotations
 
 import ipaddress
+import re
+from socket import AF_INET6, inet_pton
+from typing import Any
 
+import numpy as np
 import polars as pl
 
-__all__ = ["classify_values", "refang_values"]
+from aleat.stix.entries import ENTRY_TYPES
+
+__all__ = ["TYPES", "classify_values", "refang_values"]
+
+TYPES = ("", *ENTRY_TYPES)
+"""The types, that of what has none first."""
+
+_LOWERED = np.array([name in {"file:hashes", "domain-name", "email-addr", "ipv6-addr"} for name in TYPES])
+
+_SIGN = r"[\[({\]*]|[xX]{2}[pP]|(?i:fxp)"
 
 _DEFANGED = r"(?i)h[x*]{2}ps?\b|\bfxps?:|[\[({]\s?(?:\.|dot|@|at|:|/|://)\s?[\])}]|\[\.|\.\]"
 _REFANG = (
@@ -39,73 +52,105 @@ _FILES = (
     "reg|evt|evtx|etl|jpg|jpeg|png|gif|bmp|ico|mp3|mp4|wav|ttf|swf|cab|crt|cer|pem|key|pfx|kdbx|vmdk|sqlite|db"
 )
 
-_RULES: tuple[tuple[str, str], ...] = (
-    (
-        "file:hashes",
-        r"^(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{56}|[0-9a-fA-F]{64}|[0-9a-fA-F]{96}|[0-9a-fA-F]{128})$",
-    ),
-    ("ipv4-addr", rf"^{_IPV4}(?:/(?:3[0-2]|[12]?[0-9]))?$"),
-    ("ipv4-addr", rf"^{_IPV4}\s?-\s?{_IPV4}$"),
-    ("vulnerability", r"^(?i:cve)-[0-9]{4}-[0-9]{4,7}$"),
-    ("windows-registry-key", r"(?i)^(?:HKEY_[A-Z_]+|HKLM|HKCU|HKCR|HKU|HKCC|\\REGISTRY)\\"),
-    ("url", r"(?i)^[a-z][a-z0-9+.-]{1,19}://\S+$"),
-    ("email-addr", rf"^[^@\s/\\<>,;:]+@{_HOST}$"),
-    ("regex", r"\(\?[imsx:=!<]|\[\^|\.\*|\.\+|\\\\?\.[A-Za-z({]|\\[dwsb][+*{]|\\\\[^\\]+\\\\"),
+_RULES: tuple[tuple[str, str, str], ...] = (
+    ("file:hashes", "", r"^[0-9a-fA-F]+$"),
+    ("ipv4-addr", "", rf"^{_IPV4}(?:/(?:3[0-2]|[12]?[0-9]))?$"),
+    ("ipv4-addr", "-", rf"^{_IPV4}\s?-\s?{_IPV4}$"),
+    ("vulnerability", "-", r"^(?i:cve)-[0-9]{4}-[0-9]{4,7}$"),
+    ("windows-registry-key", "\\", r"(?i)^(?:HKEY_[A-Z_]+|HKLM|HKCU|HKCR|HKU|HKCC|\\REGISTRY)\\"),
+    ("url", "://", r"(?i)^[a-z][a-z0-9+.-]{1,19}://\S+$"),
+    ("email-addr", "@", rf"^[^@\s/\\<>,;:]+@{_HOST}$"),
+    ("regex", r"[(\[*+\\]", r"\(\?[imsx:=!<]|\[\^|\.\*|\.\+|\\\\?\.[A-Za-z({]|\\[dwsb][+*{]|\\\\[^\\]+\\\\"),
     (
         "file:path",
+        r"[\\/]",
         r"^[A-Za-z]:\\|^\\\\|^%[A-Za-z_()0-9]+%\\|^\\[^\\]|^[^\s\\]+\\[^\\]|^~?/[^/\s]+/|^~?/[^/\s]*\.[A-Za-z0-9]{1,8}$",
     ),
-    ("file:name", rf"(?i)^[^\\/:*?\"<>|\r\n]{{1,200}}\.(?:{_FILES})$"),
-    ("domain-name", rf"^{_HOST}$"),
-    ("url", rf"^(?:{_IPV4}|{_HOST})(?::[0-9]{{1,5}})?/\S*$"),
+    ("file:name", ".", rf"(?i)^[^\\/:*?\"<>|\r\n]{{1,200}}\.(?:{_FILES})$"),
+    ("domain-name", ".", rf"^{_HOST}$"),
+    ("url", "/", rf"^(?:{_IPV4}|{_HOST})(?::[0-9]{{1,5}})?/\S*$"),
 )
-"""Type and form, the first that fits counts."""
+"""Type, what every such value holds (plain characters, or a class of them), and form; the first that fits counts."""
 
+_HASH_LENGTHS = (32, 40, 56, 64, 96, 128)
 _PORT = rf"^({_IPV4}|{_HOST}):([0-9]{{1,5}})$"
+_HEX_GROUPS = re.compile(r"[0-9A-Fa-f:]+")
 _IPV6_CANDIDATE = r"^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.%a-z]*(?:/[0-9]{1,3})?$"
 
 
 def refang_values(values: pl.Series) -> pl.Series:
     """Return the values as they are used; only those that show a sign of defanging are touched."""
-    mask = values.str.contains(_DEFANGED) & ~values.str.contains(r"\\\.|\(\?|\[\^")  # not a regular expression
-    if not mask.any():
+    rows = values.str.contains(_SIGN).arg_true()  # a cheap look at all, a close one at few
+    if not len(rows):
         return values
-    changed = values.filter(mask)
+    some = values.gather(rows)
+    rows = rows.filter(some.str.contains(_DEFANGED) & ~some.str.contains(r"\\\.|\(\?|\[\^"))  # no regular expression
+    if not len(rows):
+        return values
+    values = values.clone()  # `scatter` writes in place
+    changed = values.gather(rows)
     for pattern, replacement in _REFANG:
         changed = changed.str.replace_all(pattern, replacement)
-    return values.scatter(mask.arg_true(), changed)
+    return values.scatter(rows, changed)
 
 
 def classify_values(values: pl.Series) -> pl.DataFrame:
     """Return, for each trimmed value, its `type` ("" where it looks like nothing known), usual `value`, and `port`."""
-    frame = pl.DataFrame({"value": refang_values(values)})
-    with_port = pl.col("value").str.contains(_PORT)
-    frame = frame.with_columns(
-        pl.when(with_port).then(pl.col("value").str.extract(_PORT, 2)).otherwise(pl.lit("")).alias("port"),
-        pl.when(with_port).then(pl.col("value").str.extract(_PORT, 1)).otherwise(pl.col("value")).alias("value"),
-    )
-    kind: pl.Expr = pl.lit("")
-    for name, pattern in reversed(_RULES):
-        kind = pl.when(pl.col("value").str.contains(pattern)).then(pl.lit(name)).otherwise(kind)
-    frame = frame.with_columns(kind.alias("type"))
-    frame = _with_ipv6(frame)
-    lowered = pl.col("type").is_in(["file:hashes", "domain-name", "email-addr", "ipv6-addr"])
-    value = pl.when(lowered).then(pl.col("value").str.to_lowercase()).otherwise(pl.col("value"))
-    return frame.with_columns(value.alias("value")).select("type", "value", "port")
+    value = refang_values(values).clone()  # `scatter` writes in place
+    port = pl.repeat("", len(value), dtype=pl.String, eager=True)
+    colons = value.str.contains(":", literal=True).arg_true()
+    with_port = colons.filter(value.gather(colons).str.contains(_PORT))
+    if len(with_port):
+        written = value.gather(with_port)
+        port = port.scatter(with_port, written.str.extract(_PORT, 2))
+        value = value.scatter(with_port, written.str.extract(_PORT, 1))
+    codes = _type_codes(value)
+    colons = colons.filter(value.gather(colons).str.contains(_IPV6_CANDIDATE))
+    codes[colons.filter(_are_ipv6(value.gather(colons))).to_numpy()] = TYPES.index("ipv6-addr")
+    lowered = np.flatnonzero(_LOWERED[codes])
+    usual = value.gather(lowered).str.to_lowercase()
+    # nearly all are in lower case already: those that aren't are few, or all (hashes in capitals)
+    rows = np.flatnonzero((usual != value.gather(lowered)).to_numpy())
+    if len(rows):
+        value = value.scatter(lowered[rows], usual.gather(rows))
+    type_ = pl.Series(TYPES, dtype=pl.Enum(TYPES)).gather(codes)
+    return pl.DataFrame([type_.alias("type"), value.alias("value"), port.alias("port")])
 
 
-def _with_ipv6(frame: pl.DataFrame) -> pl.DataFrame:
-    """Set the type of the few values that look like IPv6, each checked by the standard library."""
-    rows = frame["value"].str.contains(_IPV6_CANDIDATE).arg_true()
-    if not len(rows):
-        return frame
-    found = [row for row, value in zip(rows, frame["value"].gather(rows), strict=True) if _is_ipv6(value)]
-    if not found:
-        return frame
-    return frame.with_columns(frame["type"].scatter(found, "ipv6-addr").alias("type"))
+def _type_codes(value: pl.Series) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return the place in `TYPES` of each value's type by its form; each rule looks only at what is left."""
+    codes = np.zeros(len(value), dtype=np.uint8)
+    left = np.arange(len(value), dtype=np.uint32)
+    rest = value
+    for name, sign, form in _RULES:
+        if name == "file:hashes":
+            likely = rest.str.len_bytes().is_in(_HASH_LENGTHS).arg_true()
+        elif sign:
+            likely = rest.str.contains(sign, literal=sign[0] != "[").arg_true()
+        else:
+            likely = pl.Series(np.arange(len(rest), dtype=np.uint32))
+        found = likely.filter(rest.gather(likely).str.contains(form)).to_numpy()
+        if not len(found):
+            continue
+        codes[left[found]] = TYPES.index(name)
+        keep = np.ones(len(left), dtype=np.bool_)
+        keep[found] = False
+        left, rest = left[keep], rest.filter(pl.Series(keep))
+    return codes
+
+
+def _are_ipv6(values: pl.Series) -> pl.Series:
+    return pl.Series([_is_ipv6(value) for value in values.to_list()], dtype=pl.Boolean)
 
 
 def _is_ipv6(value: str) -> bool:
+    address, slash, prefix = value.partition("/")
+    if _HEX_GROUPS.fullmatch(address) and (not slash or (prefix.isdecimal() and len(prefix) <= 3)):
+        try:
+            inet_pton(AF_INET6, address)
+        except OSError:
+            return False
+        return not slash or int(prefix) <= 128
     try:
         ipaddress.IPv6Network(value, strict=False)
     except ValueError:

@@ -14,11 +14,15 @@ count      int64               how often it stood in the list (duplicates are on
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 __all__ = ["ENTRY_SCHEMA", "ENTRY_TYPES", "empty_entries", "entries_digest"]
+
+_CHUNK = 1 << 20
 
 ENTRY_TYPES = (
     "ipv4-addr",
@@ -64,17 +68,24 @@ def entries_digest(entries: pa.Table) -> str:
     """
     digest = hashlib.sha256()
     for name in ("type", "value", "context"):
-        column = entries.column(name).combine_chunks()
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        texts = column.cast(pa.large_binary())
-        if isinstance(texts, pa.ChunkedArray):
-            texts = texts.combine_chunks()
-        if len(texts) == 0:
-            continue
-        _, offset_buffer, data = texts.buffers()
-        offsets = np.frombuffer(offset_buffer, dtype="<i8")[texts.offset : texts.offset + len(texts) + 1]
-        digest.update(np.diff(offsets).astype("<i8").tobytes())
-        if data is not None:
-            digest.update(memoryview(data)[int(offsets[0]) : int(offsets[-1])])
+        column = entries.column(name)
+        for texts in _texts(column):
+            digest.update(np.diff(texts[0]).astype("<i8").tobytes())
+        for offsets, data in _texts(column):
+            digest.update(data[int(offsets[0]) : int(offsets[-1])])
     return digest.hexdigest()
+
+
+def _texts(column: pa.ChunkedArray) -> Iterator[tuple[np.ndarray[Any, np.dtype[Any]], memoryview]]:
+    """Yield the offsets of a column's texts and the bytes that they point into, chunk by chunk: nothing is joined."""
+    for chunk in column.chunks:
+        for start in range(0, len(chunk), _CHUNK):
+            part = chunk.slice(start, _CHUNK)
+            if pa.types.is_dictionary(part.type):
+                part = part.dictionary_decode()
+            large = pa.types.is_large_string(part.type)
+            texts = part if large or pa.types.is_string(part.type) else part.cast(pa.large_string())
+            _, offset_buffer, data = texts.buffers()
+            width = "<i8" if large or texts.type == pa.large_string() else "<i4"
+            offsets = np.frombuffer(offset_buffer, dtype=width)[texts.offset : texts.offset + len(texts) + 1]
+            yield offsets, memoryview(data if data is not None else b"")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,8 +19,16 @@ from aleat.errors import Issue, LimitError, Place
 from aleat.knowledge.document import Document
 from aleat.knowledge.items import UNDATED, KnowledgeItem
 from aleat.knowledge.limits import Limits
-from aleat.knowledge.list_entries import classify_table, collect_entries, label_marking, list_hint
-from aleat.knowledge.list_table import parse_table
+from aleat.knowledge.list_entries import (
+    EntryCollector,
+    RowClassifier,
+    has_labels,
+    label_marking,
+    list_hint,
+    may_have_labels,
+)
+from aleat.knowledge.list_lines import LinesReader, lines_of_text
+from aleat.knowledge.list_table import ListTable, parse_tables
 from aleat.knowledge.text import decode_text
 from aleat.stix.entries import entries_digest
 from aleat.stix.extensions import extend
@@ -44,43 +51,65 @@ def detect(document: Document) -> bool:
         return False
     if document.size > len(document.head):
         text = text.rpartition("\n")[0]
-    table = parse_table(text, document.suffix, line_characters=len(text) + 1)
-    rows = classify_table(table, list_hint(document.name))
-    if not len(rows):
+    frame, _ = lines_of_text(text.encode("utf-8", "replace"))
+    blocks = [frame] if len(frame) else []
+    tables = list(parse_tables(blocks, document.suffix, line_characters=len(text) + 1))
+    hint = list_hint(document.name)
+    collector = EntryCollector(hint)
+    classifier = RowClassifier(hint, labelled=has_labels(tables[0].columns))
+    for table in tables:
+        collector.add(classifier.classify(table))
+    untyped = len(collector.settle())
+    if not collector.rows:
         return False
-    named = table.header and document.suffix in {".csv", ".tsv"}
-    return named or 2 * int((rows["type"] != "").sum()) >= len(rows)
+    named = tables[0].header and document.suffix in {".csv", ".tsv"}
+    return named or 2 * (collector.rows - untyped) >= collector.rows
 
 
 def read(document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
     """Yield the list in the document (one for each label, where it has labels), and issues for what isn't in it."""
-    text, guessed = decode_text(document.read())
-    if guessed is not None:
-        yield Issue(_STAGE, "encoding", Place(document.path), f"The file is no UTF-8; it was read as {guessed}.")
-    table = parse_table(text, document.suffix, line_characters=limits.line_characters)
-    if len(table.lines) > limits.list_entries:
-        reason = f"The list has more than {limits.list_entries} lines (list_entries)."
-        raise LimitError(reason, Place(document.path))
-    if table.cut:
+    lines = LinesReader(document, line_characters=limits.line_characters)
+    try:
+        classifier, collector = _collect(document, lines, limits)
+    except UnicodeDecodeError:
+        classifier, collector = _collect(document, lines, limits)
+    if lines.guessed is not None:
+        reason = f"The file is no UTF-8; it was read as {lines.guessed}."
+        yield Issue(_STAGE, "encoding", Place(document.path), reason)
+    if lines.long:
         reason = f"longer than {limits.line_characters} characters (line_characters)"
-        yield _lines_issue(document, "limit", table.cut, reason)
-    rows = classify_table(table, list_hint(document.name))
-    untyped = rows.filter(pl.col("type") == "")
-    if len(untyped):
-        reason = "of no type that can be hunted for"
-        yield _lines_issue(document, "list-value", untyped["line"].to_list(), reason)
-    rows = rows.filter(pl.col("type") != "")
-    columns = [column.name for column in table.columns if column.role == "context"]
-    scheme = next((column.name for column in table.columns if column.role == "marking"), "")
-    for label in sorted(rows["marking"].unique().to_list()):
-        group = rows.filter(pl.col("marking") == label)
-        entries = collect_entries(group)
+        yield _lines_issue(document, "limit", lines.long, reason)
+    untyped = collector.settle()
+    if untyped:
+        yield _lines_issue(document, "list-value", untyped, "of no type that can be hunted for")
+    for label, first, entries in collector.entries():
         yield KnowledgeItem(
-            object=make_list_indicator(document.name, entries, columns),
-            place=Place(document.path, int(group["line"][0])),
+            object=make_list_indicator(document.name, entries, list(classifier.columns)),
+            place=Place(document.path, first),
             entries=entries,
-            markings=(label_marking(label, scheme),) if label else (),
+            markings=(label_marking(label, classifier.scheme),) if label else (),
         )
+
+
+def _collect(document: Document, lines: LinesReader, limits: Limits) -> tuple[RowClassifier, EntryCollector]:
+    """Read all of a list; where a column may hold labels, all of it is looked through first."""
+    hint = list_hint(document.name)
+
+    def tables() -> Iterator[ListTable]:
+        return parse_tables(lines, document.suffix, line_characters=limits.line_characters)
+
+    labelled = False
+    for table in tables():
+        labelled = has_labels(table.columns)
+        if labelled or not may_have_labels(table.columns):
+            break
+    classifier, collector = RowClassifier(hint, labelled=labelled), EntryCollector(hint)
+    for table in tables():
+        collector.add(classifier.classify(table))
+        if collector.rows > limits.list_entries:
+            reason = f"The list has more than {limits.list_entries} values (list_entries)."
+            raise LimitError(reason, Place(document.path))
+    return classifier, collector
 
 
 def make_list_indicator(name: str, entries: pa.Table, columns: list[str] | None = None) -> StixObject:
