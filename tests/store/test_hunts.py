@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from aleat.errors import WorkspaceError
 from aleat.store.database import Database
 from aleat.store.hunts import (
     CellResult,
-    Hit,
     HuntKey,
     begin_run,
     get_run,
@@ -19,8 +19,8 @@ from aleat.store.hunts import (
     put_cells,
     put_gaps,
     read_facts,
+    read_found,
     read_gaps,
-    read_hits,
 )
 
 KEY = HuntKey("m1", "1")
@@ -50,19 +50,19 @@ def hunt(
     with database.write() as connection:
         run = begin_run(connection, time=day(when), actor="arta", key=key, rules=rules)
         for segment, missing in missing_cells(connection, key, segments, rules):
-            found = tuple(
-                Hit(segment, record, rule, "", f"{segment}/{record}".encode(), b"{}")
-                for where, record, rule in hits
-                if where == segment and rule in missing
-            )
-            put_cells(connection, run, CellResult(segment, missing, 10, found, b"facts"))
+            lines = [
+                f"{where} {record} {rule}\n" for where, record, rule in hits if where == segment and rule in missing
+            ]
+            put_cells(connection, run, CellResult(segment, missing, 10, "".join(lines).encode(), b"facts"))
 
 
 def found(database: Database, as_of: datetime | None = None) -> list[tuple[str, int, str]]:
     with database.read() as connection:
         run = get_run(connection, as_of)
         assert run is not None
-        return [(hit.segment, hit.record, hit.rule) for hit in read_hits(connection, run, as_of)]
+        pieces = [piece for segment in ("s1", "s2") for piece in read_found(connection, run, segment, as_of)]
+        hits = [line.split() for piece in pieces for line in piece.decode().splitlines()]
+        return sorted((segment, int(record), rule) for segment, record, rule in hits if rule in run.rules)
 
 
 def missing(database: Database, segments: list[str], rules: set[str], key: HuntKey = KEY) -> list[tuple[str, set[str]]]:
@@ -118,7 +118,7 @@ def test_facts_come_back_as_they_were(database: Database) -> None:
         run = get_run(connection)
         assert run is not None
         assert (run.actor, run.time, run.rules) == ("arta", "2022-07-01T12:00:00.000Z", frozenset("ab"))
-        assert {hit.facts for hit in read_hits(connection, run)} == {b"s1/1"}
+        assert list(read_found(connection, run, "s1")) == [b"s1 1 a\ns1 1 b\n"]
         assert list(read_facts(connection)) == [("s1", b"facts")]
 
 
@@ -137,7 +137,7 @@ def test_a_hunt_cut_off_leaves_only_whole_cells(database: Database) -> None:
     def cut_off() -> None:
         with database.write() as connection:
             run = begin_run(connection, time=day(1), actor="arta", key=KEY, rules={"a"})
-            put_cells(connection, run, CellResult("s1", frozenset("a"), 1, (Hit("s1", 1, "a", "", b"f", b"{}"),)))
+            put_cells(connection, run, CellResult("s1", frozenset("a"), 1, b"found"))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -152,7 +152,15 @@ def test_thousands_of_rules_are_one_row_a_segment(database: Database) -> None:
     with database.read() as connection:
         counts = [
             connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar()  # noqa: S608 - names of ours
-            for table in ("hunt_cells", "hunt_set_rules", "hunt_rules")
+            for table in ("hunt_results", "hunt_set_rules", "hunt_rules")
         ]
     assert counts == [2, 3000, 3000]
     assert missing(database, ["s1"], rules | {"x"}) == [("s1", {"x"})]
+
+
+def test_a_damaged_piece_is_told_in_words(database: Database) -> None:
+    hunt(database, 1, ["s1"], {"a"}, [("s1", 1, "a")])
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE hunt_results SET found = X'0500000000000000FF'")
+    with pytest.raises(WorkspaceError, match="database is damaged"):
+        found(database)

@@ -31,7 +31,7 @@ from aleat.hunt.indicator import NotEvaluated, Sighting
 from aleat.hunt.plan import ENGINE_VERSION, Plan
 from aleat.hunt.result import HuntProgress, HuntResult, Tally, count_rules
 from aleat.hunt.stix_observation import correlate_pattern
-from aleat.hunt.stored import Attacher, plan_digests, plan_mapping, to_hit
+from aleat.hunt.stored import Attacher, plan_digests, plan_mapping
 from aleat.hunt.work import Found, RangeJob, SegmentJob, Setup, hunt_jobs, make_setup, part_of, start_worker
 from aleat.store.database import Database
 from aleat.store.hunts import (
@@ -44,8 +44,8 @@ from aleat.store.hunts import (
     put_cells,
     put_gaps,
     read_facts,
+    read_found,
     read_gaps,
-    read_hits,
 )
 from aleat.store.lake import Lake, SegmentRow, SegmentSource
 
@@ -161,16 +161,14 @@ def _hunt_missing(
     missing, described = _pass_over(database, gathering, run, missing, segments)
     if not missing:
         return
-    base = {rule.indicator.digest: rule.indicator for rule in plan.rules} | {item.digest: item for item in plan.lists}
     large = sum(segments[name].events for name, _ in missing) >= POOL_EVENTS
     waiting: list[tuple[SegmentJob, Found]] = []
 
     def commit() -> None:
         with database.write() as connection:
             for job, item in waiting:
-                hits = tuple(to_hit(sighting, base) for sighting in (*item.sightings, *item.feeds))
                 notes = msgspec.msgpack.encode(item.notes)
-                put_cells(connection, run, CellResult(job.segment, job.rules, item.events, hits, notes))
+                put_cells(connection, run, CellResult(job.segment, job.rules, item.events, item.kept, notes))
         waiting.clear()
 
     with _Pool(make_setup(plan, _key(plan, workers[1])), *workers, large) as pool:
@@ -212,7 +210,7 @@ def _pass_over(
             if rules not in openings:
                 openings[rules] = Openings(part_of(plan, rules))
             if not openings[rules].any_in(notes[name]):
-                empty.append(CellResult(name, rules, segments[name].events, ()))
+                empty.append(CellResult(name, rules, segments[name].events))
                 continue
         left.append((name, rules))
     if empty:
@@ -232,14 +230,14 @@ def _collect(
     as_of: datetime | None,
 ) -> None:
     """Bring together what the ledger has for the plan, in the order of sources and their ranges."""
-    attacher = Attacher(gathering.plan)
+    attacher = Attacher(gathering.plan, run.rules)
     places = _places(lake, segments.values())
     with database.read() as connection:
         notes = {segment: _notes_decoder.decode(facts) for segment, facts in read_facts(connection)}
         for done, (source, row) in enumerate(places, 1):
             gathering.builder.add(notes.get(row.id, ()), source.path)
-            hits = read_hits(connection, run, as_of, segment=row.id)
-            gathering.add_base(attacher.attach(hits, source))
+            pieces = read_found(connection, run, row.id, as_of)
+            gathering.add_base(attacher.attach(pieces, row.id, source))
             gathering.events += row.events
             gathering.report("collect", done, len(places))
 

@@ -14,6 +14,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from math import isfinite
 from types import TracebackType
 from typing import IO, Any, Protocol
@@ -79,11 +80,17 @@ def format_time(time: int | None) -> str | None:
     """
     if time is None:
         return None
+    seconds, micros = divmod(time, 1_000_000)
+    text = _seconds_text(seconds)
+    return text and f"{text}.{micros:06}Z"
+
+
+@lru_cache(4096)  # sightings come in the order of time, more or less
+def _seconds_text(seconds: int) -> str | None:
     try:
-        moment = from_micros(time)
+        return from_micros(seconds * 1_000_000).replace(tzinfo=None).isoformat(timespec="seconds")
     except OverflowError:  # a time before year 1 or after 9999 is damage; the source's own text is in the fields
         return None
-    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def sighting_line(sighting: Sighting) -> bytes:

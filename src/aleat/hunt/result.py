@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -46,18 +46,16 @@ class RuleCounts(msgspec.Struct, frozen=True):
     no_evidence: int = 0
 
 
-@dataclass
 class Tally:
-    """Counts of the sightings that were reported: by level, rule (its id and title) and host; `hidden` apart."""
+    """Counts of the sightings that were reported: all, by level, rule, host and tag; `hidden` apart."""
 
-    sightings: int = 0
-    hidden: int = 0
-    by_level: Counter[str] = field(default_factory=Counter)
-    by_rule: Counter[tuple[str, str]] = field(default_factory=Counter)
-    by_host: Counter[str] = field(default_factory=Counter)
-    by_tag: Counter[str] = field(default_factory=Counter)
-    fired: set[str] = field(default_factory=set)
-    """Digests of the rules that found anything, hidden ones included."""
+    def __init__(self) -> None:
+        self.sightings = 0
+        self.hidden = 0
+        self.by_host: Counter[str] = Counter()
+        self.fired: set[str] = set()
+        """Digests of the rules that found anything, hidden ones included."""
+        self._kinds: Counter[tuple[str, str, str, tuple[str, ...]]] = Counter()
 
     def add(self, sighting: Sighting) -> None:
         """Count one sighting."""
@@ -66,10 +64,33 @@ class Tally:
             self.hidden += 1
             return
         self.sightings += 1
-        self.by_level[sighting.level] += 1
-        self.by_rule[sighting.indicator, sighting.title] += 1
+        self._kinds[sighting.indicator, sighting.title, sighting.level, sighting.tags] += 1
         self.by_host[sighting.host] += 1
-        self.by_tag.update(sighting.tags)
+
+    @property
+    def by_level(self) -> Counter[str]:
+        """Sightings by level."""
+        found: Counter[str] = Counter()
+        for (_, _, level, _), number in self._kinds.items():
+            found[level] += number
+        return found
+
+    @property
+    def by_rule(self) -> Counter[tuple[str, str]]:
+        """Sightings by the rule's id and title."""
+        found: Counter[tuple[str, str]] = Counter()
+        for (indicator, title, _, _), number in self._kinds.items():
+            found[indicator, title] += number
+        return found
+
+    @property
+    def by_tag(self) -> Counter[str]:
+        """Sightings by the rules' tags."""
+        found: Counter[str] = Counter()
+        for (_, _, _, tags), number in self._kinds.items():
+            for tag in tags:
+                found[tag] += number
+        return found
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,15 @@ from aleat.hunt.indicator import Indicator, Sighting
 from aleat.hunt.list_keys import values_digest
 from aleat.hunt.plan import Plan
 from aleat.hunt.stix_paths import mapping_digest as stix_mapping_digest
-from aleat.store.hunts import Hit
 from aleat.store.lake import SegmentSource
 
-__all__ = ["Attacher", "plan_digests", "plan_mapping", "to_hit"]
+__all__ = ["Attacher", "encode_found", "plan_digests", "plan_mapping"]
 
 
 class _Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of a record, whichever rule found it."""
 
+    record: int
     offset: int
     event: str
     time: int | None
@@ -33,19 +33,30 @@ class _Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     format: str
     channel: str
     event_id: str
+    provider: str
     fields: dict[str, Any]
 
 
-class _Found(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one rule says of a record: what its title adds to the rule's own, and what matched."""
+class _Hit(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What one rule says of a record: their places, what the rule's id and title are followed by, what matched."""
 
+    record: int
+    rule: int
+    part: str
     title: str
     matched: tuple[tuple[str, str], ...]
 
 
-_facts_encoder = msgspec.json.Encoder()  # not MessagePack: integers of any size, lone surrogates are JSON's business
-_facts_decoder = msgspec.json.Decoder(_Facts)
-_found_decoder = msgspec.json.Decoder(_Found)
+class _Found(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What some rules found in a segment."""
+
+    rules: tuple[str, ...]
+    records: tuple[_Facts, ...]
+    hits: tuple[_Hit, ...]
+
+
+_encoder = msgspec.json.Encoder()  # not MessagePack, whose integers have 64 bits
+_decoder = msgspec.json.Decoder(_Found)
 
 
 def plan_digests(plan: Plan) -> frozenset[str]:
@@ -59,37 +70,44 @@ def plan_mapping(plan: Plan) -> str:
     return sha256(" ".join(parts).encode()).hexdigest()
 
 
-def to_hit(sighting: Sighting, base: Mapping[str, Indicator]) -> Hit:
-    """Return what is kept of a sighting; `base` are the indicators by digest."""
-    indicator = base[sighting.rule_digest]
-    facts = _Facts(
-        sighting.offset,
-        sighting.event,
-        sighting.time,
-        sighting.host,
-        sighting.format,
-        sighting.channel,
-        sighting.event_id,
-        sighting.fields,
-    )
-    # A list's entries differ in what follows its id; a rule's own id can differ between givers of one content.
-    part = sighting.indicator.partition("#")[2] if indicator.pattern_type == "aleat-list" else ""
-    title = sighting.title.removeprefix(indicator.title)
-    found = _Found(title if part else "", sighting.matched)
-    return Hit(
-        sighting.segment,
-        sighting.record,
-        sighting.rule_digest,
-        part,
-        _facts_encoder.encode(facts),
-        _facts_encoder.encode(found),
+def encode_found(sightings: Iterable[Sighting], indicators: Mapping[str, Indicator]) -> bytes:
+    """Return what is kept of a segment's sightings (b"" of none); `indicators` are the rules by digest."""
+    rules: dict[str, int] = {}
+    records: dict[int, int] = {}
+    facts: list[_Facts] = []
+    hits: list[_Hit] = []
+    for one in sightings:
+        place = records.setdefault(one.record, len(records))
+        if place == len(facts):
+            facts.append(_facts(one))
+        # A list's entries differ in what follows its id; a rule's own id can differ between givers of one content.
+        indicator = indicators[one.rule_digest]
+        part = one.indicator.partition("#")[2] if indicator.pattern_type == "aleat-list" else ""
+        title = one.title.removeprefix(indicator.title) if part else ""
+        hits.append(_Hit(place, rules.setdefault(one.rule_digest, len(rules)), part, title, one.matched))
+    return _encoder.encode(_Found(tuple(rules), tuple(facts), tuple(hits))) if hits else b""
+
+
+def _facts(one: Sighting) -> _Facts:
+    return _Facts(
+        one.record,
+        one.offset,
+        one.event,
+        one.time,
+        one.host,
+        one.format,
+        one.channel,
+        one.event_id,
+        one.provider,
+        one.fields,
     )
 
 
 class Attacher:
-    """Makes sightings of what is kept, for one plan."""
+    """Makes sightings of what is kept, for one plan: for those of its rules that are among `rules`."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, rules: frozenset[str]) -> None:
+        self._rules = rules
         self._indicators: dict[str, list[tuple[Indicator, bool]]] = {}
         for rule in plan.rules:
             self._add(rule.indicator, rule.reported)
@@ -97,27 +115,31 @@ class Attacher:
             self._add(item, item.pattern_type != "stix-part")
 
     def _add(self, indicator: Indicator, reported: bool) -> None:
+        if indicator.digest not in self._rules:
+            return
         known = self._indicators.setdefault(indicator.digest, [])
         light = msgspec.structs.replace(indicator, pattern="", entries=())
         if all((item.id, item.ref) != (light.id, light.ref) for item, _ in known):
             known.append((light, reported))
 
-    def attach(self, hits: Iterable[Hit], source: SegmentSource) -> Iterator[tuple[bool, Sighting]]:
-        """Yield (reported, sighting) for each hit of a segment, in one of the sources that hold its bytes."""
-        for hit in hits:
-            facts, found = _facts_decoder.decode(hit.facts), _found_decoder.decode(hit.found)
-            for indicator, reported in self._indicators.get(hit.rule, ()):
-                yield reported, _sighting(indicator, hit, facts, found, source)
+    def attach(self, pieces: Iterable[bytes], segment: str, source: SegmentSource) -> Iterator[tuple[bool, Sighting]]:
+        """Yield (reported, sighting) for what was found in a segment, in one of the sources that hold its bytes."""
+        for piece in pieces:
+            found = _decoder.decode(piece)
+            indicators = [self._indicators.get(rule, ()) for rule in found.rules]
+            for hit in found.hits:
+                for indicator, reported in indicators[hit.rule]:
+                    yield reported, _sighting(indicator, hit, found.records[hit.record], segment, source)
 
 
-def _sighting(indicator: Indicator, hit: Hit, facts: _Facts, found: _Found, source: SegmentSource) -> Sighting:
+def _sighting(indicator: Indicator, hit: _Hit, facts: _Facts, segment: str, source: SegmentSource) -> Sighting:
     return Sighting(
         indicator=f"{indicator.id}#{hit.part}" if hit.part else indicator.id,
-        title=indicator.title + found.title,
+        title=indicator.title + hit.title,
         level=indicator.level,
         author=indicator.author,
         evidence=source.path,
-        record=hit.record + source.record_base,
+        record=facts.record + source.record_base,
         offset=facts.offset,
         event=facts.event,
         time=facts.time,
@@ -126,10 +148,11 @@ def _sighting(indicator: Indicator, hit: Hit, facts: _Facts, found: _Found, sour
         source=indicator.source,
         ref=indicator.ref,
         rule_digest=indicator.digest,
-        segment=hit.segment,
+        segment=segment,
         format=facts.format,
         channel=facts.channel,
         event_id=facts.event_id,
+        provider=facts.provider,
         tags=indicator.tags,
-        matched=found.matched,
+        matched=hit.matched,
     )

@@ -21,10 +21,11 @@ from aleat.evidence import ByteRange, EventBatch, JoinedRead, Source, can_join, 
 from aleat.hunt.coverage import LogNotes, describe_batch, describe_parts
 from aleat.hunt.engine import Hunter
 from aleat.hunt.expression import normalise_name
-from aleat.hunt.indicator import Sighting
+from aleat.hunt.indicator import Indicator, Sighting
 from aleat.hunt.list_index import ListIndex
 from aleat.hunt.lists import ListHunter
 from aleat.hunt.plan import Plan
+from aleat.hunt.stored import encode_found
 from aleat.store.lake_files import ColumnFilter, read_segment_file
 
 __all__ = [
@@ -74,7 +75,8 @@ class SegmentJob(msgspec.Struct, frozen=True):
 class Found(msgspec.Struct, frozen=True):
     """What was found in one job: sightings (those of rules that aren't reported are `feeds`), in order.
 
-    `records` counts from 0 in each job. `seconds` are those of reading, and of hunting.
+    Of a segment of a lake both are `kept`, as the ledger of hunts keeps them. `record` counts from 0 in each job.
+    `seconds` are those of reading, and of hunting.
     """
 
     segment: str
@@ -84,6 +86,7 @@ class Found(msgspec.Struct, frozen=True):
     notes: tuple[LogNotes, ...] = ()
     issues: tuple[Issue, ...] = ()
     seconds: tuple[float, float] = (0.0, 0.0)
+    kept: bytes = b""
 
 
 def make_setup(plan: Plan, key: str) -> Setup:
@@ -96,7 +99,7 @@ class Worker:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self._digests = _digests(setup)
+        self._indicators = _indicators(setup)
         self._hunters: OrderedDict[frozenset[str] | None, tuple[Hunter, ListHunter]] = OrderedDict()
 
     def hunt_range(self, job: RangeJob) -> Found:
@@ -138,7 +141,9 @@ class Worker:
         columns = self._columns(job.rules) if job.described else None
         if columns is None:
             batches = _read_segment(job, None)
-            return self._hunt(job.segment, batches, job.rules, (), perf_counter() - started)
+            found = self._hunt(job.segment, batches, job.rules, (), perf_counter() - started)
+            kept = encode_found((*found.sightings, *found.feeds), self._indicators)
+            return msgspec.structs.replace(found, sightings=(), feeds=(), kept=kept)
         batches = _read_segment(job, lambda column: normalise_name(column.rpartition("|")[0]) in columns)
         read = perf_counter() - started
         complete: list[EventBatch] = []
@@ -150,8 +155,8 @@ class Worker:
 
         started = perf_counter()
         result = self._ready(job.rules)[0].hunt(batches, whole)
-        seconds = read, perf_counter() - started
-        return Found(job.segment, result.sightings, result.feeds, result.events, seconds=seconds)
+        kept = encode_found((*result.sightings, *result.feeds), self._indicators)
+        return Found(job.segment, kept=kept, events=result.events, seconds=(read, perf_counter() - started))
 
     def _columns(self, rules: frozenset[str]) -> frozenset[str] | None:
         """Return the names of the fields that decide about these rules, or None where all can."""
@@ -186,7 +191,7 @@ class Worker:
 
     def _ready(self, rules: frozenset[str] | None) -> tuple[Hunter, ListHunter]:
         """Return the hunters for the rules with these digests (None: all of them)."""
-        if rules is not None and rules >= self._digests:
+        if rules is not None and rules >= self._indicators.keys():
             rules = None
         ready = self._hunters.get(rules)
         if ready is None:
@@ -200,9 +205,10 @@ class Worker:
         return ready
 
 
-def _digests(setup: Setup) -> frozenset[str]:
-    rules = {rule.indicator.digest for rule in setup.plan.rules}
-    return frozenset(rules | {indicator.digest for indicator in setup.index.indicators})
+def _indicators(setup: Setup) -> dict[str, Indicator]:
+    """Return the setup's rules and lists by digest."""
+    rules = {rule.indicator.digest: rule.indicator for rule in setup.plan.rules}
+    return rules | {indicator.digest: indicator for indicator in setup.index.indicators}
 
 
 def _read_segment(job: SegmentJob, wanted: ColumnFilter | None) -> list[EventBatch]:
@@ -218,7 +224,7 @@ def part_of(plan: Plan, rules: frozenset[str]) -> Plan:
     return msgspec.structs.replace(plan, variants=tuple(variants))
 
 
-def _merged(one: Iterable[Sighting], other: Iterable[Sighting]) -> tuple[Sighting, ...]:
+def _merged(one: tuple[Sighting, ...], other: Sequence[Sighting]) -> tuple[Sighting, ...]:
     """Join two findings in order of record and rule; a pattern found in both ways in one record is found once."""
     found: dict[tuple[str, int, str, str, str], Sighting] = {}
     for item in (*one, *other):

@@ -5,18 +5,19 @@ old segments and old rules on new ones are both missing cells; a changed rule ha
 old cells stay beside the new ones, and nothing is deleted: `as_of` shows what was known at a time. Rules are
 many and hunted together, so a cell's row names a registered *set* of rules: one row for a segment and a hunt.
 
-What was found is kept as (segment, record, rule), the record's facts once for all rules that found it. The
-contents are bytes to this room: `aleat.hunt.stored` writes and reads them.
+What was found in a cell is kept in one piece, compressed: it is always read whole. The contents are bytes to this
+room: `aleat.hunt.stored` writes and reads them.
 """
 
 from __future__ import annotations
 
-import zlib
+import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 
 import msgspec
+import pyarrow as pa
 import sqlalchemy as sa
 
 from aleat.errors import WorkspaceError
@@ -25,7 +26,6 @@ from aleat.store.database import metadata
 
 __all__ = [
     "CellResult",
-    "Hit",
     "HuntKey",
     "RunRow",
     "begin_run",
@@ -34,12 +34,14 @@ __all__ = [
     "put_cells",
     "put_gaps",
     "read_facts",
+    "read_found",
     "read_gaps",
-    "read_hits",
 ]
 
 _CHUNK = 500
-_LEVEL = 3  # of zlib: facts are JSON, and shrink to a third
+_CODEC = "zstd"  # what was found is JSON, and shrinks to a tenth
+_LENGTH = struct.Struct("<Q")
+_MAX_FOUND = 4 << 30
 
 hunt_keys = sa.Table(
     "hunt_keys",
@@ -76,32 +78,15 @@ hunt_runs = sa.Table(
     sa.Column("key", sa.Integer, sa.ForeignKey("hunt_keys.id"), nullable=False),
     sa.Column("set", sa.Integer, sa.ForeignKey("hunt_sets.id"), nullable=False),
 )
-hunt_cells = sa.Table(
-    "hunt_cells",
+hunt_results = sa.Table(
+    "hunt_results",
     metadata,
     sa.Column("segment", sa.String, primary_key=True),
     sa.Column("set", sa.Integer, sa.ForeignKey("hunt_sets.id"), primary_key=True),
     sa.Column("key", sa.Integer, sa.ForeignKey("hunt_keys.id"), primary_key=True),
     sa.Column("run", sa.Integer, sa.ForeignKey("hunt_runs.id"), nullable=False),
     sa.Column("events", sa.BigInteger, nullable=False),
-)
-hunt_records = sa.Table(
-    "hunt_records",
-    metadata,
-    sa.Column("segment", sa.String, primary_key=True),
-    sa.Column("record", sa.BigInteger, primary_key=True),
-    sa.Column("facts", sa.LargeBinary, nullable=False),
-)
-hunt_hits = sa.Table(
-    "hunt_hits",
-    metadata,
-    sa.Column("segment", sa.String, primary_key=True),
-    sa.Column("record", sa.BigInteger, primary_key=True),
-    sa.Column("key", sa.Integer, sa.ForeignKey("hunt_keys.id"), primary_key=True),
-    sa.Column("rule", sa.Integer, sa.ForeignKey("hunt_rules.id"), primary_key=True),
-    sa.Column("part", sa.String, primary_key=True),  # of a rule that finds several things: a list's value
-    sa.Column("run", sa.Integer, sa.ForeignKey("hunt_runs.id"), nullable=False),
-    sa.Column("found", sa.LargeBinary, nullable=False),
+    sa.Column("found", sa.LargeBinary, nullable=False),  # empty: nothing was
 )
 hunt_gaps = sa.Table(
     "hunt_gaps",
@@ -136,24 +121,13 @@ class RunRow(msgspec.Struct, frozen=True):
     rules: frozenset[str]
 
 
-class Hit(msgspec.Struct, frozen=True):
-    """One rule in one record of a segment; `facts` are the record's, `found` what this rule says of it."""
-
-    segment: str
-    record: int
-    rule: str
-    part: str
-    facts: bytes
-    found: bytes
-
-
 class CellResult(msgspec.Struct, frozen=True):
-    """What the rules `rules` found in one segment; `facts` describes the segment."""
+    """What the rules `rules` found in one segment (b"": nothing); `facts` describes the segment."""
 
     segment: str
     rules: frozenset[str]
     events: int
-    hits: tuple[Hit, ...]
+    found: bytes = b""
     facts: bytes = b""
 
 
@@ -187,10 +161,10 @@ def missing_cells(
     wanted = frozenset(rules)
     sets_of: dict[str, list[int]] = {}
     query = (
-        sa.select(hunt_cells.c.segment, hunt_cells.c.set)
+        sa.select(hunt_results.c.segment, hunt_results.c.set)
         .join(hunt_keys)
         .where(hunt_keys.c.mapping == key.mapping, hunt_keys.c.engine == key.engine)
-        .order_by(hunt_cells.c.segment, hunt_cells.c.set)
+        .order_by(hunt_results.c.segment, hunt_results.c.set)
     )
     for segment, set_id in connection.execute(query):
         sets_of.setdefault(segment, []).append(set_id)
@@ -209,63 +183,31 @@ def put_cells(connection: sa.Connection, run: RunRow, result: CellResult) -> Non
     """Keep what a hunt found in one segment, within the caller's transaction; what is there already stays."""
     key = _key_id(connection, run.key)
     cell = {"segment": result.segment, "set": _register_set(connection, result.rules), "key": key}
-    if connection.execute(sa.select(hunt_cells.c.run).where(*_equal(hunt_cells, cell))).first():
+    if connection.execute(sa.select(hunt_results.c.run).where(*_equal(hunt_results, cell))).first():
         return
-    connection.execute(hunt_cells.insert(), {**cell, "run": run.id, "events": result.events})
-    records = {hit.record: hit.facts for hit in result.hits}
-    known = set(
-        connection.execute(sa.select(hunt_records.c.record).where(hunt_records.c.segment == result.segment)).scalars()
-    )
-    rows = [
-        {"segment": result.segment, "record": record, "facts": zlib.compress(facts, _LEVEL)}
-        for record, facts in sorted(records.items())
-        if record not in known
-    ]
-    if rows:
-        connection.execute(hunt_records.insert(), rows)
-    rules = _rule_ids(connection, {hit.rule for hit in result.hits})
-    hits = {(hit.record, rules[hit.rule], hit.part): hit.found for hit in result.hits}
-    if hits:
-        connection.execute(
-            hunt_hits.insert(),
-            [
-                {"segment": result.segment, "record": record, "key": key, "rule": rule, "part": part}
-                | {"run": run.id, "found": found}
-                for (record, rule, part), found in sorted(hits.items())
-            ],
-        )
+    values = {**cell, "run": run.id, "events": result.events, "found": _pack(result.found)}
+    connection.execute(hunt_results.insert(), values)
     if not connection.execute(sa.select(hunt_facts.c.segment).where(hunt_facts.c.segment == result.segment)).first():
-        values = {"segment": result.segment, "facts": zlib.compress(result.facts, _LEVEL)}
-        connection.execute(hunt_facts.insert(), values)
+        connection.execute(hunt_facts.insert(), {"segment": result.segment, "facts": _pack(result.facts)})
 
 
-def read_hits(
-    connection: sa.Connection, run: RunRow, as_of: datetime | None = None, *, segment: str | None = None
-) -> Iterator[Hit]:
-    """Yield what the rules of `run` have found under its key, in this run or before, by segment, record and rule.
+def read_found(connection: sa.Connection, run: RunRow, segment: str, as_of: datetime | None = None) -> Iterator[bytes]:
+    """Yield what was found in a segment under the key of `run`, a piece for each of its cells, in order of time.
 
-    With `as_of`, only what was found by runs at or before that time; with `segment`, only what was found there.
+    With `as_of`, only what runs at or before that time found. Rules that aren't in `run` can be among it.
     """
-    set_id = connection.execute(sa.select(hunt_runs.c.set).where(hunt_runs.c.id == run.id)).scalar_one()
     query = (
-        sa.select(hunt_hits, hunt_records.c.facts, hunt_rules.c.digest)
-        .join(hunt_keys, hunt_hits.c.key == hunt_keys.c.id)
-        .join(hunt_set_rules, sa.and_(hunt_set_rules.c.rule == hunt_hits.c.rule, hunt_set_rules.c.set == set_id))
-        .join(hunt_rules, hunt_rules.c.id == hunt_hits.c.rule)
-        .join(
-            hunt_records,
-            sa.and_(hunt_records.c.segment == hunt_hits.c.segment, hunt_records.c.record == hunt_hits.c.record),
-        )
+        sa.select(hunt_results.c.found)
+        .join(hunt_keys)
         .where(hunt_keys.c.mapping == run.key.mapping, hunt_keys.c.engine == run.key.engine)
-        .order_by(hunt_hits.c.segment, hunt_hits.c.record, hunt_rules.c.digest, hunt_hits.c.part)
+        .where(hunt_results.c.segment == segment, hunt_results.c.found != b"")
+        .order_by(hunt_results.c.run, hunt_results.c.set)
     )
-    if segment is not None:
-        query = query.where(hunt_hits.c.segment == segment)
     if as_of is not None:
         runs = sa.select(hunt_runs.c.id).where(hunt_runs.c.time <= format_timestamp(as_of))
-        query = query.where(hunt_hits.c.run.in_(runs))
-    for row in connection.execution_options(yield_per=_CHUNK).execute(query):
-        yield Hit(row.segment, row.record, row.digest, row.part, zlib.decompress(row.facts), row.found)
+        query = query.where(hunt_results.c.run.in_(runs))
+    for found in connection.execute(query).scalars():
+        yield _unpack(found)
 
 
 def put_gaps(connection: sa.Connection, run: RunRow, rows: Iterable[tuple[str, bytes]]) -> None:
@@ -296,7 +238,26 @@ def read_gaps(connection: sa.Connection, run: RunRow) -> Iterator[bytes]:
 def read_facts(connection: sa.Connection) -> Iterator[tuple[str, bytes]]:
     """Yield (segment, facts) for each segment that was hunted."""
     for segment, facts in connection.execute(sa.select(hunt_facts).order_by(hunt_facts.c.segment)):
-        yield segment, zlib.decompress(facts)
+        yield segment, _unpack(facts)
+
+
+def _pack(data: bytes) -> bytes:
+    """Compress; what is empty stays so."""
+    return _LENGTH.pack(len(data)) + pa.compress(data, codec=_CODEC, asbytes=True) if data else b""
+
+
+def _unpack(data: bytes) -> bytes:
+    if not data:
+        return b""
+    try:
+        (length,) = _LENGTH.unpack_from(data)
+        if length > _MAX_FOUND:
+            raise ValueError
+        return bytes(pa.decompress(data[_LENGTH.size :], length, codec=_CODEC, asbytes=True))
+    except (struct.error, ValueError, OSError) as error:
+        raise WorkspaceError(
+            "What an earlier hunt found can't be read: the workspace's database is damaged. Restore it from a backup."
+        ) from error
 
 
 def _key_id(connection: sa.Connection, key: HuntKey) -> int:
