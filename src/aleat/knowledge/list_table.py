@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -95,11 +96,21 @@ def _delimiter(sample: Sequence[str], suffix: str) -> str | None:
     return None
 
 
+@contextmanager
+def _cells_up_to(length: int) -> Iterator[None]:
+    """Let `csv` read cells of that length; its limit is the whole process's, and is put back."""
+    before = csv.field_size_limit(max(length, 1))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
 def _header(line: str, delimiter: str) -> list[str] | None:
     """Return the names in a first line that is a header: one of its cells says what a column holds."""
-    csv.field_size_limit(max(len(line), 1))
     try:
-        names = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
+        with _cells_up_to(len(line)):
+            names = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
     except csv.Error:
         return None
     known = [column_role(name) for name in names]
@@ -168,7 +179,8 @@ class _Rows:
                 parts = [self._plain(*block.filter(~quoted).get_columns()), self._quoted(block.filter(quoted))]
                 yield pl.concat(parts, how="diagonal").sort("number")
             else:
-                frame, used = self._row_by_row(block, following)
+                with _cells_up_to(self._longest):
+                    frame, used = self._row_by_row(block, following)
                 following = following.slice(used) if following is not None and used else following
                 yield frame
             block = following
@@ -189,8 +201,8 @@ class _Rows:
             width = min(most + 1 if isinstance(most, int) else 1, _MOST_COLUMNS)
             cells = inner.str.splitn(between, width).struct.unnest()
             return pl.DataFrame([frame["number"], *cells.get_columns()])
-        csv.field_size_limit(self._longest)  # of the whole process, so it is set before each use
-        rows = list(csv.reader(text.to_list(), delimiter=self._delimiter, skipinitialspace=True, strict=True))
+        with _cells_up_to(self._longest):
+            rows = list(csv.reader(text.to_list(), delimiter=self._delimiter, skipinitialspace=True, strict=True))
         return self._frame(frame["number"].to_list(), rows)
 
     def _row_by_row(self, block: pl.DataFrame, following: pl.DataFrame | None) -> tuple[pl.DataFrame, int]:
@@ -198,7 +210,6 @@ class _Rows:
         own = len(block)
         both = block if following is None else pl.concat([block, following])
         numbers, lines = both["number"].to_list(), both["text"].to_list()
-        csv.field_size_limit(self._longest)
         found: list[int] = []
         rows: list[list[str]] = []
         position = 0
