@@ -55,6 +55,45 @@ def test_lines_count_from_where_the_document_begins_in_its_file() -> None:
     assert str(plan.not_evaluated[0].place) == "many.yml:106:9"
 
 
+@pytest.mark.parametrize(
+    ("value", "cell", "fires"),
+    [
+        (f"F: {10**30}", str(10**30), True),
+        (f"F: {10**30}", 10**30, True),
+        (f"F: {10**30}", 1, False),
+        (f"F|gt: {10**30}", 10**31, True),
+        (f"F|gt: {10**30}", 5, False),
+        (f"F|lt: -{10**40}", -1, False),
+        (f"F|lt: '{10**40}'", 5, True),
+    ],
+)
+def test_a_number_of_more_than_64_bits_is_compared_and_stored(
+    value: str, cell: object, fires: bool, tmp_path: Path
+) -> None:
+    """A plan is data, whatever stands in its rules."""
+    given = [indicator(rule_text(f"selection:\n    {value}"))]
+    compile_plan(given, cache=tmp_path)
+    plan = compile_plan(given, cache=tmp_path)
+    assert not plan.not_evaluated
+    assert bool(hunt_segment(plan, [batch([{"F": cell}])]).sightings) is fires
+
+
+def test_a_patterns_number_of_more_than_64_bits_is_compared_and_stored(tmp_path: Path) -> None:
+    """The same of STIX patterns."""
+    facts = {"channel": "Microsoft-Windows-Sysmon/Operational", "event_id": 1}
+    for text, cell, fires in ((f"= {10**30}", 10**30, True), (f"< {10**30}", 5, True), (f"> {10**4000}", 5, False)):
+        given = [msgspec.structs.replace(indicator(f"[process:pid {text}]"), pattern_type="stix")]
+        compile_plan(given, cache=tmp_path)
+        found = hunt_segment(compile_plan(given, cache=tmp_path), [batch([{"ProcessId": cell}], **facts)])
+        assert bool(found.sightings) is fires
+
+
+@pytest.mark.parametrize("value", ["F|gt: .nan", "F|gt: 'nan'", "F|lt: 'inf'", f"F|hour: {10**30}", "F|hour: 1e300", "F|hour: .5"])
+def test_what_is_no_number_to_compare_with_is_named(value: str) -> None:
+    (rejected,) = compile_plan([indicator(rule_text(f"selection:\n    {value}"))]).not_evaluated
+    assert "number" in rejected.reason
+
+
 def test_unknown_kind_of_indicator_is_named() -> None:
     """What nobody can evaluate is not dropped in silence."""
     odd = msgspec.structs.replace(indicator(GOOD, identifier="odd"), pattern_type="snort")

@@ -59,6 +59,7 @@ __all__ = [
     "any_of",
     "atoms",
     "fold",
+    "is_storable",
     "map_leaves",
     "negate",
     "normalise_name",
@@ -276,6 +277,11 @@ def any_of(children: Iterable[Expression]) -> Expression:
     if len(kept) == 1:
         return next(iter(kept))
     return Or(tuple(kept)) if kept else NEVER
+
+
+def is_storable(value: int | float) -> bool:
+    """Return whether a number can stand in a tree: integers of more than 64 bits can't be stored as data."""
+    return isinstance(value, float) or -(2**63) <= value < 2**64
 
 
 def negate(child: Expression) -> Expression:

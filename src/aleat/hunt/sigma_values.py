@@ -12,8 +12,10 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import product
+from math import isfinite, nan
 from typing import Literal
 
 from aleat.errors import PatternError, RuleError
@@ -36,6 +38,7 @@ from aleat.hunt.expression import (
     Wildcard,
     all_of,
     any_of,
+    is_storable,
     negate,
 )
 from aleat.hunt.networks import parse_network
@@ -50,6 +53,7 @@ Placeholders = Mapping[str, Sequence[str]]
 MAX_VALUES = 5000
 """One value may not expand to more (windash, placeholders, offsets)."""
 
+_LARGEST_PART = 10**6  # of a date, years included
 _DASHES = "-/–—―"  # the five of the specification
 _DASH = re.compile(rf"(?<!\w)[{_DASHES}](?=\w)")
 _PLACEHOLDER = re.compile(r"%([^%\ufdd0]+)%")
@@ -292,7 +296,8 @@ def _tests(value: _String | _Pattern | _Network | _Null | _Boolean | _Number) ->
     elif value.op != "eq":
         tests = [Number(value.op, value.value)]
     else:  # as a number, and as written ("All values are treated as case-insensitive strings"): 0x17, 007
-        tests = [Number("eq", value.value), Text("equals", value.text)]
+        same = Number("eq", value.value) if is_storable(value.value) else Text("equals", str(value.value))
+        tests = [same, Text("equals", value.text)]
     return tests
 
 
@@ -528,25 +533,27 @@ def _compare(op: Op) -> _Modifier:
             value = _numeric(str(value.parts[0]))
         if not isinstance(value, _Number):
             raise RuleError("lt, lte, gt and gte need a number")
+        if not is_storable(value.value):
+            value = _numeric(str(value.value))  # only compared, and no event's number is that exact
         return [replace(value, op=op)]
 
     return change
 
 
 def _numeric(text: str) -> _Number:
-    try:
-        return _Number(int(text), text)
-    except ValueError:
-        pass
-    try:
-        return _Number(float(text), text)
-    except ValueError:
-        raise RuleError("lt, lte, gt and gte need a number") from None
+    value: int | float = nan
+    with suppress(ValueError):
+        value = float(text)
+        whole = int(text)
+        value = whole if is_storable(whole) else value
+    if not isfinite(value):
+        raise RuleError("lt, lte, gt and gte need a number")
+    return _Number(value, text)
 
 
 def _time_part(part: str) -> _Modifier:
     def change(value: _Value, item: _Item) -> list[_Value]:
-        if not isinstance(value, _Number) or not float(value.value).is_integer():
+        if not isinstance(value, _Number) or not -_LARGEST_PART < value.value < _LARGEST_PART or value.value % 1:
             raise RuleError(f"{part} needs a whole number")
         return [replace(value, part=part)]
 

@@ -1,0 +1,1 @@
+"""Fuzzing of what strangers send: rules, patterns, events, lists. See `tests.fuzz.runner`."""

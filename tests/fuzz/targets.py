@@ -1,0 +1,40 @@
+"""Which targets there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.fuzz import events, lists, patterns, rules
+from tests.fuzz.runner import Target
+from tests.fuzz.world import Folder, folder
+
+__all__ = ["TARGETS", "make_target"]
+
+
+def _rules(place: Folder, data: Path | None) -> Target:
+    return rules.RulesTarget(place, rules.seeds_of(data) if data else ())
+
+
+def _patterns(place: Folder, data: Path | None) -> Target:
+    return patterns.PatternsTarget(place, patterns.seeds_of(data) if data else ())
+
+
+def _events(place: Folder, data: Path | None) -> Target:
+    return events.EventsTarget(place, events.seeds_of(data) if data else ())
+
+
+TARGETS: dict[str, Callable[[Folder, Path | None], Target]] = {
+    "rules": _rules,
+    "patterns": _patterns,
+    "events": _events,
+    "lists": lambda place, _: lists.ListsTarget(place),
+}
+
+
+@contextmanager
+def make_target(name: str, data: Path | None = None) -> Iterator[Target]:
+    """Make a target ready; `data` is the folder of real samples, where they are to be mutated too."""
+    with folder() as place:
+        yield TARGETS[name](place, data)
