@@ -151,7 +151,16 @@ def passes(test: Test, cell: Any) -> bool:  # noqa: PLR0911 - one block a test
             "ge": value >= test.value,
         }[test.op]
     assert isinstance(test, Network)
+    return network_within(text, test.network)
+
+
+def network_within(text: str, network: str) -> bool:
+    """An address is a network of one; a zone is left out, and an IPv4-mapped address is the one that it carries."""
     try:
-        return ipaddress.ip_address(text) in ipaddress.ip_network(test.network)
+        inner, outer = (
+            ipaddress.ip_network(re.sub(r"(?i)^::ffff:(?=[0-9.]+$)|%[^/]*|[][]", "", part), strict=False)
+            for part in (text, network)
+        )
     except ValueError:
         return False
+    return inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]

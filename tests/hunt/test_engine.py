@@ -220,6 +220,22 @@ def test_payload_field_of_a_facts_name_matches_beside_the_fact() -> None:
     assert [one.record for one in sighted(rule, rows, event_id=1)] == [1, 2]
 
 
+def test_a_log_without_channels_has_no_field_of_that_name() -> None:
+    """It is absent there, neither empty nor equal to the beginning of anything."""
+    rows = [{"A": "x"}]
+    facts = {"format": "iis", "channel": ""}
+    there = Atom(Field("A"), Exists())
+    for rule in (
+        Atom(Field("Channel"), Exists()),
+        Atom(Field("Channel"), Text("contains", "")),
+        FieldsMatch(Field("A"), Field("Channel"), "contains"),
+    ):
+        assert not sighted(And((there, rule)), rows, **facts)
+        assert sighted(And((there, Not(rule))), rows, **facts)
+    assert sighted(Atom(Field("Channel"), IsNull()), rows, **facts)
+    assert sighted(Atom(Field("Channel"), Exists()), rows)
+
+
 def test_rule_of_another_log_is_not_evaluated() -> None:
     """The gate is on the facts: the payload can't open it."""
     rule = And((Atom(Fact("channel"), Text("equals", "System")), Atom(Field("A"), Text("equals", "x"))))

@@ -64,8 +64,11 @@ class Table:
         """Return a fixed column (without a name, as it is no field)."""
         column = self._columns.get(fact)
         if column is None:
-            if fact == "channel":
-                column = Column("", "s", np.zeros(self.rows, np.int64), [self.batch.channel])
+            if fact == "channel":  # absent where the format has none
+                channel = self.batch.channel
+                column = Column(
+                    "", "s", np.full(self.rows, 0 if channel else -1, np.int64), [channel] if channel else []
+                )
             else:
                 column = Column("", "s", *_codes_and_texts(self._table.column(fact)))
             self._columns[fact] = column

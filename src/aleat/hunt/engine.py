@@ -336,6 +336,7 @@ class Hunter:
         constant = [
             self._text_sets(subject, "s", [text])[0]
             for fact, text in (("format", table.batch.format), ("channel", table.batch.channel))
+            if text  # absent where the format has none
             for subject in self._by_fact.get(fact, ())
         ]
         columns = []
