@@ -88,7 +88,9 @@ def test_a_patterns_number_of_more_than_64_bits_is_compared_and_stored(tmp_path:
         assert bool(found.sightings) is fires
 
 
-@pytest.mark.parametrize("value", ["F|gt: .nan", "F|gt: 'nan'", "F|lt: 'inf'", f"F|hour: {10**30}", "F|hour: 1e300", "F|hour: .5"])
+@pytest.mark.parametrize(
+    "value", ["F|gt: .nan", "F|gt: 'nan'", "F|lt: 'inf'", f"F|hour: {10**30}", "F|hour: 1e300", "F|hour: .5"]
+)
 def test_what_is_no_number_to_compare_with_is_named(value: str) -> None:
     (rejected,) = compile_plan([indicator(rule_text(f"selection:\n    {value}"))]).not_evaluated
     assert "number" in rejected.reason
