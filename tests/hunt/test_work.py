@@ -18,7 +18,7 @@ from aleat.hunt.drive import hunt_paths
 from aleat.hunt.expression import Text, Wildcard, fold
 from aleat.hunt.matcher import Matcher
 from aleat.hunt.output import sighting_line
-from aleat.hunt.work import Found, RangeJob, SegmentJob, Worker, hunt_job, hunt_jobs, make_setup, start_worker
+from aleat.hunt.work import Found, RangeJob, SegmentJob, Worker, hunt_job, hunt_jobs, make_setup
 from aleat.store.database import Database
 from aleat.store.lake import Lake
 from tests.evidence.evtx_writer import evtx_bytes, sample
@@ -69,8 +69,7 @@ def test_joined_files_give_what_each_gives_alone(tmp_path: Path, seed: int) -> N
     jobs = jobs_of(tmp_path)
     worker = Worker(make_setup(PLAN, "plan"))
     alone = [hunt_job(worker, job) for job in jobs]
-    start_worker(make_setup(PLAN, "plan"))
-    joined = hunt_jobs("plan", None, jobs)
+    joined = hunt_jobs(Worker(make_setup(PLAN, "plan")), jobs)
     assert sum(len(item.sightings) for item in alone) > 0
     assert untimed(joined) == untimed(alone)
     assert coverage(joined, jobs) == coverage(alone, jobs)

@@ -32,7 +32,18 @@ from aleat.hunt.plan import ENGINE_VERSION, Plan
 from aleat.hunt.result import HuntProgress, HuntResult, Tally, count_rules
 from aleat.hunt.stix_observation import correlate_pattern
 from aleat.hunt.stored import Attacher, plan_digests, plan_mapping
-from aleat.hunt.work import Found, RangeJob, SegmentJob, Setup, hunt_jobs, make_setup, part_of, start_worker
+from aleat.hunt.work import (
+    Found,
+    RangeJob,
+    SegmentJob,
+    Setup,
+    Worker,
+    hunt_elsewhere,
+    hunt_jobs,
+    make_setup,
+    part_of,
+    start_worker,
+)
 from aleat.store.database import Database
 from aleat.store.hunts import (
     CellResult,
@@ -89,7 +100,7 @@ def hunt_paths(
     gathering.total = sum(source.size or 0 for source in sources)
     with _Pool(make_setup(plan, _key(plan, executor)), workers, executor, gathering.total >= POOL_BYTES) as pool:
         base: dict[int, int] = {}
-        for jobs, found in pool.run(_range_jobs(sources, gathering.issues)):
+        for jobs, found in pool.run(_range_jobs(sources, gathering.issues, pool.reads)):
             for job, item in zip(jobs, found, strict=True):
                 assert isinstance(job, RangeJob)  # noqa: S101 - made above
                 start = base.get(job.number, 0)
@@ -277,6 +288,7 @@ class _Gathering:
         self._seconds = {"read": 0.0, "hunt": 0.0}
         self._needed = _needed_by_correlations(plan)
         self._filters = Filters(plan)
+        self._attacher = Attacher(plan, plan_digests(plan))
 
     def note(self, found: Found, amount: int) -> None:
         """Note one job's times and issues; `amount` is what it adds to the progress."""
@@ -292,6 +304,8 @@ class _Gathering:
         """Add what was found in a range whose first record has the number `base` in its source."""
         self.events += found.events
         self.builder.add(found.notes, source)
+        if found.kept:
+            self.add_base(self._attacher.attach([found.kept], found.segment, SegmentSource(0, source, base)))
         both = [*((True, item) for item in found.sightings), *((False, item) for item in found.feeds)]
         self.add_base(
             (reported, msgspec.structs.replace(item, record=item.record + base) if base else item)
@@ -391,8 +405,8 @@ def _sources(
             yield found
 
 
-def _range_jobs(sources: Iterable[Source], issues: list[Issue]) -> Iterator[Jobs]:
-    """Yield the ranges of all sources in order, small ones together."""
+def _range_jobs(sources: Iterable[Source], issues: list[Issue], light: bool) -> Iterator[Jobs]:
+    """Yield the ranges of all sources in order, small ones together; `light`: those of plain files without bytes."""
     waiting: list[RangeJob] = []
     size = 0
     for number, source in enumerate(sources):
@@ -401,7 +415,7 @@ def _range_jobs(sources: Iterable[Source], issues: list[Issue]) -> Iterator[Jobs
                 if waiting and (size + len(data) > _JOB_BYTES or len(waiting) >= _JOB_COUNT):
                     yield tuple(waiting)
                     waiting, size = [], 0
-                waiting.append(RangeJob(number, source, span, data))
+                waiting.append(RangeJob(number, source, span, None if light and not source.members else data))
                 size += len(data)
         except InputError as error:
             issues.append(error.issue("evidence", source.path))
@@ -439,6 +453,11 @@ class _Pool:
         self._foreign = executor is not None
         self._stack = ExitStack()
 
+    @property
+    def reads(self) -> bool:
+        """Whether the workers can read files themselves: processes of ours, on this machine."""
+        return self._executor is not None and not self._foreign
+
     def __enter__(self) -> _Pool:
         if self._executor is None and self._count > 1:
             context = multiprocessing.get_context("spawn")
@@ -455,15 +474,15 @@ class _Pool:
     def run(self, jobs: Iterable[Jobs]) -> Iterator[tuple[Jobs, list[Found]]]:
         """Yield each group of jobs with what was found, in order; a few groups are under way at a time."""
         if self._executor is None:
-            start_worker(self.setup)
+            worker = Worker(self.setup)
             for group in jobs:
-                yield group, hunt_jobs(self.setup.key, None, group)
+                yield group, hunt_jobs(worker, group)
             return
         setup = self.setup if self._foreign else None
         waiting: deque[tuple[Jobs, Future[list[Found]]]] = deque()
         try:
             for group in jobs:
-                waiting.append((group, self._executor.submit(hunt_jobs, self.setup.key, setup, group)))
+                waiting.append((group, self._executor.submit(hunt_elsewhere, self.setup.key, setup, group)))
                 while len(waiting) > 2 * self._count:
                     yield _result(waiting)
             while waiting:

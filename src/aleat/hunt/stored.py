@@ -75,7 +75,7 @@ def encode_found(sightings: Iterable[Sighting], indicators: Mapping[str, Indicat
     rules: dict[str, int] = {}
     records: dict[int, int] = {}
     facts: list[_Facts] = []
-    hits: list[_Hit] = []
+    hits: dict[tuple[int, int, str], _Hit] = {}
     for one in sightings:
         place = records.setdefault(one.record, len(records))
         if place == len(facts):
@@ -84,8 +84,9 @@ def encode_found(sightings: Iterable[Sighting], indicators: Mapping[str, Indicat
         indicator = indicators[one.rule_digest]
         part = one.indicator.partition("#")[2] if indicator.pattern_type == "aleat-list" else ""
         title = one.title.removeprefix(indicator.title) if part else ""
-        hits.append(_Hit(place, rules.setdefault(one.rule_digest, len(rules)), part, title, one.matched))
-    return _encoder.encode(_Found(tuple(rules), tuple(facts), tuple(hits))) if hits else b""
+        rule = rules.setdefault(one.rule_digest, len(rules))
+        hits.setdefault((place, rule, part), _Hit(place, rule, part, title, one.matched))
+    return _encoder.encode(_Found(tuple(rules), tuple(facts), tuple(hits.values()))) if hits else b""
 
 
 def _facts(one: Sighting) -> _Facts:
@@ -118,7 +119,7 @@ class Attacher:
         if indicator.digest not in self._rules:
             return
         known = self._indicators.setdefault(indicator.digest, [])
-        light = msgspec.structs.replace(indicator, pattern="", entries=())
+        light = msgspec.structs.replace(indicator, pattern="", entries=(), rows=None)
         if all((item.id, item.ref) != (light.id, light.ref) for item, _ in known):
             known.append((light, reported))
 

@@ -34,6 +34,7 @@ __all__ = [
     "SegmentJob",
     "Setup",
     "Worker",
+    "hunt_elsewhere",
     "hunt_jobs",
     "make_setup",
     "part_of",
@@ -54,12 +55,16 @@ class Setup(msgspec.Struct, frozen=True):
 
 
 class RangeJob(msgspec.Struct, frozen=True):
-    """A range of a source, with its bytes; `number` is the source's in this hunt."""
+    """A range of a source; `number` is the source's in this hunt. Without `data` the worker reads its bytes itself."""
 
     number: int
     source: Source
     span: ByteRange
-    data: bytes
+    data: bytes | None
+
+    def content(self) -> bytes:
+        """Return the range's bytes."""
+        return self.data if self.data is not None else self.source.read_range(self.span.start, self.span.end)
 
 
 class SegmentJob(msgspec.Struct, frozen=True):
@@ -75,8 +80,8 @@ class SegmentJob(msgspec.Struct, frozen=True):
 class Found(msgspec.Struct, frozen=True):
     """What was found in one job: sightings (those of rules that aren't reported are `feeds`), in order.
 
-    Of a segment of a lake both are `kept`, as the ledger of hunts keeps them. `record` counts from 0 in each job.
-    `seconds` are those of reading, and of hunting.
+    Of a segment of a lake, and between processes, both are `kept` as the ledger of hunts has them. `record` counts
+    from 0 in each job. `seconds` are those of reading, and of hunting.
     """
 
     segment: str
@@ -105,13 +110,13 @@ class Worker:
     def hunt_range(self, job: RangeJob) -> Found:
         """Read a range and hunt in it."""
         started = perf_counter()
-        read = read_range(job.source, job.span, job.data)
+        read = read_range(job.source, job.span, job.content())
         return self._hunt(read.segment, read.batches, None, read.issues, perf_counter() - started)
 
     def hunt_joined(self, jobs: Sequence[RangeJob]) -> list[Found]:
         """Read ranges together and hunt in them together: gives what `hunt_range` gives for each, for less."""
         started = perf_counter()
-        read = read_joined([(job.source, job.span, job.data) for job in jobs])
+        read = read_joined([(job.source, job.span, job.content()) for job in jobs])
         seconds = perf_counter() - started
         whole = self._hunt("", read.batches, None, (), seconds)
         notes: list[list[LogNotes]] = [[] for _ in jobs]
@@ -141,9 +146,7 @@ class Worker:
         columns = self._columns(job.rules) if job.described else None
         if columns is None:
             batches = _read_segment(job, None)
-            found = self._hunt(job.segment, batches, job.rules, (), perf_counter() - started)
-            kept = encode_found((*found.sightings, *found.feeds), self._indicators)
-            return msgspec.structs.replace(found, sightings=(), feeds=(), kept=kept)
+            return self.packed(self._hunt(job.segment, batches, job.rules, (), perf_counter() - started))
         batches = _read_segment(job, lambda column: normalise_name(column.rpartition("|")[0]) in columns)
         read = perf_counter() - started
         complete: list[EventBatch] = []
@@ -157,6 +160,11 @@ class Worker:
         result = self._ready(job.rules)[0].hunt(batches, whole)
         kept = encode_found((*result.sightings, *result.feeds), self._indicators)
         return Found(job.segment, kept=kept, events=result.events, seconds=(read, perf_counter() - started))
+
+    def packed(self, found: Found) -> Found:
+        """Return the same with its sightings as the ledger of hunts keeps them."""
+        kept = encode_found((*found.sightings, *found.feeds), self._indicators)
+        return msgspec.structs.replace(found, sightings=(), feeds=(), kept=kept)
 
     def _columns(self, rules: frozenset[str]) -> frozenset[str] | None:
         """Return the names of the fields that decide about these rules, or None where all can."""
@@ -269,9 +277,14 @@ def worker_for(key: str, setup: Setup | None) -> Worker:
     return worker
 
 
-def hunt_jobs(key: str, setup: Setup | None, jobs: Sequence[RangeJob | SegmentJob]) -> list[Found]:
-    """Hunt several jobs in this process; one that fails costs only itself, and says so."""
+def hunt_elsewhere(key: str, setup: Setup | None, jobs: Sequence[RangeJob | SegmentJob]) -> list[Found]:
+    """Do as `hunt_jobs` does, in a worker process: what was found is packed for the way back."""
     worker = worker_for(key, setup)
+    return [worker.packed(item) if item.sightings or item.feeds else item for item in hunt_jobs(worker, jobs)]
+
+
+def hunt_jobs(worker: Worker, jobs: Sequence[RangeJob | SegmentJob]) -> list[Found]:
+    """Hunt several jobs in this process; one that fails costs only itself, and says so."""
     found: list[Found] = []
     for joined, group in groupby(jobs, key=lambda job: isinstance(job, RangeJob) and can_join(job.source)):
         together = [job for job in group if isinstance(job, RangeJob)] if joined else []
