@@ -127,6 +127,26 @@ def test_every_shape_gives_the_same_facts_and_payload(shape: str) -> None:
     assert payload == {"Image": "C:\\Tool\\a.exe", "ProcessId": "4460", "User": "Gëzim"}
 
 
+def test_winlogbeats_names_for_what_has_none_are_the_sources() -> None:
+    """``paramN`` are the unnamed values in their order; `xml_name` is the element inside of UserData."""
+    facts = {"channel": "Application", "event_id": "1040", "record_id": 5, "provider_name": "MsiInstaller"}
+    unnamed = {"winlog": {**facts, "event_data": {"param2": "b", "param10": "c", "param1": "a"}}}
+    single = {"winlog": {**facts, "event_data": {"param1": "a"}}}
+    inside = {"winlog": {**facts, "user_data": {"xml_name": "LogFileCleared", "Channel": "System"}}}
+    older = {**facts, "log_name": "Application", "source_name": "x", "event_data": {"param1": "a", "param2": "b"}}
+    data = b"".join(orjson.dumps(event) + b"\n" for event in (unnamed, single, inside, older))
+    first, second, third, fourth = events_of(read_bytes(data))
+    assert (first["fields"]["Data"], first["kinds"]["Data"]) == ('["a","b","c"]', "l")
+    assert (second["fields"]["Data"], second["kinds"]["Data"]) == ("a", "s")
+    assert {name: third["fields"][name] for name in ("UserData", "Channel")} == {
+        "UserData": "LogFileCleared",
+        "Channel": "System",
+    }
+    assert "xml_name" not in third["fields"]
+    assert fourth["fields"]["Data"] == '["a","b"]'
+    assert first["fields"]["param1"] == "a"  # providers have values of that name, too
+
+
 @pytest.mark.parametrize("shape", ["dump", "beside", "velociraptor", "winlogbeat"])
 def test_system_values_have_their_xml_names(shape: str) -> None:
     (event,) = events_of(read_bytes(orjson.dumps(SHAPES[shape]) + b"\n"))

@@ -37,6 +37,7 @@ _WINLOG_NAMES = {
 }
 """What Winlogbeat calls the System values (its exported fields, module winlog), and their XML names."""
 
+_PARAMETER = re.compile(r"param([0-9]{1,9})")
 _ZONED = re.compile(r".*(?:Z|UTC|[+-]\d\d:?\d\d)", re.DOTALL)
 _DATE_ONLY_SIGN = 10
 
@@ -129,12 +130,28 @@ def _add_winlogbeat(rows: WindowsTables, offset: int, value: dict[str, Any]) -> 
                 break
         else:
             later[name] = item
+    _add_unnamed(fields)
+    if "xml_name" in fields and "winlog.user_data.xml_name" in flat:
+        fields["UserData"] = fields.pop("xml_name")
     for name, item in later.items():
         inner = name.removeprefix("winlog.")
         stored = "Computer" if name == "winlog.computer_name" else _WINLOG_NAMES.get(inner, "") if inner != name else ""
         stored = stored or name
         fields[f"System.{stored}" if stored in fields else stored] = item
     _add(rows, offset, facts, host, fields)
+
+
+def _add_unnamed(fields: dict[str, Any]) -> None:
+    """Add `Data`, the values without a name, which Winlogbeat calls ``param1``, ``param2`` … by their places.
+
+    Providers have such names of their own too, so that those stay.
+    """
+    if "Data" in fields or not _any_starts(fields, "param"):
+        return
+    places = sorted((int(found[1]), name) for name in fields if (found := _PARAMETER.fullmatch(name)))
+    if places:
+        values = [fields[name] for _, name in places]
+        fields["Data"] = values if len(values) > 1 else values[0]
 
 
 def _flatten(prefix: str, value: dict[str, Any], out: dict[str, Any], depth: int) -> None:
@@ -171,6 +188,8 @@ def _add_flat(rows: WindowsTables, offset: int, value: dict[str, Any]) -> None:
                 if name in fields:
                     fields[f"System.{name}"] = fields.pop(name)
                 fields[name] = item
+            if section == "event_data":
+                _add_unnamed(fields)
     _add(rows, offset, facts, computer, fields)
 
 

@@ -39,7 +39,7 @@ class WindowsJsonReader:
     """Reads Windows events from JSON."""
 
     name = "windows-json"
-    version = 1
+    version = 2
     format = "windows"
 
     def detect(self, head: bytes, name: str) -> bool:
