@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import random
 import re
 import time
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aleat.errors import PatternError
-from aleat.hunt.expression import Number, Regex, Text, fold
+from aleat.hunt.expression import Number, Regex, Text, Wildcard, fold
 from aleat.hunt.matcher import Matcher, number_value, wildcard_fits
 from aleat.hunt.networks import NetworkTable, parse_network
 from aleat.hunt.regexes import find_matches, needs, translate
@@ -182,3 +183,22 @@ def test_one_pass_tells_all_places_apart() -> None:
     for number, op in enumerate(("equals", "contains", "startswith", "endswith")):
         matcher.add(number, Text(op, "ABCD"))  # type: ignore[arg-type]
     assert matcher.match(["abcd", "xabcd", "abcdx", "xabcdx", "abc"]) == [(0, 1, 2, 3), (1, 3), (1, 2), (1,), ()]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_many_texts_together_pass_what_each_passes_alone(seed: int) -> None:
+    """Literals of every kind, cased and not, texts that few or most of them are in; one text holds line ends."""
+    rng = random.Random(seed)  # noqa: S311 - repeatable, and no secret
+    letters = "abK\u212a\u00df\u0130 \n\x01"
+    words = ["".join(rng.choices(letters, k=rng.randrange(1, 5))) for _ in range(12)]
+    matcher = Matcher()
+    for number, word in enumerate(words):
+        op = rng.choice(("equals", "contains", "startswith", "endswith"))
+        matcher.add(number, Text(op, word, cased=rng.random() < 0.4))
+    matcher.add(90, Wildcard((words[0], 0, words[1])))
+    matcher.add(91, Regex("b.?a" if seed == 5 else "abK", ""))
+    density = rng.choice((0.02, 0.3, 1.0))
+    texts = [
+        "".join(rng.choices(letters if rng.random() < density else "xyz", k=rng.randrange(0, 9))) for _ in range(2500)
+    ]
+    assert matcher.match(texts) == [matcher.match([text])[0] for text in texts]

@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from operator import add, eq, ge, gt, le, lt
 
+import numpy as np
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from aleat.hunt.expression import (
@@ -45,6 +46,8 @@ __all__ = ["Matcher", "number_text", "number_value", "wildcard_fits"]
 _SHORTEST_PATTERN = 3
 _CHARACTERS_PER_LITERAL = 16  # a text with more for each short literal is searched for one after the other
 _LONGEST_NUMBER = 64
+_MANY_TEXTS = 64  # so many are first searched together for any literal at all, a block at a time
+_BLOCK = 1024
 _COMPARE = {"eq": eq, "lt": lt, "le": le, "gt": gt, "ge": ge}
 _DECIMAL = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?", re.ASCII)
 _HEXADECIMAL = re.compile(r"0[xX][0-9A-Fa-f]{1,32}", re.ASCII)
@@ -125,13 +128,14 @@ class Matcher:
 
         `floats`: the texts are cells of kind float. `present` and `null` are the caller's to add.
         """
-        found: list[tuple[int, ...]] = []
+        found: list[tuple[int, ...]] = [()] * len(texts)
         suspects: dict[int, list[int]] = {}
         equals, cased = self._equals, self._equals_cased
         literals = [(part, part is self._folded) for part in (self._folded, self._cased) if part]
         rare = bool(self._short_needs or self._computed or self._networks or (floats and self._floats))
-        for index, text in enumerate(texts):
-            folded = text.lower() if text.isascii() else fold(text)
+        all_folded = [text.lower() if text.isascii() else fold(text) for text in texts]
+        for index in range(len(texts)) if rare else self._candidates(texts, all_folded):
+            text, folded = texts[index], all_folded[index]
             passed: set[int] = set()
             wildcards: set[int] = set()
             regexes: set[int] = set()
@@ -149,10 +153,25 @@ class Matcher:
                 self._match_rare(text, folded, passed, regexes, floats=floats)
             for regex in regexes:
                 suspects.setdefault(regex, []).append(index)
-            found.append(tuple(sorted(passed)) if passed else ())
+            if passed:
+                found[index] = tuple(sorted(passed))
         if suspects:
             self._match_regexes(texts, found, suspects)
         return found
+
+    def _candidates(self, texts: list[str], folded: list[str]) -> Iterable[int]:
+        """Return the texts (their places) that can pass any test: most fields' texts hold none of the literals."""
+        if len(texts) < _MANY_TEXTS:
+            return range(len(texts))
+        places = {place for place, text in enumerate(folded) if text in self._equals}
+        places.update(place for place, text in enumerate(texts) if text in self._equals_cased)
+        for part, searched in ((self._folded, folded), (self._cased, texts)):
+            if part:
+                holders = part.holders(searched)
+                if holders is None:
+                    return range(len(texts))
+                places.update(holders)
+        return sorted(places)
 
     def _match_rare(self, text: str, folded: str, passed: set[int], regexes: set[int], *, floats: bool) -> None:
         if floats and self._floats:
@@ -179,6 +198,8 @@ class _Literals:
     def __init__(self) -> None:
         self._numbers: dict[str, dict[str, list[int]]] = {}
         self._built: AhoCorasick | None = None
+        self._any: AhoCorasick | None = None
+        self._separator = ""
         self._entries: list[tuple[list[int], list[int], list[int], list[int], list[int]]] = []
         self._short: dict[str, dict[str, list[int]]] = {}
         self._empty: tuple[tuple[str, dict[str, list[int]]], ...] = ()
@@ -212,7 +233,28 @@ class _Literals:
             if long
             else None
         )
+        self._any = AhoCorasick([literal for literal in self._numbers if literal], matchkind=MatchKind.Standard)
+        used = set().union(*self._numbers)
+        self._separator = next(chr(code) for code in range(1, len(used) + 2) if chr(code) not in used)
         self._ready = True
+
+    def holders(self, texts: list[str]) -> list[int] | None:
+        """Return the places of the texts that hold any of the literals; None if most do."""
+        if not self._ready:
+            self._build()
+        if self._empty:
+            return None
+        found: list[int] = []
+        for begin in range(0, len(texts), _BLOCK):
+            block = texts[begin : begin + _BLOCK]
+            ends = np.cumsum([len(text) + 1 for text in block])
+            assert self._any is not None  # noqa: S101 - built above
+            matches = self._any.find_matches_as_indexes(self._separator.join(block))
+            inside = np.searchsorted(ends, [start for _, start, _ in matches], side="right")
+            found += (np.unique(inside) + begin).tolist()
+            if 2 * len(found) > begin + len(block):
+                return None
+        return found
 
     def find(self, text: str, passed: set[int], wildcards: set[int], regexes: set[int]) -> None:
         """Add to the three sets what the literals in `text` mean."""
