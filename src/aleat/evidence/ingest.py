@@ -81,7 +81,7 @@ def ingest(
             executor = stack.enter_context(process_pool(workers))
         run = _Ingest(lake, Custodian(actor, time, key), given_by, copy, executor, max(workers, 2), progress)
         try:
-            for found in open_sources(paths, limits=limits, options=options):
+            for found in open_sources(paths, limits=limits, options=options, files=True):
                 if isinstance(found, Issue):
                     run.note(found)
                 else:

@@ -19,16 +19,19 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
 from aleat.errors import InputError, Issue, LimitError, Place
 from aleat.evidence.reader import HEAD_BYTES, ReadOptions, detect_reader
+from aleat.evidence.readers.file import FILE_BYTES, FILE_FORMAT, too_large
 
 __all__ = ["NOTE_CODES", "BoundedStream", "Limits", "Source", "open_sources"]
 
-NOTE_CODES = frozenset({"passed-over", "zone-assumed", "encoding", "known-source", "empty-file", "empty-folder"})
+NOTE_CODES = frozenset(
+    {"passed-over", "zone-assumed", "encoding", "known-source", "empty-file", "empty-folder", "taken-as-file"}
+)
 """Issues with these codes tell something that the user should know; no evidence was lost with them."""
 
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
@@ -37,6 +40,8 @@ _ZIP_TAIL = 22 + 65535
 
 
 _SPOOL_BYTES = 16 * 1024 * 1024
+_LOG_SUFFIXES = frozenset({"", "log", "txt", "json", "jsonl", "ndjson", "csv", "tsv", "xml", "w3c"})
+_TAKEN = "No reader of logs recognises it; it is taken as a file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +171,29 @@ def display_path(path: str) -> str:
 
 
 def open_sources(
-    paths: Sequence[Path], *, limits: Limits | None = None, options: ReadOptions | None = None
+    paths: Sequence[Path],
+    *,
+    limits: Limits | None = None,
+    options: ReadOptions | None = None,
+    files: bool = False,
 ) -> Iterator[Source | Issue]:
-    """Yield every source below `paths` (in their order, folders sorted by name), and what could not be opened."""
-    walk = _Walk(limits or Limits(), options or ReadOptions())
+    """Yield every source below `paths` (in their order, folders sorted by name), and what could not be opened.
+
+    With `files`, what no reader of logs recognises is a source of the reader "file". Where it could still be a log
+    (text, called like one), the issue "no-reader" says beside it that it was not read as one; else a note does.
+    """
+    walk = _Walk(limits or Limits(), options or ReadOptions(), files)
     for path in paths:
         yield from walk.path(path, ())
 
 
 class _Walk:
-    """The state of one walk: its limits and how many files it saw."""
+    """The state of one walk: its limits, how many files it saw, and whether it wants those that are no logs."""
 
-    def __init__(self, limits: Limits, options: ReadOptions) -> None:
+    def __init__(self, limits: Limits, options: ReadOptions, any_file: bool = False) -> None:
         self.limits = limits
         self.options = options
+        self.any_file = any_file
         self.files = 0
 
     def path(self, path: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Source | Issue]:
@@ -259,11 +273,24 @@ class _Walk:
                 yield from walk(stack, stream, file, shown, members, size)
             return
         reader = detect_reader(head, shown)
-        if reader is None:
-            yield _no_reader(shown, head)
-            return
         whole = size if not members else None
-        yield Source(shown, file, members, reader.name, whole, self.options, self.limits)
+        if reader is not None:
+            yield Source(shown, file, members, reader.name, whole, self.options, self.limits)
+        elif self.any_file:
+            yield from self._any_file(file, shown, members, whole, head)
+        else:
+            yield _no_reader(shown, head)
+
+    def _any_file(
+        self, file: Path, shown: str, members: tuple[str, ...], size: int | None, head: bytes
+    ) -> Iterator[Source | Issue]:
+        """Yield a file that is no log as a source, and say that it wasn't read as one."""
+        if size is not None and size > FILE_BYTES:
+            yield too_large(shown).issue("evidence")
+            return
+        yield _no_reader(shown, head) if _may_be_log(shown, head) else _issue("taken-as-file", shown, _TAKEN)
+        options = replace(self.options, name=_own_name(shown, members))
+        yield Source(shown, file, members, FILE_FORMAT, size, options, self.limits)
 
     def _gzip(
         self, stack: ExitStack, stream: IO[bytes], file: Path, shown: str, members: tuple[str, ...], size: int
@@ -383,6 +410,25 @@ def _no_reader(shown: str, head: bytes) -> Issue:
     return _issue(
         "no-reader", shown, reason, "Formats: EVTX, Windows events as JSON, IIS W3C, Apache and nginx access logs."
     )
+
+
+def _may_be_log(shown: str, head: bytes) -> bool:
+    """Say whether what no reader knows could be a log all the same, by its name: then it must be told as unread."""
+    name = PurePosixPath(shown.rpartition("!")[2]).name.lower()
+    parts = name.split(".")
+    while len(parts) > 1 and (parts[-1].isdigit() or parts[-1] in ("gz", "old")):  # rotated
+        parts.pop()
+    suffix = parts[-1] if len(parts) > 1 else ""
+    if suffix in ("evtx", "evt", "etl"):
+        return True
+    return suffix in _LOG_SUFFIXES and (b"\0" not in head[:4096] or bool(_wide_text(head[:4096])))
+
+
+def _own_name(shown: str, members: tuple[str, ...]) -> str:
+    """Return the name of a file or an archive's member, without folders; of what a gzip holds, the gzip's."""
+    name = display_path(next((member for member in reversed(members) if member), shown))
+    own = PurePosixPath(name.replace("\\", "/")).name
+    return own[:-3] if members and members[-1] == "" and own.lower().endswith(".gz") else own
 
 
 def _unreadable(path: Path, shown: str, error: Exception) -> Issue:

@@ -45,16 +45,19 @@ class ReadOptions:
     """What the person who adds a source may state about it; part of a segment's id.
 
     `encoding` is the text's code page where it is not UTF-8 (None: UTF-8, then cp1252 line by line);
-    `host` names the machine where the log itself doesn't.
+    `host` names the machine where the log itself doesn't. `name` is the file's own name, which the opener states
+    where the file is taken as one (`readers.file`), and nowhere else.
     """
 
     encoding: str | None = None
     host: str | None = None
     range_bytes: int = RANGE_BYTES
+    name: str | None = None
 
     def canonical(self) -> dict[str, Any]:
         """Return the options as JSON for a segment's id (the range's length shows in the range itself)."""
-        return {"encoding": self.encoding, "host": self.host}
+        stated = {"encoding": self.encoding, "host": self.host}
+        return stated if self.name is None else {**stated, "name": self.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,9 @@ def detect_reader(head: bytes, name: str) -> Reader | None:
 
 def reader_named(name: str) -> Reader:
     """Return the reader called `name`; raises `KeyError` where there is none."""
-    for reader in _readers():
+    from aleat.evidence.readers.file import FileReader  # noqa: PLC0415 - as above
+
+    for reader in (*_readers(), FileReader()):
         if reader.name == name:
             return reader
     raise KeyError(name)

@@ -31,11 +31,12 @@ from aleat.hunt.sigma_condition import parse_condition
 from aleat.hunt.sigma_values import Placeholders
 from aleat.hunt.stix_paths import mapping_digest as stix_mapping_digest
 from aleat.hunt.taxonomy import Taxonomy, load_taxonomy, taxonomy_digest
+from aleat.hunt.yara import compile_rules, yara_version
 from aleat.store.cache import read_cached, write_cached
 
 __all__ = ["compile_plan"]
 
-_PLAN_FORMAT = b"aleat plan 2"
+_PLAN_FORMAT = b"aleat plan 3"
 
 
 def compile_plan(
@@ -70,6 +71,7 @@ class _Compiler:
         self._taxonomy: Taxonomy | None = None
         self._correlations: list[tuple[Indicator, str, CorrelationBody]] = []
         self._filters: list[tuple[Indicator, FilterBody]] = []
+        self._yara: list[Indicator] = []
 
     def compile(self, indicators: Iterable[Indicator]) -> Plan:
         for indicator in indicators:
@@ -82,6 +84,8 @@ class _Compiler:
         self._resolve()
         for indicator, body in self._filters:
             self._add_filter(indicator, body)
+        if self._yara:
+            self._compile_yara()
         return self.builder.build(taxonomy_digest())
 
     @property
@@ -110,6 +114,9 @@ class _Compiler:
             self._add_pattern(indicator)
         elif indicator.pattern_type == "sigma":
             self._add_document(indicator)
+        elif indicator.pattern_type == "yara":
+            digest = plan_digest([indicator.digest.encode(), yara_version().encode()])
+            self._yara.append(msgspec.structs.replace(indicator, digest=digest))
         else:
             raise RuleError(f"indicators of type {indicator.pattern_type!r} can't be evaluated", indicator.place)
 
@@ -170,6 +177,17 @@ class _Compiler:
         from aleat.hunt import stix_pattern  # noqa: PLC0415 - imports ANTLR, which is slow
 
         stix_pattern.add_pattern(self.builder, indicator)
+
+    def _compile_yara(self) -> None:
+        """Compile all YARA rules to one set."""
+        compiled = compile_rules(self._yara)
+        whole: set[str] = set()
+        for indicator, error, partial in compiled.rejected:
+            self._reject(indicator, error, partial=partial)
+            if not partial:
+                whole.add(indicator.digest)
+        self.builder.yara = [indicator for indicator in self._yara if indicator.digest not in whole]
+        self.builder.yara_rules = compiled.data
 
     # -------------------------------------------------------------------- correlations and filters
 
@@ -297,6 +315,8 @@ def _digest(indicators: Sequence[Indicator], placeholders: Placeholders) -> str:
     encoder = msgspec.msgpack.Encoder(order="deterministic")
     parts = [_PLAN_FORMAT, ENGINE_VERSION.encode(), taxonomy_digest().encode(), stix_mapping_digest().encode()]
     parts.append(encoder.encode({name: list(values) for name, values in placeholders.items()}))
+    if any(indicator.pattern_type == "yara" for indicator in indicators):
+        parts.append(yara_version().encode())
     parts += [encoder.encode(_without_entries(indicator)) for indicator in indicators]
     return plan_digest(parts)
 

@@ -15,15 +15,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
+from typing import Literal
 
 import msgspec
 
 from aleat.errors import InputError, Issue, WorkspaceError
 from aleat.evidence import Limits, ReadOptions, Source, open_sources, source_ranges
+from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.hunt.correlation import correlate
 from aleat.hunt.coverage import CoverageBuilder, LogNotes, Openings
 from aleat.hunt.filters import Filters
@@ -44,6 +47,7 @@ from aleat.hunt.work import (
     part_of,
     start_worker,
 )
+from aleat.hunt.yara_hunt import gap_issues
 from aleat.store.database import Database
 from aleat.store.hunts import (
     CellResult,
@@ -96,7 +100,7 @@ def hunt_paths(
     `executor`. What can't be read is in `HuntResult.issues`; the rest goes on.
     """
     gathering = _Gathering(plan, sink, progress)
-    sources = list(_sources(paths, options, limits, gathering.issues))
+    sources = list(_sources(paths, options, limits, gathering.issues, _wanted_files(plan)))
     gathering.total = sum(source.size or 0 for source in sources)
     with _Pool(make_setup(plan, _key(plan, executor)), workers, executor, gathering.total >= POOL_BYTES) as pool:
         base: dict[int, int] = {}
@@ -179,18 +183,20 @@ def _hunt_missing(
         with database.write() as connection:
             for job, item in waiting:
                 notes = msgspec.msgpack.encode(item.notes)
-                put_cells(connection, run, CellResult(job.segment, job.rules, item.events, item.kept, notes))
+                rules = job.rules - item.left
+                put_cells(connection, run, CellResult(job.segment, rules, item.events, item.kept, notes))
         waiting.clear()
 
     with _Pool(make_setup(plan, _key(plan, workers[1])), *workers, large) as pool:
         with database.write() as connection:
             put_gaps(connection, run, [(row[0], _gap_encoder.encode(row[1])) for row in pool.setup.index.rejected])
         try:
-            for jobs, found in pool.run(_segment_jobs(lake, missing, segments, described)):
+            content = _contents(lake, plan, missing, segments)
+            for jobs, found in pool.run(_segment_jobs(lake, missing, segments, described, content)):
                 for job, item in zip(jobs, found, strict=True):
                     assert isinstance(job, SegmentJob)  # noqa: S101 - made above
                     gathering.note(item, 1)
-                    if not item.issues:
+                    if item.left or not item.issues:
                         waiting.append((job, item))
                 if len(waiting) >= _COMMIT_SEGMENTS:
                     commit()
@@ -212,7 +218,7 @@ def _pass_over(
     plan = gathering.plan
     with database.read() as connection:
         notes = {segment: _notes_decoder.decode(facts) for segment, facts in read_facts(connection)}
-    listed = frozenset(item.digest for item in plan.lists)
+    listed = frozenset(item.digest for item in (*plan.lists, *plan.yara))  # which look into every field
     openings: dict[frozenset[str], Openings] = {}
     left: list[tuple[str, frozenset[str]]] = []
     empty: list[CellResult] = []
@@ -249,6 +255,7 @@ def _collect(
             gathering.builder.add(notes.get(row.id, ()), source.path)
             pieces = read_found(connection, run, row.id, as_of)
             gathering.add_base(attacher.attach(pieces, row.id, source))
+            gathering.issues += gap_issues(attacher.take_gaps(), source.path, source.record_base)
             gathering.events += row.events
             gathering.report("collect", done, len(places))
 
@@ -303,9 +310,11 @@ class _Gathering:
     def add_found(self, found: Found, base: int, source: str, amount: int) -> None:
         """Add what was found in a range whose first record has the number `base` in its source."""
         self.events += found.events
+        self.issues += gap_issues(found.gaps, source, base)
         self.builder.add(found.notes, source)
         if found.kept:
             self.add_base(self._attacher.attach([found.kept], found.segment, SegmentSource(0, source, base)))
+            self.issues += gap_issues(self._attacher.take_gaps(), source, base)
         both = [*((True, item) for item in found.sightings), *((False, item) for item in found.feeds)]
         self.add_base(
             (reported, msgspec.structs.replace(item, record=item.record + base) if base else item)
@@ -395,12 +404,24 @@ def _needed_by_correlations(plan: Plan) -> frozenset[str]:
 Jobs = tuple[RangeJob | SegmentJob, ...]
 
 
+Files = Literal["no", "also", "only"]
+"""Whether files that are no logs are hunted in: "only" by a plan that logs' own formats mean nothing to."""
+
+
+def _wanted_files(plan: Plan) -> Files:
+    if plan.yara and not (plan.rules or plan.lists or plan.correlations):
+        return "only"
+    reads_files = any(FILE_FORMAT in variant.formats for variant in plan.variants)
+    return "also" if plan.yara or plan.lists or reads_files else "no"
+
+
 def _sources(
-    paths: Sequence[Path], options: ReadOptions | None, limits: Limits | None, issues: list[Issue]
+    paths: Sequence[Path], options: ReadOptions | None, limits: Limits | None, issues: list[Issue], files: Files
 ) -> Iterator[Source]:
-    for found in open_sources(paths, limits=limits, options=options):
+    for found in open_sources(paths, limits=limits, options=options, files=files != "no"):
         if isinstance(found, Issue):
-            issues.append(found)
+            unread = files == "only" and found.code == "no-reader"
+            issues.append(replace(found, code="taken-as-file") if unread else found)
         else:
             yield found
 
@@ -423,11 +444,27 @@ def _range_jobs(sources: Iterable[Source], issues: list[Issue], light: bool) -> 
         yield tuple(waiting)
 
 
+def _contents(
+    lake: Lake, plan: Plan, missing: Sequence[tuple[str, frozenset[str]]], segments: dict[str, SegmentRow]
+) -> dict[str, tuple[Source, ...]]:
+    """Return where the bytes of files are that missing YARA rules are to be evaluated over, by segment."""
+    yara = frozenset(item.digest for item in plan.yara)
+    wanted = [name for name, rules in missing if FILE_FORMAT in segments[name].formats and not rules.isdisjoint(yara)]
+    if not wanted:
+        return {}
+    held: dict[int, list[Source]] = {}
+    for row in lake.sources():  # a copy of a source stands behind it
+        source = Source(row.facts.path, lake.file_of(row.facts), row.facts.members, row.facts.reader)
+        held.setdefault(row.same_as or row.id, []).append(source)
+    return {name: tuple(copy for place in segments[name].sources for copy in held[place.source]) for name in wanted}
+
+
 def _segment_jobs(
     lake: Lake,
     missing: Sequence[tuple[str, frozenset[str]]],
     segments: dict[str, SegmentRow],
     described: frozenset[str],
+    contents: dict[str, tuple[Source, ...]],
 ) -> Iterator[Jobs]:
     waiting: list[SegmentJob] = []
     size = 0
@@ -436,7 +473,9 @@ def _segment_jobs(
         if waiting and (size + row.file_size > _JOB_BYTES or len(waiting) >= _JOB_COUNT):
             yield tuple(waiting)
             waiting, size = [], 0
-        waiting.append(SegmentJob(name, lake.segment_path(name), rules, name in described))
+        content = contents.get(name, ())
+        job = SegmentJob(name, lake.segment_path(name), rules, name in described, content, row.data_sha256)
+        waiting.append(job)
         size += row.file_size
     if waiting:
         yield tuple(waiting)

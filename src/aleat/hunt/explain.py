@@ -178,6 +178,7 @@ def _indicators(plan: Plan) -> Iterable[Indicator]:
     yield from (rule.indicator for rule in plan.rules)
     yield from plan.lists
     yield from plan.patterns
+    yield from plan.yara
     yield from (rule.indicator for rule in plan.correlations)
 
 

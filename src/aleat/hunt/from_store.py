@@ -1,8 +1,8 @@
 """What can be hunted for, from what was given: stored STIX indicators (or those just read) as `Indicator`s.
 
-Whatever can be hunted for is a STIX `indicator` object: Sigma rules and STIX patterns by their `pattern_type`,
-lists by the extension `list`, their values in the workspace's `lists/`. An object given by several is hunted for
-once, and names all its givers. What is not hunted for (revoked, expired, of another pattern type) is named.
+Whatever can be hunted for is a STIX `indicator` object: Sigma and YARA rules and STIX patterns by their
+`pattern_type`, lists by the extension `list`, their values in the workspace's `lists/`. An object given by several is
+hunted for once, and names all its givers. What is not hunted for (revoked, expired, of another pattern type) is named.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from aleat.store.objects import StoredObject, iterate_objects
 
 __all__ = ["indicators", "indicators_of_items"]
 
-_PATTERN_TYPES = frozenset({"sigma", "stix"})
+_PATTERN_TYPES = frozenset({"sigma", "stix", "yara"})
 _LEVEL = "medium"
 
 

@@ -158,6 +158,10 @@ class Plan(msgspec.Struct, frozen=True):
     lists: tuple[Indicator, ...] = ()
     patterns: tuple[Indicator, ...] = ()
     """STIX patterns over several events, which `aleat.hunt.stix_pattern` evaluates."""
+    yara: tuple[Indicator, ...] = ()
+    """YARA rules, with their patterns; each one's digest is of the library's version too."""
+    yara_rules: bytes = b""
+    """The same compiled to one set, in which a digest names each: `aleat.hunt.yara`."""
     not_evaluated: tuple[NotEvaluated, ...] = ()
     mapping_digest: str = ""
 
@@ -175,6 +179,8 @@ class PlanBuilder:
         self.filter_variants: list[Variant] = []
         self.lists: list[Indicator] = []
         self.patterns: list[Indicator] = []
+        self.yara: list[Indicator] = []
+        self.yara_rules = b""
         self.not_evaluated: list[NotEvaluated] = []
 
     @classmethod
@@ -183,8 +189,9 @@ class PlanBuilder:
         builder = cls()
         builder._numbers = {leaf: number for number, leaf in enumerate(plan.atoms)}
         builder._weights = [_weight(leaf) for leaf in plan.atoms]
-        for name in ("rules", "variants", "correlations", "filters", "filter_variants", "lists", "patterns"):
+        for name in ("rules", "variants", "correlations", "filters", "filter_variants", "lists", "patterns", "yara"):
             setattr(builder, name, list(getattr(plan, name)))
+        builder.yara_rules = plan.yara_rules
         builder.not_evaluated = list(plan.not_evaluated)
         return builder
 
@@ -218,6 +225,8 @@ class PlanBuilder:
             filter_variants=tuple(self.filter_variants),
             lists=tuple(self.lists),
             patterns=tuple(self.patterns),
+            yara=tuple(self.yara),
+            yara_rules=self.yara_rules,
             not_evaluated=tuple(self.not_evaluated),
             mapping_digest=mapping_digest,
         )

@@ -124,11 +124,11 @@ def count_rules(plan: Plan, not_evaluated: Sequence[NotEvaluated], tally: Tally,
     parts = {rule.indicator.id for rule in plan.rules if _is_part(patterns, rule.indicator.id)}
     rules = {rule.indicator.id for rule in plan.rules} - parts
     rules |= {item.id for item in plan.lists if item.pattern_type != "stix-part"}
-    rules |= {item.id for item in plan.patterns} | {rule.indicator.id for rule in plan.correlations}
+    rules |= {item.id for item in (*plan.patterns, *plan.yara)} | {rule.indicator.id for rule in plan.correlations}
     could = {plan.rules[place].indicator.id for place in coverage.rules_that_could_fire}
     singles = {rule.indicator.id for rule in plan.rules} - parts - listed
     digests = {rule.indicator.digest: rule.indicator.id for rule in plan.rules}
-    digests |= {item.digest: item.id for item in (*plan.lists, *plan.patterns)}
+    digests |= {item.digest: item.id for item in (*plan.lists, *plan.patterns, *plan.yara)}
     digests |= {rule.indicator.digest: rule.indicator.id for rule in plan.correlations}
     fired = {digests[digest] for digest in tally.fired if digest in digests}
     return RuleCounts(

@@ -17,6 +17,7 @@ from aleat.hunt.indicator import Indicator, Sighting
 from aleat.hunt.list_keys import values_digest
 from aleat.hunt.plan import Plan
 from aleat.hunt.stix_paths import mapping_digest as stix_mapping_digest
+from aleat.hunt.yara_hunt import ScanGap
 from aleat.store.lake import SegmentSource
 
 __all__ = ["Attacher", "encode_found", "plan_digests", "plan_mapping"]
@@ -48,11 +49,12 @@ class _Hit(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class _Found(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What some rules found in a segment."""
+    """What some rules found in a segment, and what YARA rules were not evaluated over there."""
 
     rules: tuple[str, ...]
     records: tuple[_Facts, ...]
     hits: tuple[_Hit, ...]
+    gaps: tuple[ScanGap, ...] = ()
 
 
 _encoder = msgspec.json.Encoder()  # not MessagePack, whose integers have 64 bits
@@ -61,7 +63,8 @@ _decoder = msgspec.json.Decoder(_Found)
 
 def plan_digests(plan: Plan) -> frozenset[str]:
     """Return the digests of all rules and lists of a plan: what a cell of the ledger is about."""
-    return frozenset(rule.indicator.digest for rule in plan.rules) | {item.digest for item in plan.lists}
+    others = {item.digest for item in (*plan.lists, *plan.yara)}
+    return frozenset(rule.indicator.digest for rule in plan.rules) | others
 
 
 def plan_mapping(plan: Plan) -> str:
@@ -70,8 +73,10 @@ def plan_mapping(plan: Plan) -> str:
     return sha256(" ".join(parts).encode()).hexdigest()
 
 
-def encode_found(sightings: Iterable[Sighting], indicators: Mapping[str, Indicator]) -> bytes:
-    """Return what is kept of a segment's sightings (b"" of none); `indicators` are the rules by digest."""
+def encode_found(
+    sightings: Iterable[Sighting], indicators: Mapping[str, Indicator], gaps: tuple[ScanGap, ...] = ()
+) -> bytes:
+    """Return what is kept of a segment's sightings and gaps (b"" of none); `indicators` are the rules by digest."""
     rules: dict[str, int] = {}
     records: dict[int, int] = {}
     facts: list[_Facts] = []
@@ -86,7 +91,7 @@ def encode_found(sightings: Iterable[Sighting], indicators: Mapping[str, Indicat
         title = one.title.removeprefix(indicator.title) if part else ""
         rule = rules.setdefault(one.rule_digest, len(rules))
         hits.setdefault((place, rule, part), _Hit(place, rule, part, title, one.matched))
-    return _encoder.encode(_Found(tuple(rules), tuple(facts), tuple(hits.values()))) if hits else b""
+    return _encoder.encode(_Found(tuple(rules), tuple(facts), tuple(hits.values()), gaps)) if hits or gaps else b""
 
 
 def _facts(one: Sighting) -> _Facts:
@@ -109,11 +114,14 @@ class Attacher:
 
     def __init__(self, plan: Plan, rules: frozenset[str]) -> None:
         self._rules = rules
+        self._gaps: list[ScanGap] | None = [] if plan.yara else None
         self._indicators: dict[str, list[tuple[Indicator, bool]]] = {}
         for rule in plan.rules:
             self._add(rule.indicator, rule.reported)
         for item in plan.lists:
             self._add(item, item.pattern_type != "stix-part")
+        for item in plan.yara:
+            self._add(item, True)
 
     def _add(self, indicator: Indicator, reported: bool) -> None:
         if indicator.digest not in self._rules:
@@ -127,10 +135,19 @@ class Attacher:
         """Yield (reported, sighting) for what was found in a segment, in one of the sources that hold its bytes."""
         for piece in pieces:
             found = _decoder.decode(piece)
+            if self._gaps is not None:
+                self._gaps += found.gaps
             indicators = [self._indicators.get(rule, ()) for rule in found.rules]
             for hit in found.hits:
                 for indicator, reported in indicators[hit.rule]:
                     yield reported, _sighting(indicator, hit, found.records[hit.record], segment, source)
+
+    def take_gaps(self) -> tuple[ScanGap, ...]:
+        """Return what the plan's YARA rules were not evaluated over, in all that was attached since last asked."""
+        found = tuple(self._gaps or ())
+        if self._gaps:
+            self._gaps = []
+        return found
 
 
 def _sighting(indicator: Indicator, hit: _Hit, facts: _Facts, segment: str, source: SegmentSource) -> Sighting:

@@ -16,8 +16,10 @@ from time import perf_counter
 
 import msgspec
 
-from aleat.errors import Issue, Place
+from aleat.errors import InputError, Issue, Place
 from aleat.evidence import ByteRange, EventBatch, JoinedRead, Source, can_join, read_joined, read_range
+from aleat.evidence.content import read_content
+from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.hunt.coverage import LogNotes, describe_batch, describe_parts
 from aleat.hunt.engine import Hunter
 from aleat.hunt.expression import normalise_name
@@ -26,6 +28,7 @@ from aleat.hunt.list_index import ListIndex
 from aleat.hunt.lists import ListHunter
 from aleat.hunt.plan import Plan
 from aleat.hunt.stored import encode_found
+from aleat.hunt.yara_hunt import FileContent, ScanGap, YaraHunter, YaraSet
 from aleat.store.lake_files import ColumnFilter, read_segment_file
 
 __all__ = [
@@ -75,13 +78,18 @@ class SegmentJob(msgspec.Struct, frozen=True):
     rules: frozenset[str]
     described: bool = False
     """Whether the ledger has the segment's description already."""
+    content: tuple[Source, ...] = ()
+    """Of a file's record that YARA rules are to be evaluated over: where its bytes are."""
+    sha256: str = ""
+    """What those bytes' digest (hex) is."""
 
 
 class Found(msgspec.Struct, frozen=True):
     """What was found in one job: sightings (those of rules that aren't reported are `feeds`), in order.
 
     Of a segment of a lake, and between processes, both are `kept` as the ledger of hunts has them. `record` counts
-    from 0 in each job. `seconds` are those of reading, and of hunting.
+    from 0 in each job. `seconds` are those of reading, and of hunting. `gaps` are what YARA rules were not evaluated
+    over for good, `left` the digests of rules that were not evaluated here now, and are to be the next time.
     """
 
     segment: str
@@ -92,6 +100,8 @@ class Found(msgspec.Struct, frozen=True):
     issues: tuple[Issue, ...] = ()
     seconds: tuple[float, float] = (0.0, 0.0)
     kept: bytes = b""
+    gaps: tuple[ScanGap, ...] = ()
+    left: frozenset[str] = frozenset()
 
 
 def make_setup(plan: Plan, key: str) -> Setup:
@@ -105,13 +115,16 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self._indicators = _indicators(setup)
-        self._hunters: OrderedDict[frozenset[str] | None, tuple[Hunter, ListHunter]] = OrderedDict()
+        self._yara = YaraSet(setup.plan.yara, setup.plan.yara_rules)
+        self._hunters: OrderedDict[frozenset[str] | None, tuple[Hunter, ListHunter, YaraHunter]] = OrderedDict()
 
     def hunt_range(self, job: RangeJob) -> Found:
         """Read a range and hunt in it."""
         started = perf_counter()
-        read = read_range(job.source, job.span, job.content())
-        return self._hunt(read.segment, read.batches, None, read.issues, perf_counter() - started)
+        data = job.content()
+        read = read_range(job.source, job.span, data)
+        content = FileContent(job.source.path, data) if job.source.reader == FILE_FORMAT else None
+        return self._hunt(read.segment, read.batches, None, read.issues, perf_counter() - started, content)
 
     def hunt_joined(self, jobs: Sequence[RangeJob]) -> list[Found]:
         """Read ranges together and hunt in them together: gives what `hunt_range` gives for each, for less."""
@@ -126,6 +139,7 @@ class Worker:
         paths = [job.source.path for job in jobs]
         sightings = _parted(whole.sightings, paths, read)
         feeds = _parted(whole.feeds, paths, read)
+        gaps = _parted_gaps(whole.gaps, read)
         hunting = perf_counter() - started - seconds
         return [
             Found(
@@ -136,6 +150,7 @@ class Worker:
                 tuple(notes[number]),
                 part.issues,
                 (seconds / len(jobs), hunting / len(jobs)),
+                gaps=tuple(gaps[number]),
             )
             for number, part in enumerate(read.parts)
         ]
@@ -146,7 +161,9 @@ class Worker:
         columns = self._columns(job.rules) if job.described else None
         if columns is None:
             batches = _read_segment(job, None)
-            return self.packed(self._hunt(job.segment, batches, job.rules, (), perf_counter() - started))
+            content, issues, left = self._content(job)
+            found = self._hunt(job.segment, batches, job.rules, issues, perf_counter() - started, content)
+            return msgspec.structs.replace(self.packed(found), left=left)
         batches = _read_segment(job, lambda column: normalise_name(column.rpartition("|")[0]) in columns)
         read = perf_counter() - started
         complete: list[EventBatch] = []
@@ -162,14 +179,27 @@ class Worker:
         return Found(job.segment, kept=kept, events=result.events, seconds=(read, perf_counter() - started))
 
     def packed(self, found: Found) -> Found:
-        """Return the same with its sightings as the ledger of hunts keeps them."""
-        kept = encode_found((*found.sightings, *found.feeds), self._indicators)
-        return msgspec.structs.replace(found, sightings=(), feeds=(), kept=kept)
+        """Return the same with its sightings and gaps as the ledger of hunts keeps them."""
+        kept = encode_found((*found.sightings, *found.feeds), self._indicators, found.gaps)
+        return msgspec.structs.replace(found, sightings=(), feeds=(), kept=kept, gaps=())
 
     def _columns(self, rules: frozenset[str]) -> frozenset[str] | None:
         """Return the names of the fields that decide about these rules, or None where all can."""
-        hunter, lists = self._ready(rules)
-        return None if len(lists.index) else hunter.columns()
+        hunter, lists, yara = self._ready(rules)
+        return None if len(lists.index) or yara else hunter.columns()
+
+    def _content(self, job: SegmentJob) -> tuple[FileContent | None, tuple[Issue, ...], frozenset[str]]:
+        """Return the bytes of the file that a segment is about, where YARA rules are to be evaluated over them.
+
+        Where they aren't to be had: why, and the digests of the rules that are left for another time.
+        """
+        yara = self._ready(job.rules)[2]
+        if not job.content or not yara:
+            return None, (), frozenset()
+        try:
+            return FileContent(job.content[0].path, read_content(job.content, job.sha256)), (), frozenset()
+        except InputError as error:
+            return None, (error.issue("hunt"),), yara.digests
 
     def _hunt(
         self,
@@ -178,13 +208,15 @@ class Worker:
         rules: frozenset[str] | None,
         issues: tuple[Issue, ...],
         reading: float,
+        content: FileContent | None = None,
     ) -> Found:
         started = perf_counter()
-        hunter, lists = self._ready(rules)
+        hunter, lists, yara = self._ready(rules)
         result = hunter.hunt(batches)
         listed = list(lists.hunt(batches))
         feeds = [item for item in listed if lists.index.is_part(item)]
         reported = [item for item in listed if not lists.index.is_part(item)]
+        reported += yara.hunt(batches, content)
         # joined ranges have no segment in common, and are described by `hunt_joined`
         notes = tuple(describe_batch(batch) for batch in batches if batch.segment and batch.table.num_rows)
         return Found(
@@ -195,9 +227,10 @@ class Worker:
             notes,
             issues,
             (reading, perf_counter() - started),
+            gaps=yara.take_gaps(),
         )
 
-    def _ready(self, rules: frozenset[str] | None) -> tuple[Hunter, ListHunter]:
+    def _ready(self, rules: frozenset[str] | None) -> tuple[Hunter, ListHunter, YaraHunter]:
         """Return the hunters for the rules with these digests (None: all of them)."""
         if rules is not None and rules >= self._indicators.keys():
             rules = None
@@ -206,7 +239,7 @@ class Worker:
             plan, index = self.setup.plan, self.setup.index
             if rules is not None:
                 plan, index = part_of(plan, rules), index.only(rules)
-            ready = self._hunters[rules] = Hunter(plan), ListHunter(index)
+            ready = self._hunters[rules] = Hunter(plan), ListHunter(index), YaraHunter(self._yara, rules)
             while len(self._hunters) > _HUNTERS:
                 self._hunters.popitem(last=False)
         self._hunters.move_to_end(rules)
@@ -216,7 +249,7 @@ class Worker:
 def _indicators(setup: Setup) -> dict[str, Indicator]:
     """Return the setup's rules and lists by digest."""
     rules = {rule.indicator.digest: rule.indicator for rule in setup.plan.rules}
-    return rules | {indicator.digest: indicator for indicator in setup.index.indicators}
+    return rules | {indicator.digest: indicator for indicator in (*setup.index.indicators, *setup.plan.yara)}
 
 
 def _read_segment(job: SegmentJob, wanted: ColumnFilter | None) -> list[EventBatch]:
@@ -254,6 +287,15 @@ def _parted(sightings: Iterable[Sighting], paths: Sequence[str], read: JoinedRea
         record = item.record - read.starts[number]
         own = msgspec.structs.replace(item, evidence=paths[number], segment=read.parts[number].segment, record=record)
         found[number].append(own)
+    return found
+
+
+def _parted_gaps(gaps: Iterable[ScanGap], read: JoinedRead) -> list[list[ScanGap]]:
+    """Sort gaps in joined ranges under their own ranges; cells of several count where the first is."""
+    found: list[list[ScanGap]] = [[] for _ in read.parts]
+    for gap in gaps:
+        number = bisect_right(read.starts, gap.record) - 1
+        found[number].append(msgspec.structs.replace(gap, record=gap.record - read.starts[number]))
     return found
 
 

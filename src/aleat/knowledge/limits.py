@@ -14,7 +14,9 @@ class Limits:
     """Limits on one reading of knowledge.
 
     `expansion` is how many times larger an archive's member may be than its packed form, once it is beyond
-    a megabyte; `yaml_nodes` counts a document's nodes with every alias written out.
+    a megabyte; `yaml_nodes` counts a document's nodes with every alias written out. A YARA file's rules are made
+    to stand alone: `yara_needs` is how many others one rule may need, `yara_rule_characters` how long it may be
+    with them, `yara_characters` how long all of a file's are.
     """
 
     file_bytes: int = 2 * 1024**3
@@ -27,6 +29,12 @@ class Limits:
     yaml_depth: int = 50
     yaml_nodes: int = 100_000
     yaml_documents: int = 10_000
+    yara_bytes: int = 64 * 1024**2
+    yara_rules: int = 100_000
+    yara_needs: int = 1_000
+    yara_rule_characters: int = 1024**2
+    yara_characters: int = 256 * 1024**2
+    yara_faults: int = 100
     list_entries: int = 20_000_000
     line_characters: int = 65_536
     objects: ObjectLimits = field(default_factory=ObjectLimits)

@@ -18,7 +18,7 @@ from aleat.knowledge.document import Document
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.limits import Limits
 from aleat.knowledge.opener import open_documents
-from aleat.knowledge.readers import lists, prose, sigma, stix
+from aleat.knowledge.readers import lists, prose, sigma, stix, yara
 from aleat.knowledge.text import decode_text
 from aleat.stix.objects import StixObject
 from aleat.trust.corpora import (
@@ -35,7 +35,7 @@ __all__ = ["NOTE_CODES", "READERS", "Reader", "detect_reader", "read_knowledge"]
 
 _STAGE = "knowledge"
 
-NOTE_CODES = frozenset({"not-a-rule", "not-knowledge", "encoding", "empty", "list-value"})
+NOTE_CODES = frozenset({"not-a-rule", "private-rule", "not-knowledge", "encoding", "empty", "list-value"})
 """Issues with these codes tell something that the user should know; nothing that is knowledge was lost."""
 
 
@@ -51,6 +51,7 @@ class Reader:
 READERS: tuple[Reader, ...] = (
     Reader("stix", stix.detect, stix.read),  # JSON that says what it is
     Reader("sigma", sigma.detect, sigma.read),  # YAML
+    Reader("yara", yara.detect, yara.read),  # text with a rule in its head, or called one
     Reader("lists", lists.detect, lists.read),  # text, most of whose lines are values
     Reader("prose", prose.detect, prose.read),  # text that names some among its sentences
 )

@@ -253,6 +253,10 @@ class Lake:
         """Return where a segment's file is."""
         return self.segment_folder / f"{segment}.parquet"
 
+    def file_of(self, facts: SourceFacts) -> Path:
+        """Return where the file is that a source lies in: the copy in the workspace, else where it was given."""
+        return self.evidence_folder / facts.container_sha256 if facts.copied else Path(facts.file)
+
     def temporary_path(self, number: int) -> Path:
         """Return where this process's segment file `number` is written first."""
         return self.segment_folder / f".tmp-{os.getpid()}-{number}"

@@ -127,7 +127,7 @@ def _verify_evidence(lake: Lake) -> Iterator[LakeFault]:
         expected = facts.container_sha256 or source.sha256
         if expected is None:  # an ingest that was cut off: its segments were checked
             continue
-        path = lake.evidence_folder / facts.container_sha256 if facts.copied else Path(facts.file)
+        path = lake.file_of(facts)
         if path not in hashes:
             hashes[path] = _hash_or_none(path)
         found = hashes[path]

@@ -65,6 +65,6 @@ def _rule(plan: Plan, name: str) -> tuple[str, str]:
             raise
         return f"{find_rule(plan, base)}#{value}", value
     titles = {rule.indicator.id: rule.indicator.title for rule in plan.rules}
-    titles |= {item.id: item.title for item in (*plan.lists, *plan.patterns)}
+    titles |= {item.id: item.title for item in (*plan.lists, *plan.patterns, *plan.yara)}
     titles |= {rule.indicator.id: rule.indicator.title for rule in plan.correlations}
     return identifier, titles.get(identifier, identifier)
