@@ -29,7 +29,8 @@ from aleat.trust.keys import SigningKey
 START = datetime(2022, 7, 1, tzinfo=UTC)
 
 
-def write_iis(path: Path, size: int, rng: random.Random) -> None:
+def write_iis(path: Path, size: int, rng: random.Random, distinct: int = 100_000) -> None:
+    """`distinct`: how many values the numbers in queries and command lines have."""
     fields = "date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) sc-status"
     with path.open("w", encoding="ascii") as file:
         file.write(f"#Software: Microsoft Internet Information Services 10.0\n#Fields: {fields}\n")
@@ -41,11 +42,11 @@ def write_iis(path: Path, size: int, rng: random.Random) -> None:
                 agent = f"Mozilla/5.0+(Windows+NT+10.0;+rv:{rng.randrange(40)}.0)+Gecko/20100101+Firefox/102.0"
                 file.write(
                     f"{moment:%Y-%m-%d %H:%M:%S} 10.1.2.{rng.randrange(4)} GET /portal/page{rng.randrange(300)}.aspx "
-                    f"id={rng.randrange(100000)} 443 - 198.51.{rng.randrange(100)}.{rng.randrange(256)} {agent} 200\n"
+                    f"id={rng.randrange(distinct)} 443 - 198.51.{rng.randrange(100)}.{rng.randrange(256)} {agent} 200\n"
                 )
 
 
-def write_access(path: Path, size: int, rng: random.Random) -> None:
+def write_access(path: Path, size: int, rng: random.Random, distinct: int = 100_000) -> None:
     with path.open("w", encoding="ascii") as file:
         number = 0
         while file.tell() < size:
@@ -54,12 +55,12 @@ def write_access(path: Path, size: int, rng: random.Random) -> None:
                 moment = START + timedelta(seconds=number / 3)
                 file.write(
                     f"198.51.{rng.randrange(100)}.{rng.randrange(256)} - - [{moment:%d/%b/%Y:%H:%M:%S} +0200] "
-                    f'"GET /page{rng.randrange(300)}?id={rng.randrange(100000)} HTTP/1.1" 200 {rng.randrange(90000)} '
+                    f'"GET /page{rng.randrange(300)}?id={rng.randrange(distinct)} HTTP/1.1" 200 {rng.randrange(90000)} '
                     f'"https://portal.example/{rng.randrange(50)}" "Mozilla/5.0 (rv:{rng.randrange(40)}.0) Gecko"\n'
                 )
 
 
-def write_json(path: Path, size: int, rng: random.Random) -> None:
+def write_json(path: Path, size: int, rng: random.Random, distinct: int = 100_000) -> None:
     with path.open("wb") as file:
         number = 0
         while file.tell() < size:
@@ -77,7 +78,7 @@ def write_json(path: Path, size: int, rng: random.Random) -> None:
             }
             data = {
                 "Image": f"C:\\Program Files\\App{rng.randrange(200)}\\run.exe",
-                "CommandLine": f"run.exe --task {rng.randrange(10000)} --quiet",
+                "CommandLine": f"run.exe --task {rng.randrange(max(distinct // 10, 1))} --quiet",
                 "ParentImage": "C:\\Windows\\explorer.exe",
                 "ProcessId": rng.randrange(65000),
                 "User": f"EXAMPLE\\user{rng.randrange(90)}",

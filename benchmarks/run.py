@@ -216,16 +216,14 @@ def machine() -> str:
 def benchmark(arguments: argparse.Namespace, folder: Path) -> list[Row]:
     cache, rules = folder / "cache", arguments.rules
     cache.mkdir()
-    rng, size = random.Random(7), arguments.megabytes << 20
-    logs = folder / "logs"
-    logs.mkdir()
-    for name, write in (("iis.log", write_iis), ("access.log", write_access), ("events.jsonl", write_json)):
-        write(logs / name, size, rng)
+    logs = made_logs(_new(folder / "logs"), arguments.megabytes << 20, 100_000)
     rows = alone(compile_phase, rules, cache)
     for path in sorted(logs.iterdir()):
         rows += alone(read_phase, path)
     rows += alone(lake_phase, "made logs", [logs], rules, cache, _new(folder / "lake"))
     rows += alone(warm_phase, "made logs", folder / "lake", rules, cache)
+    repeating = made_logs(_new(folder / "repeating"), arguments.megabytes << 20, 20)
+    rows += alone(lake_phase, "made logs, values repeat", [repeating], rules, cache, _new(folder / "lake1"))
     if arguments.evtx is not None:
         rows += alone(one_shot_phase, "EVTX as given, hunted", [arguments.evtx], rules, cache, 1)
         copied = folder / f"evtx x {arguments.copies}"
@@ -236,6 +234,13 @@ def benchmark(arguments: argparse.Namespace, folder: Path) -> list[Row]:
         rows += alone(lake_phase, copied.name, [copied], rules, cache, _new(folder / "lake2"))
         rows += alone(warm_phase, copied.name, folder / "lake2", rules, cache)
     return rows
+
+
+def made_logs(folder: Path, size: int, distinct: int) -> Path:
+    rng = random.Random(7)
+    for name, write in (("iis.log", write_iis), ("access.log", write_access), ("events.jsonl", write_json)):
+        write(folder / name, size, rng, distinct)
+    return folder
 
 
 def _new(folder: Path) -> Path:
