@@ -278,6 +278,25 @@ def test_named_data_elements_become_fields() -> None:
     assert read["kinds"]["Empty"] == "n"
 
 
+@pytest.mark.parametrize("layout", ["line", "wide", "indented", "array", "lax"])
+@pytest.mark.parametrize("inner", ["1", str(10**30), "NaN"])
+def test_a_value_nested_too_deep_costs_its_event_only(layout: str, inner: str) -> None:
+    """Whatever way the parser took, so that nothing after it meets what it can't work on."""
+    good = '{"EventID": 1, "Channel": "Security", "A": "x"}'
+    deep = '{"EventID": 1, "Channel": "Security", "A": ' + "[" * 600 + inner + "]" * 600 + "}"
+    texts = {
+        "line": f"{good}\n{deep}\n{good}\n",
+        "wide": f"{good}\n{deep}\n{good}\n",
+        "indented": "\n".join(text.replace("{", "{\n  ", 1)[:-1] + "\n}" for text in (good, deep, good)),
+        "array": f"[{good},\n{deep},\n{good}]",
+        "lax": f"{good}\n" + deep.replace('"x"', '"\t"') + f"\n{good}\n",
+    }
+    results = read_bytes(texts[layout].encode("utf-16-le" if layout == "wide" else "utf-8"))
+    assert len(events_of(results)) == 2
+    (issue,) = issues_of(results)
+    assert issue.code == "broken-json"
+
+
 def test_deep_nesting_is_an_issue_and_ends() -> None:
     data = b'{"EventID": 1, "x": ' + b'{"a":' * 100_000
     results = read_bytes(data)

@@ -15,12 +15,13 @@ import orjson
 
 from aleat.evidence.reader import ByteRange
 
-__all__ = ["MAX_NESTING", "MAX_OBJECT_BYTES", "FoundObject", "cut_objects", "find_objects"]
+__all__ = ["MAX_NESTING", "MAX_OBJECT_BYTES", "TOO_DEEP", "FoundObject", "cut_objects", "find_objects", "is_too_deep"]
 
 MAX_OBJECT_BYTES = 16 * 1024 * 1024
 """`object bytes`: a longer object is passed over as unreadable."""
 MAX_NESTING = 128
 """`nesting`: a deeper object is passed over as unreadable."""
+TOO_DEEP = f"it is nested deeper than {MAX_NESTING} levels (limit: nesting)"
 
 _BLOCK = 1024 * 1024
 _SPACE = re.compile(rb"[\s,\[\]]*+")
@@ -40,6 +41,17 @@ class FoundObject:
     value: dict[str, Any] | None
     reason: str = ""
     unfinished: bool = False
+
+
+def is_too_deep(value: Any) -> bool:
+    """Return whether a parsed value is nested deeper than `MAX_NESTING` levels."""
+    level = [value]
+    for _ in range(MAX_NESTING + 1):
+        inner = [item for item in level if isinstance(item, (dict, list))]
+        level = [child for item in inner for child in (item.values() if isinstance(item, dict) else item)]
+        if not level:
+            return False
+    return True
 
 
 def find_objects(data: bytes, position: int = 0) -> Iterator[FoundObject]:
@@ -97,7 +109,7 @@ def _counted(data: bytes, start: int, *, patient: bool) -> FoundObject:
             if depth == 0:
                 return _parsed(data, start, position)
         if depth > MAX_NESTING:
-            reason = f"it is nested deeper than {MAX_NESTING} levels (limit: nesting)"
+            reason = TOO_DEEP
             break
         if position > start + MAX_OBJECT_BYTES:
             reason = f"it is longer than {MAX_OBJECT_BYTES} bytes (limit: object bytes)"

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from aleat.errors import Issue, Place
-from aleat.evidence.json_objects import cut_objects, find_objects
+from aleat.evidence.json_objects import MAX_NESTING, TOO_DEEP, cut_objects, find_objects, is_too_deep
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import TextMap, bom_length, cut_lines, decode_line, detect_encoding, newline_of, split_lines
 from aleat.evidence.windows_json_shapes import UnknownShapeError, add_object
@@ -109,7 +109,12 @@ class _Work:
         offset = self.span.start + skip
         for number, line in enumerate((data[skip:] if skip else data).split(b"\n")):
             try:
-                self._add(offset if line[:1] == b"{" else offset + len(line) - len(line.lstrip()), loads(line))
+                value = loads(line)
+                start = offset if line[:1] == b"{" else offset + len(line) - len(line.lstrip())
+                if line.count(b"[") + line.count(b"{") > MAX_NESTING:
+                    self._add_checked(start, value, len(line), number)
+                else:
+                    self._add(start, value)
             except ValueError:
                 if not line.isspace() and line:
                     self._read_odd_line(line, offset, number)
@@ -124,7 +129,7 @@ class _Work:
             at = offset + width * (len(text) - len(body))
             if body:
                 try:
-                    self._add(at, orjson.loads(body))
+                    self._add_checked(at, orjson.loads(body), len(line), number)
                 except ValueError:
                     self._note_broken(at, len(line), "the line is no JSON object", number)
             offset += len(line) + width
@@ -138,18 +143,18 @@ class _Work:
         except UnicodeDecodeError:
             text = decode_line(body, self.encoding, self.result.encodings)
             try:
-                self._add(offset, orjson.loads(text))
+                self._add_checked(offset, orjson.loads(text), len(body), number)
             except ValueError:
                 self._note_broken(offset, len(body), "the line is no JSON object", number)
             return
         if (value := _lax(text)) is not None:
-            self._add(offset, value)
+            self._add_checked(offset, value, len(body), number)
             return
         found = list(find_objects(body)) if body[:1] == b"{" else []
         if any(item.value is not None for item in found):
             for item in found:
                 if item.value is not None:
-                    self._add(offset + item.start, item.value)
+                    self._add_checked(offset + item.start, item.value, item.end - item.start, number)
                 else:
                     self._note_broken(offset + item.start, item.end - item.start, item.reason, number)
         else:
@@ -165,7 +170,7 @@ class _Work:
                 start, end = skip + wide.source_offset(start), skip + wide.source_offset(end)
             value = item.value if item.value is not None else self._reread(body[item.start : item.end])
             if value is not None:
-                self._add(self.span.start + start, value)
+                self._add_checked(self.span.start + start, value, end - start, None)
             else:
                 self._note_broken(self.span.start + start, end - start, item.reason, None)
 
@@ -176,6 +181,13 @@ class _Work:
         except UnicodeDecodeError:
             text = decode_line(body, self.encoding, self.result.encodings)
         return _lax(text)
+
+    def _add_checked(self, offset: int, value: Any, length: int, number: int | None) -> None:
+        """Add an object unless it is nested so deep that what comes after can't work on it."""
+        if is_too_deep(value):
+            self._note_broken(offset, length, TOO_DEEP, number)
+        else:
+            self._add(offset, value)
 
     def _add(self, offset: int, value: Any) -> None:
         try:
@@ -219,7 +231,7 @@ def _lax(text: str) -> dict[str, Any] | None:
         value = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or is_too_deep(value):
         return None
     return {_plain(key): _plain(item) for key, item in value.items()}
 
