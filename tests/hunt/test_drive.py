@@ -199,6 +199,35 @@ def test_workers_make_no_difference(tmp_path: Path, lake: tuple[Lake, Database])
     assert lines(hunt(lake, plan)) == lines(alone)
 
 
+def test_threads_of_one_executor_take_turns(tmp_path: Path) -> None:
+    """As a cluster's workers can have several."""
+    folder = write(tmp_path / "logs", EVENTS, range(1, 60))
+    copies = [write(tmp_path / f"copy{number}", EVENTS, range(1, 60)) for number in range(3)]
+    plan = compile_plan(ALL)
+    alone = hunt_paths([folder, *copies], plan)
+    with ThreadPoolExecutor(3) as executor:
+        assert lines(hunt_paths([folder, *copies], plan, executor=executor, workers=3)) == lines(alone)
+
+
+def test_a_worker_that_cannot_see_a_file_says_so(tmp_path: Path) -> None:
+    """Each part that it was to read is named; the rest is hunted."""
+
+    class Elsewhere(ThreadPoolExecutor):
+        """Executes jobs when the file has gone."""
+
+        def submit(self, *call: Any, **options: Any) -> Any:
+            (folder / "part000.json").unlink(missing_ok=True)
+            return super().submit(*call, **options)
+
+    folder = write(tmp_path / "logs", EVENTS, [30])
+    with Elsewhere(1) as executor:
+        result = hunt_paths([folder], compile_plan(ALL), executor=executor)
+    (issue,) = result.issues
+    assert (issue.code, Path(issue.place.path).name) == ("not-hunted", "part000.json")
+    assert "the same paths" in issue.advice
+    assert result.events == 30
+
+
 def test_an_executor_that_hunted_another_plan_hunts_this_one(tmp_path: Path) -> None:
     folder = write(tmp_path / "logs", EVENTS)
     with ThreadPoolExecutor(1) as executor:

@@ -12,9 +12,8 @@ from __future__ import annotations
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -26,6 +25,7 @@ import msgspec
 
 from aleat.errors import InputError, Issue, WorkspaceError
 from aleat.evidence import Limits, ReadOptions, Source, open_sources, source_ranges
+from aleat.evidence.pool import process_pool
 from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.hunt.correlation import correlate
 from aleat.hunt.coverage import CoverageBuilder, LogNotes, Openings
@@ -97,7 +97,8 @@ def hunt_paths(
     """Hunt in everything that a reader recognises below `paths`, in one go; nothing is kept.
 
     `workers` processes are used (None: as many as there are processors, but one below `POOL_BYTES`), or
-    `executor`. What can't be read is in `HuntResult.issues`; the rest goes on.
+    `executor`, of which `workers` says how many jobs it does at once and whose processes must see files under the
+    same paths. What can't be read is in `HuntResult.issues`; the rest goes on.
     """
     gathering = _Gathering(plan, sink, progress)
     sources = list(_sources(paths, options, limits, gathering.issues, _wanted_files(plan)))
@@ -486,29 +487,26 @@ class _Pool:
 
     def __init__(self, setup: Setup, workers: int | None, executor: Executor | None, large: bool) -> None:
         self.setup = setup
-        count = workers if workers is not None else multiprocessing.cpu_count() if large else 1
+        all_of_them = large or executor is not None
+        count = workers if workers is not None else multiprocessing.cpu_count() if all_of_them else 1
         self._count = max(count, 1)
         self._executor = executor
-        self._foreign = executor is not None
-        self._stack = ExitStack()
+        self._own: Executor | None = None
 
     @property
     def reads(self) -> bool:
-        """Whether the workers can read files themselves: processes of ours, on this machine."""
-        return self._executor is not None and not self._foreign
+        """Whether workers read plain files themselves."""
+        return self._executor is not None
 
     def __enter__(self) -> _Pool:
         if self._executor is None and self._count > 1:
-            context = multiprocessing.get_context("spawn")
-            self._executor = self._stack.enter_context(
-                ProcessPoolExecutor(self._count, context, initializer=start_worker, initargs=(self.setup,))
-            )
+            self._own = process_pool(self._count, initializer=start_worker, initargs=(self.setup,))
+            self._executor = self._own
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._executor is not None and not self._foreign:
-            self._executor.shutdown(wait=True, cancel_futures=True)
-        self._stack.close()
+        if self._own is not None:
+            self._own.shutdown(wait=True, cancel_futures=True)
 
     def run(self, jobs: Iterable[Jobs]) -> Iterator[tuple[Jobs, list[Found]]]:
         """Yield each group of jobs with what was found, in order; a few groups are under way at a time."""
@@ -517,21 +515,26 @@ class _Pool:
             for group in jobs:
                 yield group, hunt_jobs(worker, group)
             return
-        setup = self.setup if self._foreign else None
-        waiting: deque[tuple[Jobs, Future[list[Found]]]] = deque()
+        waiting: deque[tuple[Jobs, Future[list[Found] | None]]] = deque()
         try:
             for group in jobs:
-                waiting.append((group, self._executor.submit(hunt_elsewhere, self.setup.key, setup, group)))
+                waiting.append((group, self._submit(group, None)))
                 while len(waiting) > 2 * self._count:
-                    yield _result(waiting)
+                    yield self._result(*waiting.popleft())
             while waiting:
-                yield _result(waiting)
+                yield self._result(*waiting.popleft())
         except BrokenProcessPool as error:
             raise WorkspaceError(
                 "A worker process died (out of memory?). What was committed stays: run it again, with fewer workers."
             ) from error
 
+    def _submit(self, group: Jobs, setup: Setup | None) -> Future[list[Found] | None]:
+        assert self._executor is not None  # noqa: S101 - `run` looked
+        return self._executor.submit(hunt_elsewhere, self.setup.key, setup, group)
 
-def _result(waiting: deque[tuple[Jobs, Future[list[Found]]]]) -> tuple[Jobs, list[Found]]:
-    group, future = waiting.popleft()
-    return group, future.result()
+    def _result(self, group: Jobs, future: Future[list[Found] | None]) -> tuple[Jobs, list[Found]]:
+        found = future.result()
+        if found is None:  # a process of a given executor that never met this plan
+            found = self._submit(group, self.setup).result()
+        assert found is not None  # noqa: S101 - it has the setup now
+        return group, found

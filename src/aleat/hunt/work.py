@@ -1,8 +1,8 @@
 """What a worker does: the plan made ready once in its process, then ranges or segments in, findings out.
 
 A `Setup` is data and passes between processes. `start_worker` is the initializer of a pool of ours; with any
-other executor the setup travels with each job, and a process makes it ready only once (`worker_for`). A worker
-gives the same findings for the same job whatever it did before.
+other executor a process that has not met the plan says so, and gets the job again with its setup (`hunt_elsewhere`).
+A worker gives the same findings for the same job whatever it did before.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
 
 import msgspec
@@ -300,6 +301,7 @@ def _parted_gaps(gaps: Iterable[ScanGap], read: JoinedRead) -> list[list[ScanGap
 
 
 _ready_workers: dict[str, Worker] = {}
+_turn = Lock()
 
 
 def start_worker(setup: Setup) -> None:
@@ -308,21 +310,23 @@ def start_worker(setup: Setup) -> None:
     _ready_workers[setup.key] = Worker(setup)
 
 
-def worker_for(key: str, setup: Setup | None) -> Worker:
-    """Return this process's worker; with a foreign executor `setup` comes along, and is used once."""
-    worker = _ready_workers.get(key)
-    if worker is None:
-        if setup is None:
-            raise LookupError(f"This process was not made ready for {key}.")
+def worker_for(key: str, setup: Setup | None) -> Worker | None:
+    """Return this process's worker; None where it never met the plan, and `setup` doesn't come along either."""
+    if setup is not None and key not in _ready_workers:
         start_worker(setup)
-        worker = _ready_workers[key]
-    return worker
+    return _ready_workers.get(key)
 
 
-def hunt_elsewhere(key: str, setup: Setup | None, jobs: Sequence[RangeJob | SegmentJob]) -> list[Found]:
-    """Do as `hunt_jobs` does, in a worker process: what was found is packed for the way back."""
-    worker = worker_for(key, setup)
-    return [worker.packed(item) if item.sightings or item.feeds else item for item in hunt_jobs(worker, jobs)]
+def hunt_elsewhere(key: str, setup: Setup | None, jobs: Sequence[RangeJob | SegmentJob]) -> list[Found] | None:
+    """Do as `hunt_jobs` does, in a worker process: what was found is packed for the way back.
+
+    Returns None where this process must be given the setup first. Threads of one process take turns.
+    """
+    with _turn:
+        worker = worker_for(key, setup)
+        if worker is None:
+            return None
+        return [worker.packed(item) if item.sightings or item.feeds else item for item in hunt_jobs(worker, jobs)]
 
 
 def hunt_jobs(worker: Worker, jobs: Sequence[RangeJob | SegmentJob]) -> list[Found]:
@@ -347,13 +351,11 @@ def hunt_job(worker: Worker, job: RangeJob | SegmentJob) -> Found:
     except _FAILURES as error:
         path, offset = (job.source.path, job.span.start) if isinstance(job, RangeJob) else (str(job.path), None)
         length = job.span.end - job.span.start if isinstance(job, RangeJob) else None
-        issue = Issue(
-            "hunt",
-            "not-hunted",
-            Place(path, offset=offset),
-            f"This part could not be hunted: {type(error).__name__}.",
-            "Run `aleat verify`; if the evidence is sound, report this as a fault of Aleat.",
-            length,
-        )
+        reason = f"This part could not be hunted: {type(error).__name__}."
+        advice = "Run `aleat verify`; if the evidence is sound, report this as a fault of Aleat."
+        if isinstance(error, OSError):
+            reason = f"A worker can't read this part: {error.strerror or type(error).__name__}."
+            advice = "Every worker must see evidence and workspace under the same paths."
+        issue = Issue("hunt", "not-hunted", Place(path, offset=offset), reason, advice, length)
         segment = job.segment if isinstance(job, SegmentJob) else ""
         return Found(segment, issues=(issue,))
