@@ -7,6 +7,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from aleat.errors import WorkspaceError
 from aleat.evidence import IngestProgress, IngestResult, ReadOptions, ingest, open_sources, read_batches, read_segment
 from aleat.evidence.opener import Source
 from aleat.store.database import Database
-from aleat.store.lake import Lake
+from aleat.store.lake import Lake, sources
 from aleat.store.lake_verify import verify_lake
-from aleat.store.ledger import read_entries, verify_ledger
+from aleat.store.ledger import append_entry, read_entries, verify_ledger
 from aleat.trust.keys import SigningKey
 from tests.evidence.evtx_writer import evtx_bytes, sample
 
@@ -209,6 +210,32 @@ def test_a_file_that_changed_after_a_kill_is_another_source(lake: Lake, logs: Pa
     assert (old.complete, new.complete) == (False, True)
     assert new.records == 200
     assert list(verify_lake(lake)) == []
+    for values in ({"abandoned": False}, {"added": "x"}, {"actor": "eve"}):
+        with changed_source(lake, old.id, **values):
+            assert [(fault.kind, fault.subject) for fault in verify_lake(lake)] == [("row-changed", old.facts.path)]
+
+
+def test_work_that_was_cut_off_cannot_be_given_up_by_hand(lake: Lake, logs: Path) -> None:
+    """That it was given up is in the ledger."""
+
+    def stop(progress: IngestProgress) -> None:
+        if progress.bytes > 5000:
+            raise StopError
+
+    with pytest.raises(StopError):
+        add(lake, logs / "web.log", options=SMALL, progress=stop)
+    assert list(verify_lake(lake)) == []
+    with changed_source(lake, lake.sources()[0].id, abandoned=True):
+        (fault,) = verify_lake(lake)
+    assert "abandoned" in fault.reason
+
+
+def test_the_same_evidence_read_in_another_way_is_another_source(lake: Lake, logs: Path) -> None:
+    """Each has its own entry in the ledger."""
+    add(lake, logs / "web.log")
+    add(lake, logs / "web.log", options=ReadOptions(host="web7"))
+    assert len(lake.sources()) == 2
+    assert list(verify_lake(lake)) == []
 
 
 def test_the_same_evidence_twice_is_noticed(lake: Lake, logs: Path) -> None:
@@ -278,11 +305,55 @@ def test_a_changed_byte_in_a_segment_is_named(lake: Lake, logs: Path) -> None:
     assert (fault.kind, fault.subject) == ("segment-changed", str(path))
 
 
+@contextmanager
+def changed_source(lake: Lake, source: int, **values: object) -> Iterator[None]:
+    """Change a source's row, and put it back."""
+    with lake.database.write() as connection:
+        before = connection.execute(sa.select(sources).where(sources.c.id == source)).one()
+        connection.execute(sources.update().where(sources.c.id == source).values(**values))
+    yield
+    with lake.database.write() as connection:
+        connection.execute(sources.update().where(sources.c.id == source).values(**before._mapping))
+
+
+def test_a_ledger_of_an_earlier_version_that_names_less_still_fits(lake: Lake, logs: Path) -> None:
+    """Also where a source was given up, and when it goes on with this one."""
+
+    def stop(progress: IngestProgress) -> None:
+        if progress.bytes > 5000:
+            raise StopError
+
+    with pytest.raises(StopError):
+        add(lake, logs / "web.log", options=SMALL, progress=stop)
+    text = (logs / "web.log").read_text()
+    (logs / "web.log").write_text(text.replace("n=30 ", "n=31 "))
+    add(lake, logs, options=SMALL)
+    new = {"added", "added_by", "file_size", "encodings"}
+    with lake.database.write() as connection:
+        entries = list(read_entries(connection, "custody"))
+        connection.execute(sa.text("delete from ledger_entries"))
+        for entry in entries:
+            left = new | ({"reader"} if entry.kind == "segment" else set())
+            data = {name: value for name, value in entry.data.items() if name not in left}
+            if entry.kind != "abandoned":
+                append_entry(connection, "custody", entry.kind, data, actor=entry.actor, time=TIME, key=KEY)
+    assert list(verify_lake(lake)) == []
+    (logs / "more.log").write_text("".join(LINE.format(7, n % 60, n) for n in range(20)))
+    add(lake, logs)
+    assert list(verify_lake(lake)) == []
+
+
 @pytest.mark.parametrize(
     ("statement", "kind"),
     [
         ("update segments set file_sha256 = 'x' where events = 8", "segment-changed"),
         ("update segments set events = 7 where events = 8", "row-changed"),
+        ("update segments set file_size = 7 where events = 8", "row-changed"),
+        ("update segments set reader = 'evtx/0' where events = 8", "row-changed"),
+        ("update segments set encodings = cast(json_object('utf-8', 9) as blob) where events = 8", "row-changed"),
+        ("update sources set actor = 'eve' where id = 1", "row-changed"),
+        ("update sources set added = '2022-07-19' where id = 1", "row-changed"),
+        ("update sources set abandoned = 1 where id = 1", "row-changed"),
         ("update coverage set last = 1 where channel = 'System'", "row-changed"),
         ("update ranges set start = 1 where source = 1", "row-changed"),
         ("update sources set sha256 = 'x' where id = 1", "row-changed"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,15 @@ def test_a_folder_of_sealed_files_is_opened_file_by_file(sealed: tuple[Workspace
     assert added.new
     assert [Path(issue.place.path).name for issue in added.issues] == ["broken.sealed"]
     assert receiver.verify().faults == ()
+
+
+def test_the_rows_of_an_allys_lists_are_bound_to_the_ledger(sealed: tuple[Workspace, Path]) -> None:
+    """As those of one's own are: a changed row is named."""
+    receiver, given = sealed
+    receiver.add_knowledge(given / "from-ally")
+    assert receiver.verify().faults == ()
+    with closing(sqlite3.connect(receiver.folder / "aleat.db")) as connection, connection:
+        assert connection.execute("UPDATE entry_lists SET rows = rows + 1").rowcount == 1
+    (fault,) = receiver.verify().faults
+    assert fault.what == "list"
+    assert "(rows)" in fault.reason

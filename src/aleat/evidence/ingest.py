@@ -259,7 +259,7 @@ class _Ingest:
                     self.lake.commit(self.custodian, run.facts, run.id, [], None, ending)
                 return
             if run.id is not None:  # the file is another one now
-                self.lake.abandon_source(run.id)
+                self.lake.abandon_source(self.custodian, run.facts, run.id)
             run.waiting = run.committed[: row.ordinal]
             run.committed, run.id = [], None
         run.waiting.append(row)

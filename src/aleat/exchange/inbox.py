@@ -71,6 +71,8 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     missing: tuple[int, ...] = ()
     issues: tuple[Issue, ...] = ()
+    lists: tuple[str, ...] = ()
+    """Digests of the lists whose entries came along."""
 
 
 def receive(desk: Desk, data: bytes, *, path: str = "sealed file", limits: ObjectLimits | None = None) -> Received:
@@ -133,7 +135,7 @@ def _keep_release(desk: Desk, opened: Opened, result: Received, path: str, limit
             issues.append(Issue("exchange", "not-theirs", Place(path, offset=offset), reason))
             continue
         kept.append((item, _provenance(desk, item, listed, result.sender.identity, Place(path, offset=offset))))
-    issues += _keep_lists(desk, [item for item, _ in kept], lists, path)
+    digests = _keep_lists(desk, [item for item, _ in kept], lists, path, issues)
     stored = put_objects(desk.connection, kept)
     return msgspec.structs.replace(
         result,
@@ -143,6 +145,7 @@ def _keep_release(desk: Desk, opened: Opened, result: Received, path: str, limit
             finding for finding in read_findings(item for item, _ in kept) if finding.sender == result.sender.identity
         ),
         issues=tuple(issues),
+        lists=tuple(digests),
     )
 
 
@@ -185,9 +188,11 @@ def _provenance(
     return Provenance(giver=giver, received=desk.time, markings=beside, agreement=manifest.agreement.name, source=place)
 
 
-def _keep_lists(desk: Desk, objects: list[StixObject], lists: Mapping[str, bytes], path: str) -> list[Issue]:
-    """Keep the entries of lists that fit their objects' digest."""
-    issues: list[Issue] = []
+def _keep_lists(
+    desk: Desk, objects: list[StixObject], lists: Mapping[str, bytes], path: str, issues: list[Issue]
+) -> list[str]:
+    """Keep the entries of lists that fit their objects' digest, and return the digests; the rest goes to `issues`."""
+    kept: list[str] = []
     for item in objects:
         content = read_extension(item, "list") if item.type == "indicator" else None
         if content is None:
@@ -201,8 +206,8 @@ def _keep_lists(desk: Desk, objects: list[StixObject], lists: Mapping[str, bytes
             reason = f"The entries of {item.id} are not those that the list names; they were left out."
             issues.append(Issue("exchange", "list", Place(path), reason, "Ask the ally for a new file."))
             continue
-        put_entries(desk.connection, desk.root, table)
-    return issues
+        kept.append(put_entries(desk.connection, desk.root, table))
+    return kept
 
 
 def _table(lines: bytes) -> pa.Table:

@@ -310,10 +310,12 @@ class Lake:
             ).first()
             return (row.id, _range_rows(connection, row.id)) if row else None
 
-    def abandon_source(self, source: int) -> None:
+    def abandon_source(self, custodian: Custodian, facts: SourceFacts, source: int) -> None:
         """Mark an unfinished source whose file has changed since: it is never finished, its segments stay."""
         with self.database.write() as connection:
             connection.execute(sources.update().where(sources.c.id == source).values(abandoned=True))
+            data = _source_data(connection, facts, source)
+            append_entry(connection, "custody", "abandoned", data, **_signing(custodian))
 
     def complete_source(self, sha256: str) -> tuple[int, str] | None:
         """Return (id, path) of the first finished source with these bytes."""
@@ -388,7 +390,8 @@ class Lake:
             connection.execute(
                 sources.update().where(sources.c.id == source).values(sha256=sha256, size=size, same_as=same_as)
             )
-            data = {"path": facts.path, "sha256": sha256, "size": size, "given_by": facts.given_by, "same_as": same_as}
+            about = {**facts.canonical(), **_added(connection, source)}
+            data = {**about, "sha256": sha256, "size": size, "same_as": same_as}
             append_entry(connection, "custody", "copy", data, **_signing(custodian))
 
     def add_issues(self, issues: Sequence[Issue]) -> None:
@@ -558,8 +561,11 @@ def _append_segment(connection: sa.Connection, custodian: Custodian, facts: Sour
         "range": [draft.start, draft.end],
         "segment": draft.id,
         "file_sha256": draft.file_sha256,
+        "file_size": draft.file_size,
         "data_sha256": draft.data_sha256,
         "events": draft.events,
+        "reader": draft.reader,
+        "encodings": dict(draft.encodings),
         "coverage_sha256": coverage_digest(draft.coverage),
         "issues": len(draft.issues),
     }
@@ -582,16 +588,29 @@ def _finish_source(
 ) -> None:
     sha256, size = ending
     connection.execute(sources.update().where(sources.c.id == source).values(sha256=sha256, size=size))
-    listed = [[row.start, row.end, row.segment] for row in _range_rows(connection, source)]
-    data = {
-        **facts.canonical(),
-        "sha256": sha256,
-        "size": size,
-        "records": records,
-        "ranges": len(listed),
-        "ranges_sha256": hashlib.sha256(canonical_json(listed)).hexdigest(),
-    }
+    data = {**_source_data(connection, facts, source), "sha256": sha256, "size": size, "records": records}
     append_entry(connection, "custody", "source", data, **_signing(custodian))
+
+
+def _source_data(connection: sa.Connection, facts: SourceFacts, source: int) -> dict[str, Any]:
+    """Return what the ledger says of a source with its ranges."""
+    rows = _range_rows(connection, source)
+    return {
+        **facts.canonical(),
+        **_added(connection, source),
+        "ranges": len(rows),
+        "ranges_sha256": ranges_digest(rows),
+    }
+
+
+def _added(connection: sa.Connection, source: int) -> dict[str, Any]:
+    row = connection.execute(sa.select(sources.c.added, sources.c.actor).where(sources.c.id == source)).one()
+    return {"source": source, "added": row.added, "added_by": row.actor}
+
+
+def ranges_digest(rows: Sequence[RangeRow]) -> str:
+    """Return a digest (hex) over a source's ranges and their segments, in order."""
+    return hashlib.sha256(canonical_json([[row.start, row.end, row.segment] for row in rows])).hexdigest()
 
 
 def _issue_values(source: int | None, issue: Issue) -> dict[str, Any]:

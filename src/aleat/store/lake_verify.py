@@ -6,15 +6,26 @@ Evidence by reference that isn't there is *absent*, which is no fault; all else 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from aleat.errors import IntegrityError
-from aleat.stix.canonical import canonical_json
-from aleat.store.lake import Coverage, Lake, SourceRow, coverage, coverage_digest, ranges, segments, sources
+from aleat.store.lake import (
+    Coverage,
+    Lake,
+    SourceRow,
+    coverage,
+    coverage_digest,
+    ranges,
+    ranges_digest,
+    segments,
+    sources,
+)
 from aleat.store.lake_files import hash_file
 from aleat.store.ledger import read_entries
 
@@ -50,6 +61,34 @@ def verify_lake(lake: Lake, *, evidence: bool = True) -> Iterator[LakeFault]:
         yield from _verify_evidence(lake)
 
 
+_SEGMENT_COLUMNS = (
+    "data_sha256",
+    "file_sha256",
+    "file_size",
+    "events",
+    "reader",
+    "encodings",
+    "coverage_sha256",
+)
+
+
+def _differences(
+    entry: Mapping[str, Any], found: Mapping[str, Any], names: Iterable[str], subject: str, what: str
+) -> Iterator[LakeFault]:
+    """Yield a fault where a row differs from its ledger entry; entries of earlier versions don't name all."""
+    different = [name for name in names if name in entry and entry[name] != found[name]]
+    if different:
+        reason = f"The {what}'s row differs from its ledger entry ({', '.join(different)})."
+        yield LakeFault("row-changed", subject, reason)
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+
+
 def _verify_segments(lake: Lake) -> Iterator[LakeFault]:
     with lake.database.read() as connection:
         rows = connection.execute(sa.select(segments).order_by(segments.c.id)).all()
@@ -69,12 +108,10 @@ def _verify_segments(lake: Lake) -> Iterator[LakeFault]:
         subject = f"segment {row.id}"
         if entry is None:
             yield LakeFault("row-changed", subject, "The ledger has no entry for this segment's row.")
-        elif (entry["file_sha256"], entry["data_sha256"], entry["events"]) != (
-            row.file_sha256,
-            row.data_sha256,
-            row.events,
-        ) or entry["coverage_sha256"] != coverage_digest(cells.get(row.id, [])):
-            yield LakeFault("row-changed", subject, "The segment's row differs from its ledger entry.")
+            continue
+        found = {**row._mapping, "coverage_sha256": coverage_digest(cells.get(row.id, []))}
+        found["encodings"] = _json(row.encodings)
+        yield from _differences(entry, found, _SEGMENT_COLUMNS, subject, "segment")
     for missing in sorted(entries):
         yield LakeFault("row-missing", f"segment {missing}", "The ledger names a segment that has no row.")
 
@@ -85,27 +122,57 @@ def _verify_sources(lake: Lake) -> Iterator[LakeFault]:
             *read_entries(connection, "custody", "source"),
             *read_entries(connection, "custody", "copy"),
         ]
+        given_up = {entry.data["source"]: entry.data for entry in read_entries(connection, "custody", "abandoned")}
+        exact = all("reader" in entry.data for entry in read_entries(connection, "custody", "segment"))
         added = {row.id: row for row in connection.execute(sa.select(sources))}
         bases = _bases(connection)
-    said = {(entry.data["path"], entry.data["sha256"]): entry.data for entry in entries}
+    said = _Said(entry.data for entry in entries)
     for source in lake.sources():
-        if added[source.id].path != source.facts.path or bases.get(source.id):
-            yield LakeFault("row-changed", source.facts.path, "The source's row or its ranges were changed.")
-        if not source.complete:
-            continue
-        data = said.pop((source.facts.path, source.sha256), None)
-        if data is None:
-            yield LakeFault("row-changed", source.facts.path, "The ledger has no entry for this source's row.")
-        elif data.get("same_as") != source.same_as:
-            yield LakeFault("row-changed", source.facts.path, "The source's row differs from its ledger entry.")
-        elif source.same_as is None:
-            listed = [[row.start, row.end, row.segment] for row in lake.source_ranges(source.id)]
-            facts = source.facts.canonical()
-            same = data["ranges_sha256"] == hashlib.sha256(canonical_json(listed)).hexdigest()
-            if not same or any(data[name] != value for name, value in facts.items()) or data["size"] != source.size:
-                yield LakeFault("row-changed", source.facts.path, "The source's row differs from its ledger entry.")
-    for path, _ in sorted(said):
+        path, row = source.facts.path, added[source.id]
+        if row.path != path or bases.get(source.id):
+            yield LakeFault("row-changed", path, "The source's row or its ranges were changed.")
+        entry = given_up.pop(source.id, None)
+        if row.abandoned != (entry is not None) and (exact or entry is not None or source.complete):
+            yield LakeFault("row-changed", path, "The source's row differs from its ledger entry (abandoned).")
+        if source.complete:
+            entry = said.take(source)
+            if entry is None:
+                yield LakeFault("row-changed", path, "The ledger has no entry for this source's row.")
+        if entry is not None:
+            found = {"same_as": source.same_as, "size": source.size, "added": source.added, "added_by": source.actor}
+            found["ranges_sha256"] = ranges_digest(lake.source_ranges(source.id))
+            found |= source.facts.canonical()
+            yield from _differences({"same_as": None, **entry}, found, found, path, "source")
+    for path in sorted(entry["path"] for entry in (*said.left(), *given_up.values())):
         yield LakeFault("row-missing", path, "The ledger names a source that has no row.")
+
+
+class _Said:
+    """What the ledger says of finished sources: by the row's number, or as earlier versions did, by path and bytes."""
+
+    def __init__(self, entries: Iterable[dict[str, Any]]) -> None:
+        self._numbered: dict[int, dict[str, Any]] = {}
+        self._named: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for data in entries:
+            if "source" in data:
+                self._numbered[data["source"]] = data
+            else:
+                self._named.setdefault((data["path"], data["sha256"]), []).append(data)
+
+    def take(self, source: SourceRow) -> dict[str, Any] | None:
+        """Return the entry of a row, and count it as found."""
+        if (numbered := self._numbered.get(source.id)) is not None and numbered["sha256"] == source.sha256:
+            return self._numbered.pop(source.id)
+        named = self._named.get((source.facts.path, source.sha256 or ""), [])
+        options = dict(source.facts.options)  # the same bytes may have come in again, to be read otherwise
+        fitting = [place for place, data in enumerate(named) if data.get("options", options) == options]
+        return named.pop((fitting or [0])[0]) if named else None
+
+    def left(self) -> Iterator[dict[str, Any]]:
+        """Yield the entries that no row was found for."""
+        yield from self._numbered.values()
+        for entries in self._named.values():
+            yield from entries
 
 
 def _bases(connection: sa.Connection) -> dict[int, bool]:

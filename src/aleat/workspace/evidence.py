@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence, Set
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from aleat.store.database import Connection
 from aleat.store.decisions_verify import verify_decisions
 from aleat.store.dismissals import verify_dismissals
 from aleat.store.entries import verify_entries
+from aleat.store.entries_verify import verify_list_rows
 from aleat.store.lake import Lake
 from aleat.store.lake_verify import verify_lake
 from aleat.store.ledger import LEDGERS, ledger_head, read_entries, verify_ledger
@@ -140,7 +142,8 @@ def _stored_faults(session: Session, connection: Connection) -> Iterator[Fault]:
     """Yield what is wrong with objects, lists, decisions and the policy."""
     yield from (Fault("object", fault.id, fault.reason) for fault in verify_objects(connection))
     yield from _verify_knowledge(connection)
-    yield from (Fault("list", fault.digest, fault.reason) for fault in verify_entries(connection, session.folder))
+    for fault in chain(verify_entries(connection, session.folder), verify_list_rows(connection)):
+        yield Fault("list", fault.digest, fault.reason)
     try:
         session.policy()
     except TrustError as error:

@@ -38,6 +38,7 @@ from aleat.release import Release
 from aleat.stix import random_id
 from aleat.store.allies import StoredAlly, add_agreement, add_ally, find_ally, read_allies
 from aleat.store.decisions import add_permission, lift_hold, place_hold, set_roles
+from aleat.store.entries_verify import list_facts
 from aleat.store.files import write_file
 from aleat.store.ledger import append_entry
 from aleat.store.objects import iterate_objects, knowledge_digest
@@ -224,6 +225,7 @@ class ExchangeVerbs(CaseVerbs):
                 "giver": received.sender.identity,
                 "paths": [str(path)],
                 "sha256": hashlib.sha256(data).hexdigest(),
+                "lists": list_facts(desk.connection, received.lists),
                 "knowledge_digest": knowledge_digest(desk.connection),
             }
             append_entry(desk.connection, "custody", "received", facts, **self._signing())

@@ -13,6 +13,7 @@ from aleat.stix import StixObject, content_id, make_object
 from aleat.store.allies import find_ally
 from aleat.store.database import Connection
 from aleat.store.entries import put_entries
+from aleat.store.entries_verify import list_facts
 from aleat.store.ledger import append_entry
 from aleat.store.objects import Provenance, PutResult, iterate_objects, knowledge_digest, put_objects
 from aleat.trust.markings import marking_id
@@ -54,6 +55,7 @@ def add_knowledge(
     issues: list[Issue] = []
     kinds: Counter[str] = Counter()
     corpora: set[str] = set()
+    lists: set[str] = set()
     entries = new = known = conflicts = 0
     now = session.now()
     with session.writing(), session.write() as connection:
@@ -63,7 +65,7 @@ def add_knowledge(
             rows = []
             for item in batch:
                 if item.entries is not None:
-                    put_entries(connection, session.folder, item.entries)
+                    lists.add(put_entries(connection, session.folder, item.entries))
                     entries += item.entries.num_rows
                 if item.corpus:
                     corpora.add(f"{item.corpus} {item.corpus_version}".strip() + f" (by {item.corpus_basis})")
@@ -82,6 +84,7 @@ def add_knowledge(
             "entries": entries,
             "marking": labels[0] if labels else None,
             "corpus": corpus,
+            "lists": list_facts(connection, lists),
             "knowledge_digest": knowledge_digest(connection),
         }
         append_entry(connection, "custody", "knowledge", data, actor=session.actor, time=now, key=session.key)
