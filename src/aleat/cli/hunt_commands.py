@@ -35,9 +35,16 @@ _TESTS = {
     "ge": ">=",
     "exists": "is there",
     "null": "is null",
+    "found": "stands there",
 }
 _REASONS = {"absent": "not in this event", "null": "null in this event"}
-_BRANCHES = {"all": "all of", "any": "one of", "not": "not", "constant": "always"}
+_BRANCHES = {
+    "all": "all of",
+    "any": "one of",
+    "not": "not",
+    "constant": "always",
+    "strings": "its condition over the strings",
+}
 _REACHES = {
     "no-log-source": "It can't match in this workspace: there is no evidence of its log source.",
     "no-field": "It can't match in this workspace: no event of its log source has a field that it needs.",
@@ -160,6 +167,8 @@ def _rule(told: Explanation, indent: str) -> Iterator[str]:
         yield f"{inner}yes  {title}: found in {where}"
     if told.kind == "list" and not told.found:
         yield f"{inner}no   none of its values stands in this event"
+    if told.kind == "yara" and not told.variants:
+        yield f"{inner}no   no value of this event is long enough to be looked into"
     for variant in told.variants:
         yield f"{inner}Over {variant.name or 'events'} ({', '.join(variant.formats)}):"
         yield from _branch(variant.tree, f"{inner}  ")
@@ -179,7 +188,7 @@ def _branch(branch: Branch, indent: str) -> Iterator[str]:
 
 def _test(atom: AtomTrace) -> str:
     subject = "any field" if atom.subject == "*" else atom.subject
-    value = "" if atom.test in ("exists", "null") else f' "{clip(atom.value, _LONG)}"'
+    value = "" if atom.test in ("exists", "null", "found") else f' "{clip(atom.value, _LONG)}"'
     cased = " (case counts)" if atom.cased and atom.test in ("equals", "contains", "startswith", "endswith") else ""
     text = f"{subject} {_TESTS.get(atom.test, atom.test)}{value}{cased}"
     if not atom.passed and atom.subject == "*":

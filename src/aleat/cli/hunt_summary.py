@@ -24,11 +24,12 @@ _NOTES = {
     "not-a-rule": "{} no rules",
     "not-knowledge": "{} no knowledge",
     "passed-over": "{} no logs that a reader knows",
+    "private-rule": "{} private rules that no other needs",
     "empty": "{} empty",
     "empty-file": "{} empty",
     "empty-folder": "{} empty folders",
 }
-_FILES = frozenset(_NOTES) - {"empty-folder"}
+_FILES = frozenset(_NOTES) - {"empty-folder", "private-rule"}
 
 
 def print_hunt(result: HuntResult, notes: Mapping[str, int] | None = None, *, written: int | None = None) -> None:
@@ -47,6 +48,9 @@ def _print_work(result: HuntResult, notes: Mapping[str, int]) -> None:
     error(f"{result.events:,} events in {seconds:.1f} s{rate}; peak memory {_peak_memory()}.")
     phases = {name: value for name, value in result.seconds.items() if name != "total"}
     error(f"Phases: {', '.join(f'{name} {value:.2f} s' for name, value in phases.items())}.")
+    notes = dict(notes)
+    if taken := notes.pop("taken-as-file", 0):
+        error(f"Hunted as files, for they are no logs that a reader knows: {taken:,}.")
     if notes:
         parts = [_NOTES[code].format(_are(count, code)) for code, count in sorted(notes.items()) if code in _NOTES]
         others = sum(count for code, count in notes.items() if code not in _NOTES)

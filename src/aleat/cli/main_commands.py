@@ -128,7 +128,7 @@ def add_evidence(
     workers: Workers = None,
     quiet: Quiet = False,
 ) -> int:
-    """Add what you hold: EVTX, Windows events as JSON, IIS and Apache or nginx logs; folders, zip, gzip.
+    """Add what you hold: EVTX, Windows events as JSON, IIS, Apache and nginx logs, other files; folders, zip, gzip.
 
     Args:
         paths: Files, folders or archives.
@@ -157,6 +157,8 @@ def _print_evidence(added: EvidenceAdded) -> None:
         f"Evidence: {added.sources:,} sources ({added.known_sources:,} known already), "
         f"{added.events:,} events in {added.segments:,} new segments."
     )
+    if added.files:
+        line(f"  {added.files:,} are no logs that a reader knows: kept as files, for YARA rules and lists of hashes.")
     if added.issues:
         error(f"  {len(added.issues)} could not be read ({added.unreadable_bytes:,} bytes):")
         issues(added.issues)

@@ -23,6 +23,7 @@ from aleat.evidence.opener import Limits, Source, open_sources
 from aleat.evidence.pool import process_pool
 from aleat.evidence.read import segment_id, source_ranges
 from aleat.evidence.reader import ByteRange, ReadOptions, reader_named
+from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.evidence.segment import RangeTask, write_range
 from aleat.store.lake import Custodian, Lake, RangeRow, SegmentDraft, SourceFacts
 from aleat.store.lake_files import hash_file
@@ -50,6 +51,8 @@ class IngestResult:
     known: list[str] = field(default_factory=list)
     segments: int = 0
     events: int = 0
+    files: int = 0
+    """How many of the new sources are no logs, and are kept as files."""
     issues: list[Issue] = field(default_factory=list)
 
 
@@ -270,6 +273,7 @@ class _Ingest:
         if run.id is None:
             run.id = self.lake.commit(self.custodian, run.facts, None, run.waiting, draft, ending)
             self.result.sources.append(run.id)
+            self.result.files += run.source.reader == FILE_FORMAT
         else:
             self.lake.commit(self.custodian, run.facts, run.id, run.waiting, draft, ending)
         run.waiting = []

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aleat.evidence.batch import EventBatch, split_column
+from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.hunt.expression import Atom, Everywhere, Fact, Field, FieldsMatch, Joined, View, normalise_name
 from aleat.hunt.matcher import Matcher
 from aleat.hunt.plan import FACT_FIELDS, Plan, Tree, atom_numbers
@@ -83,7 +84,8 @@ class Coverage(msgspec.Struct, frozen=True):
     """What a hunt looked at, and what could have been found there.
 
     `rules_that_could_fire` are positions in `Plan.rules`; `without_log_source` and `without_field` those that
-    could not, by why. `logs_without_rules` are those of `logs` that no rule reads (lists read all of them).
+    could not, by why. `logs_without_rules` are those of `logs` that no rule reads (lists read all of
+    them, YARA rules the long values of all of them, and all files).
     """
 
     hosts: tuple[HostRow, ...] = ()
@@ -214,9 +216,9 @@ class CoverageBuilder:
         everywhere = {indicator.id for indicator in plan.lists}
         could |= {place for place, rule in enumerate(plan.rules) if rule.indicator.id in everywhere and self._kinds}
         logs = tuple(
-            LogSourceRow(*log, sum(count for kind, count in self._kinds.items() if kind[:2] == log), len(found))
+            LogSourceRow(*log, sum(count for kind, count in self._kinds.items() if kind[:2] == log), rules)
             for log in sorted(self._fields)
-            for found in [per_log.get(log, set())]
+            for rules in [len(per_log.get(log, ())) + (len(plan.yara) if log[0] == FILE_FORMAT else 0)]
         )
         rest = set(range(len(plan.rules))) - could
         return Coverage(

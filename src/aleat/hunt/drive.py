@@ -30,6 +30,7 @@ from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.hunt.correlation import correlate
 from aleat.hunt.coverage import CoverageBuilder, LogNotes, Openings
 from aleat.hunt.filters import Filters
+from aleat.hunt.in_lake import file_sources
 from aleat.hunt.indicator import NotEvaluated, Sighting
 from aleat.hunt.plan import ENGINE_VERSION, Plan
 from aleat.hunt.result import HuntProgress, HuntResult, Tally, count_rules
@@ -453,10 +454,7 @@ def _contents(
     wanted = [name for name, rules in missing if FILE_FORMAT in segments[name].formats and not rules.isdisjoint(yara)]
     if not wanted:
         return {}
-    held: dict[int, list[Source]] = {}
-    for row in lake.sources():  # a copy of a source stands behind it
-        source = Source(row.facts.path, lake.file_of(row.facts), row.facts.members, row.facts.reader)
-        held.setdefault(row.same_as or row.id, []).append(source)
+    held = file_sources(lake)
     return {name: tuple(copy for place in segments[name].sources for copy in held[place.source]) for name in wanted}
 
 

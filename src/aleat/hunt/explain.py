@@ -7,7 +7,7 @@ that an explanation can't differ from a hunt. It also says whether the rule coul
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -45,6 +45,8 @@ from aleat.hunt.plan import FACT_FIELDS, Plan, Tree, Variant, atom_numbers
 from aleat.hunt.rows import RowReader
 from aleat.hunt.trees import make_predicate
 from aleat.hunt.views import view
+from aleat.hunt.yara import compile_rules, compile_strings
+from aleat.hunt.yara_hunt import FileContent, YaraHunter, YaraSet, gap_issues, long_fields
 
 __all__ = ["AtomTrace", "Branch", "Explanation", "Seen", "VariantTrace", "explain", "fields_by_format", "find_rule"]
 
@@ -81,9 +83,12 @@ class AtomTrace(msgspec.Struct, frozen=True):
 
 
 class Branch(msgspec.Struct, frozen=True):
-    """A node of a variant's tree: "all" or "any" of its children, "not" its child, an "atom", or a "constant"."""
+    """A node of a variant's tree: "all" or "any" of its children, "not" its child, an "atom", or a "constant".
 
-    kind: Literal["all", "any", "not", "atom", "constant"]
+    Of a YARA rule: its "strings", which its condition weighs; `holds` says whether the condition does.
+    """
+
+    kind: Literal["all", "any", "not", "atom", "constant", "strings"]
     holds: bool
     children: tuple[Branch, ...] = ()
     atom: AtomTrace | None = None
@@ -103,14 +108,15 @@ class Explanation(msgspec.Struct, frozen=True):
 
     `matches` says whether the event matches: for a "list" whether one of its values stands in it (`found`:
     title and the (field, text) pairs), for a "correlation" or a "pattern" over several events whether it counts
-    for one of its `parts`. `hidden_by` is the filter that hides it. `reach` tells whether the rule could match
-    anywhere in the evidence; `absent_fields` are its fields that no log of its kinds has.
+    for one of its `parts`; for a "yara" rule `variants` are the cells that it is evaluated over ("content": the file's
+    bytes), each with the rule's strings. `hidden_by` is the filter that hides it. `reach` tells whether the rule could
+    match anywhere in the evidence; `absent_fields` are its fields that no log of its kinds has.
     """
 
     indicator: str
     ref: str
     title: str
-    kind: Literal["rule", "list", "correlation", "pattern", "not-evaluated"]
+    kind: Literal["rule", "list", "correlation", "pattern", "yara", "not-evaluated"]
     matches: bool
     variants: tuple[VariantTrace, ...] = ()
     parts: tuple[Explanation, ...] = ()
@@ -163,15 +169,17 @@ def explain(
     *,
     coverage: Coverage | None = None,
     fields: Mapping[str, frozenset[str]] | None = None,
+    content: FileContent | None = None,
 ) -> Explanation:
     """Explain a rule (as `find_rule` finds it) over the event in `row` of `batch`.
 
     `coverage` (a hunt's) and `fields` (see `fields_by_format`) tell what evidence there is; without them `reach`
-    is "unknown". Raises `RuleError` where there is no such rule, `InputError` where there is no such row.
+    is "unknown". `content` is the file that a record of format "file" is about, for YARA rules. Raises `RuleError`
+    where there is no such rule, `InputError` where there is no such row.
     """
     if not 0 <= row < batch.table.num_rows:
         raise InputError(f"There is no row {row} among {batch.table.num_rows} events.")
-    return _Explainer(plan, _one_event(batch, row), coverage, fields or {}).explain(find_rule(plan, rule))
+    return _Explainer(plan, _one_event(batch, row), coverage, fields or {}, content).explain(find_rule(plan, rule))
 
 
 def _indicators(plan: Plan) -> Iterable[Indicator]:
@@ -200,13 +208,19 @@ class _Explainer:
     """One event, and the plan that it is held against."""
 
     def __init__(
-        self, plan: Plan, event: EventBatch, coverage: Coverage | None, fields: Mapping[str, frozenset[str]]
+        self,
+        plan: Plan,
+        event: EventBatch,
+        coverage: Coverage | None,
+        fields: Mapping[str, frozenset[str]],
+        content: FileContent | None,
     ) -> None:
         self.plan = plan
         self.event = event
         self.table = Table(event)
         self.coverage = coverage
         self.fields = fields
+        self.content = content
 
     def explain(self, identifier: str) -> Explanation:
         plan = self.plan
@@ -217,6 +231,9 @@ class _Explainer:
         for pattern in plan.patterns:
             if pattern.id == identifier:
                 return self._pattern(pattern, rejected)
+        for indicator in plan.yara:
+            if indicator.id == identifier:
+                return self._yara(indicator, rejected)
         places = [place for place, rule in enumerate(plan.rules) if rule.indicator.id == identifier]
         lists = [item for item in plan.lists if item.id == identifier]
         if places or lists:
@@ -260,6 +277,28 @@ class _Explainer:
             matches,
             parts=parts,
             not_evaluated=rejected,
+            reach=reach,
+        )
+
+    def _yara(self, indicator: Indicator, rejected: tuple[NotEvaluated, ...]) -> Explanation:
+        """Explain a YARA rule over each long value, or over the file."""
+        hunter = YaraHunter(YaraSet([indicator], compile_rules([indicator]).data))
+        found = list(hunter.hunt([self.event], self.content))
+        strings = _string_traces(indicator, self.event, self.content, found[0].matched if found else ())
+        unseen = tuple(
+            NotEvaluated(indicator.id, indicator.title, issue.place, issue.code, issue.reason, partial=True)
+            for issue in gap_issues(hunter.take_gaps(), self.event.evidence)
+        )
+        reach: Reach = "unknown" if self.coverage is None else "could-match" if self.coverage.logs else "no-log-source"
+        return Explanation(
+            indicator.id,
+            indicator.ref,
+            indicator.title,
+            "yara",
+            bool(found),
+            variants=strings,
+            not_evaluated=(*rejected, *unseen),
+            hidden_by=apply_filters(self.plan, found)[0].hidden_by if found else None,
             reach=reach,
         )
 
@@ -390,6 +429,37 @@ class _Explainer:
                 if isinstance(subject, Field | View) and subject.name not in known | FACT_FIELDS.keys():
                     found[subject.name] = None
         return tuple(found)
+
+
+def _string_traces(
+    indicator: Indicator, event: EventBatch, content: FileContent | None, matched: tuple[tuple[str, str], ...]
+) -> tuple[VariantTrace, ...]:
+    """Return for each cell that a YARA rule is evaluated over which of the rule's strings stand in it."""
+    compiled, names = compile_strings(indicator)
+    seen: dict[str, list[str]] = {}
+    for one in YaraHunter(YaraSet([indicator], compiled.data)).hunt([event], content):
+        for field, text in one.matched:
+            seen.setdefault(field, []).append(text)
+    holding = {field for field, _ in matched}
+    cells = ["content"] if content is not None else long_fields(event)
+    return tuple(
+        VariantTrace(
+            field,
+            (event.format,),
+            field in holding,
+            Branch("strings", field in holding, tuple(_string_trace(name, seen.get(field, ())) for name in names)),
+        )
+        for field in cells
+    )
+
+
+def _string_trace(name: str, told: Sequence[str]) -> Branch:
+    """Return a string of a YARA rule as an atom; `told` are ``$name at offset: text``."""
+    own = [text.removeprefix(f"{name} ") for text in told if text.startswith(f"{name} at ")]
+    cells = tuple(Seen("", text, True) for text in own)
+    return Branch(
+        "atom", bool(own), atom=AtomTrace(name, "found", "", True, bool(own), "" if own else "differs", cells)
+    )
 
 
 def _cells(column: Column, subject: Field | View, cells: set[tuple[str, str]]) -> list[Seen | None]:

@@ -9,14 +9,16 @@ import msgspec
 import pyarrow.compute as pc
 
 from aleat.errors import InputError
-from aleat.evidence import EventBatch
+from aleat.evidence import EventBatch, Source
+from aleat.evidence.content import read_content
 from aleat.hunt.coverage import LogNotes, describe_batch
 from aleat.hunt.event_digest import event_digests
+from aleat.hunt.yara_hunt import FileContent
 from aleat.store.database import Database
 from aleat.store.hunts import read_facts
 from aleat.store.lake import Lake, SegmentRow, SegmentSource
 
-__all__ = ["find_event", "lake_notes"]
+__all__ = ["file_content", "file_sources", "find_event", "lake_notes"]
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _RECORD = re.compile(r"(.+):([0-9]{1,18})", re.DOTALL)
@@ -45,6 +47,23 @@ def find_event(lake: Lake, event: str, *, progress: Progress | None = None) -> t
                 if row >= 0:
                     return batch, row
     raise InputError(f"{match[1][-120:]} has no record {record}.", advice="Records are counted from 0.")
+
+
+def file_sources(lake: Lake) -> dict[int, list[Source]]:
+    """Return the sources of a lake, each with those that are copies of it behind it, as they can be opened now."""
+    found: dict[int, list[Source]] = {}
+    for row in lake.sources():
+        source = Source(row.facts.path, lake.file_of(row.facts), row.facts.members, row.facts.reader)
+        found.setdefault(row.same_as or row.id, []).append(source)
+    return found
+
+
+def file_content(lake: Lake, batch: EventBatch) -> FileContent:
+    """Return the file that a record of format "file" is about; raises `InputError` where its bytes aren't to be had."""
+    row = next(row for row in lake.segments() if row.id == batch.segment)
+    held = file_sources(lake)
+    sources = [source for place in row.sources for source in held[place.source]]
+    return FileContent(sources[0].path, read_content(sources, row.data_sha256))
 
 
 def lake_notes(lake: Lake, database: Database) -> Iterator[tuple[str, tuple[LogNotes, ...]]]:

@@ -36,6 +36,7 @@ __all__ = [
     "Spot",
     "YaraScanner",
     "compile_rules",
+    "compile_strings",
     "yara_version",
 ]
 
@@ -137,6 +138,26 @@ def compile_rules(indicators: Sequence[Indicator]) -> CompiledRules:
     rules.serialize_into(buffer)
     data = buffer.getvalue()
     return CompiledRules(hashlib.sha256(data).digest() + data, tuple(rejected))
+
+
+def compile_strings(indicator: Indicator) -> tuple[CompiledRules, tuple[str, ...]]:
+    """Compile an indicator's rules without their conditions, so that each string is found wherever it stands.
+
+    Returns the set and the names of the strings in it; both are empty where its rules have none.
+    """
+    import yara_x  # noqa: PLC0415 - heavy
+
+    rules = split_rules(indicator.pattern, indicator.place.path).rules
+    parts = [f"{rule.text[: rule.condition]}condition: any of them\n}}" for rule in rules if not rule.private]
+    compiled = CompiledRules(b"")
+    names: dict[str, None] = {}
+    for part in parts:  # one by one: a rule without strings is refused
+        found = compile_rules([msgspec.structs.replace(indicator, pattern=part)])
+        if found.data:
+            compiled = found
+            for rule in yara_x.Rules.deserialize_from(io.BytesIO(found.data[_DIGEST:])):
+                names.update(dict.fromkeys(pattern.identifier for pattern in rule.patterns))
+    return compiled, tuple(names)
 
 
 def _at(error: RuleError, indicator: Indicator) -> RuleError:

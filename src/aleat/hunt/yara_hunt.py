@@ -34,6 +34,7 @@ __all__ = [
     "YaraHunter",
     "YaraSet",
     "gap_issues",
+    "long_fields",
 ]
 
 VALUE_CHARACTERS = 128
@@ -237,6 +238,17 @@ def file_variables(evidence: str, name: str, content: bytes) -> dict[str, str]:
     """Return the external variables of a file: `filename`, `filepath` (its folder), `extension`, `filetype`."""
     folder = evidence.replace("!", "/").rpartition("/")[0]
     return {"filename": name, "filepath": folder, "extension": extension_of(name), "filetype": file_type(content)}
+
+
+def long_fields(batch: EventBatch) -> list[str]:
+    """Return the fields of a batch that hold values long enough to be looked into."""
+    if batch.format == FILE_FORMAT:
+        return []
+    table = Table(batch)
+    fields = [
+        field for field, kind in table.fields if kind in _TEXT_KINDS and any(_long_cells(table.column(field, kind)))
+    ]
+    return list(dict.fromkeys(fields))
 
 
 def gap_issues(gaps: Iterable[ScanGap], path: str, base: int = 0) -> Iterator[Issue]:

@@ -49,7 +49,8 @@ class YaraRule:
     """One rule as it stands in its file: `text` from its line's first character to its closing brace.
 
     `line` counts from 1. `words` are those of its condition that could name a rule or a module, `prefixes`
-    those with a star behind (``any of (suspicious*)``). `modifier` is where in `text` its first keyword stands.
+    those with a star behind (``any of (suspicious*)``). `modifier` is where in `text` its first keyword stands,
+    `condition` where its condition section begins (-1: nowhere).
     """
 
     name: str
@@ -63,6 +64,7 @@ class YaraRule:
     meta: list[tuple[str, MetaValue]] = field(default_factory=list)
     words: set[str] = field(default_factory=set)
     prefixes: set[str] = field(default_factory=set)
+    condition: int = -1
 
     @property
     def silent(self) -> str:
@@ -203,6 +205,7 @@ class _Splitter:
             self._fault(at, f"The rule {name} is not closed: a brace is missing.")
             return True
         rule.text = self.text[start:end]
+        rule.condition -= start if rule.condition >= 0 else 0
         self.found.rules.append(rule)
         return True
 
@@ -295,6 +298,8 @@ class _Body:
                 following, sign, place = self.tokens.peek()
                 if word in _SECTIONS and following == "other" and sign[0] == ":":
                     section = word
+                    if word == "condition" and self.rule.condition < 0:
+                        self.rule.condition = at
                 elif section == "meta" and following == "other" and sign[0] == "=":
                     self._read_meta(word, sign)
                 elif section == "condition" and not (end_of_before == at and before.endswith(_MARKS)):

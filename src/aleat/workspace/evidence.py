@@ -88,6 +88,7 @@ def add_evidence(
         known_sources=len(result.known),
         segments=result.segments,
         events=result.events,
+        files=result.files,
         unreadable_bytes=sum(issue.length or 0 for issue in lost),
         issues=lost,
     )

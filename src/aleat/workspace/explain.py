@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
+from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.hunt import Plan
 from aleat.hunt.coverage import CoverageBuilder, LogNotes
 from aleat.hunt.explain import Explanation, explain, fields_by_format, find_rule
-from aleat.hunt.in_lake import find_event, lake_notes
+from aleat.hunt.in_lake import file_content, find_event, lake_notes
 from aleat.hunt.rows import RowReader
+from aleat.hunt.yara_hunt import FileContent
 from aleat.workspace.core import Session
 from aleat.workspace.evidence import open_lake
 from aleat.workspace.progress import Progress, silent
@@ -41,7 +43,18 @@ def explain_event(
     for path, held in lake_notes(lake, session.database):
         builder.add(held, path)
         notes += held
-    told = explain(plan, identifier, batch, row, coverage=builder.coverage(plan), fields=fields_by_format(notes))
+    content: FileContent | None = None
+    if batch.format == FILE_FORMAT and any(item.id == identifier for item in plan.yara):
+        content = file_content(lake, batch)
+    told = explain(
+        plan,
+        identifier,
+        batch,
+        row,
+        coverage=builder.coverage(plan),
+        fields=fields_by_format(notes),
+        content=content,
+    )
     table = batch.table.slice(row, 1)
     time = table["time"].cast("int64")[0].as_py()
     return ExplainedEvent(

@@ -44,12 +44,16 @@ class KnowledgeAdded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EvidenceAdded(msgspec.Struct, frozen=True, kw_only=True):
-    """What `add_evidence` did: sources and segments new and known, events, byte ranges that were lost."""
+    """What `add_evidence` did: sources and segments new and known, events, byte ranges that were lost.
+
+    `files` counts those of the new sources that are no logs, and are kept as files.
+    """
 
     sources: int = 0
     known_sources: int = 0
     segments: int = 0
     events: int = 0
+    files: int = 0
     unreadable_bytes: int = 0
     issues: tuple[Issue, ...] = ()
 

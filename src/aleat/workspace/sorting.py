@@ -1,8 +1,9 @@
-"""What `investigate` makes of the paths it is given: evidence, knowledge, public statements, or nothing of these.
+"""What `investigate` makes of the paths it is given: evidence, knowledge, public statements, files of any other kind.
 
 Each file is asked for by its content, never by its name or folder: a sealed file is an ally's; else the readers
 of evidence are asked, then those of knowledge; text that none knows is a public statement if it reads like one
-(it says who accuses, denies, condemns, offers), else prose that an ally wrote.
+(it says who accuses, denies, condemns, offers), else prose that an ally wrote. What is none of these is evidence as
+a file: YARA rules and lists of hashes look into it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def sort_paths(paths: Sequence[Path], *, progress: Progress = silent) -> Sorted:
             issues.append(found)
             continue
         kind, said = ("sealed", []) if _is_sealed(found) else _kind(found)
-        if kind == "evidence":
+        if kind in ("evidence", "file"):
             evidence.append(found)
         elif kind == "knowledge":
             knowledge.append(found)
@@ -132,7 +133,7 @@ def _kind(path: Path) -> tuple[str, list[Issue]]:
                 return "statement", []
             if reader is not None:
                 return "knowledge", []
-    return "none", said[:1]
+    return "file", said[:1]
 
 
 def _reads_like_news(document: Document) -> bool:

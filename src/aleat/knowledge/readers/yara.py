@@ -7,7 +7,8 @@ say (`aleat.hunt.yara`). `include` is refused by name.
 
 What a list of rules needs (name, description, author, dates, references, score, tags) is taken from the rule's
 meta section, as public collections write it (signature-base, YARA Forge, Elastic's), and goes into the extension
-`rule`. An indicator's id follows from its pattern.
+`rule`. A rule's own id is its name: what scanners print and people search for (ids in meta sections are not unique in
+public collections). An indicator's STIX id follows from its pattern.
 
 Specification: https://virustotal.github.io/yara-x/docs/writing_rules/anatomy-of-a-rule/.
 """
@@ -93,7 +94,7 @@ def make_yara_indicator(rule: YaraRule, pattern: str) -> StixObject:
     tags = list(dict.fromkeys((*rule.tags, *_techniques(meta))))
     facts = {
         "kind": "rule",
-        "rule_id": own or rule.name,
+        "rule_id": rule.name,
         "rule_name": rule.name,
         "level": _level(meta),
         "status": _text(meta, "status"),
