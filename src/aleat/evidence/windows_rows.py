@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+from msgspec import UNSET
 
 from aleat.evidence.columns import Flat, Piece, TableBuilder, flatten_column
 from aleat.evidence.times import time_column
+from aleat.evidence.windows_event import Event, flatten_systems
 
 __all__ = ["FlatEvent", "WindowsTables"]
 
@@ -60,6 +62,7 @@ class WindowsTables:
         self._host = host
         self._groups: dict[tuple[Any, ...], _Group] = {}
         self._flat: dict[tuple[Any, ...], _Group] = {}
+        self._typed: dict[tuple[Any, ...], _Group] = {}
         self._builders: dict[str, TableBuilder] = {}
 
     def add_event(self, offset: int, event: dict[str, Any], extra: dict[str, Any] | None = None) -> None:
@@ -70,22 +73,21 @@ class WindowsTables:
             payload = _payload(event, extra)
         self._add(self._groups, _build_group, offset, system, payload, (system.get("Channel"), *payload))
 
-    def add_events(self, offsets: Sequence[int], events: Sequence[dict[str, Any]]) -> None:
-        """Add events with `System` objects, each with its offset."""
-        groups, number = self._groups, self.events
+    def add_typed(self, offsets: Sequence[int], events: Sequence[Event]) -> None:
+        """Add events of the `evtx` wheel, each with its offset."""
+        groups, number = self._typed, self.events
         for offset, event in zip(offsets, events, strict=True):
-            system = event["System"]
-            payload = event.get("EventData")
-            if type(payload) is not dict or not payload or len(event) > 3 or "Data" in payload:
-                payload = _payload(event, None)
-            key = (system.get("Channel"), *payload)
+            payload = event.EventData
+            if type(payload) is not dict or not payload or "Data" in payload or event.UserData is not UNSET:
+                payload = _payload(event.sections(), None)
+            key = (event.System.Channel, *payload)
             group = groups.get(key)
             if group is None:
                 group = groups[key] = []
-            group.append((number, offset, system, payload))
+            group.append((number, offset, event.System, payload))
             number += 1
             if len(group) == BLOCK_EVENTS:
-                _build_group(groups.pop(key), self._builders, self._host)
+                _build_typed(groups.pop(key), self._builders, self._host)
         self.events = number
 
     def add_flat(self, offset: int, event: FlatEvent) -> None:
@@ -115,7 +117,9 @@ class WindowsTables:
             _build_group(group, self._builders, self._host)
         for group in self._flat.values():
             _build_flat(group, self._builders, self._host)
-        self._groups, self._flat = {}, {}
+        for group in self._typed.values():
+            _build_typed(group, self._builders, self._host)
+        self._groups, self._flat, self._typed = {}, {}, {}
         for channel in sorted(self._builders):
             yield channel, self._builders.pop(channel).finish()
 
@@ -210,11 +214,27 @@ def _put(out: dict[str, Any], name: str, value: Any) -> None:
 
 def _build_group(group: _Group, builders: dict[str, TableBuilder], host: str | None) -> None:
     records, offsets, systems, payloads = zip(*group, strict=True)
+    system: Flat = {}
+    flatten_column("", list(range(len(records))), systems, system)
+    system.pop("", None)
+    _build(records, offsets, system, payloads, builders, host)
+
+
+def _build_typed(group: _Group, builders: dict[str, TableBuilder], host: str | None) -> None:
+    records, offsets, systems, payloads = zip(*group, strict=True)
+    _build(records, offsets, flatten_systems(systems), payloads, builders, host)
+
+
+def _build(
+    records: Sequence[int],
+    offsets: Sequence[int],
+    system: Flat,
+    payloads: Sequence[dict[str, Any]],
+    builders: dict[str, TableBuilder],
+    host: str | None,
+) -> None:
     rows = list(range(len(records)))
     payload = _flat_payload(rows, payloads)
-    system: Flat = {}
-    flatten_column("", rows, systems, system)
-    system.pop("", None)
     channel = _text_cells(_take(system, "Channel", len(rows)))[0] or ""
     times = _take(system, "TimeCreated.SystemTime", len(rows))
     hosts = _named(_text_cells(_full(system.get("Computer"), len(rows))), host)

@@ -29,6 +29,7 @@ from aleat.evidence.evtx_chunk import (
     repair_chunk,
 )
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
+from aleat.evidence.windows_event import decode_events
 from aleat.evidence.windows_rows import WindowsTables
 
 __all__ = ["EvtxReader"]
@@ -164,17 +165,20 @@ def _read_sound(data: bytes, at: int, chunk: Chunk, rows: WindowsTables) -> bool
         if [record["event_record_id"] for record in records] != [span.id for span in spans]:
             return False
         texts = [record["data"] for record in records]
-        if max(map(len, texts), default=0) > MAX_EVENT_CHARACTERS:
-            return False
-        # one text for the parser: it keeps names and small texts that it has met in it
-        events = [event["Event"] for event in orjson.loads(f"[{','.join(texts)}]")]
-        if any(type(event["System"]) is not dict for event in events):
-            return False
-    except (RuntimeError, ValueError, KeyError, IndexError, TypeError):
+    except (RuntimeError, ValueError, KeyError):
         return False
-    if len(events) != len(spans):
+    if max(map(len, texts), default=0) > MAX_EVENT_CHARACTERS:
         return False
-    rows.add_events([at + span.offset for span in spans], events)
+    offsets = [at + span.offset for span in spans]
+    typed = decode_events(texts)
+    if typed is not None and len(typed) == len(spans):
+        rows.add_typed(offsets, typed)
+        return True
+    events = [_event(text) for text in texts]
+    if any(isinstance(event, str) for event in events):
+        return False
+    for offset, event in zip(offsets, events, strict=True):
+        rows.add_event(offset, cast("dict[str, Any]", event))
     return True
 
 
