@@ -11,7 +11,7 @@ import pytest
 
 from aleat.errors import Place
 from aleat.hunt.from_store import indicators, indicators_of_items
-from aleat.hunt.indicator import Indicator, ListEntry, NotEvaluated
+from aleat.hunt.indicator import Indicator, NotEvaluated
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.readers.lists import make_list_indicator
 from aleat.knowledge.readers.sigma import make_rule_indicator
@@ -80,10 +80,8 @@ def test_a_list_comes_with_its_rows(database: Database, tmp_path: Path) -> None:
         put_entries(connection, tmp_path, entries())
     (found,), _ = load(database, tmp_path, (make_list_indicator("c2.csv", entries()), "cert-x"))
     assert (found.pattern_type, found.pattern, found.title) == ("aleat-list", "", "c2.csv")
-    assert found.entries == (
-        ListEntry("domain-name", "evil.example", "C2"),
-        ListEntry("ipv4-addr", "198.51.100.7", ""),
-    )
+    assert found.rows is not None
+    assert found.rows.take([1, 0]) == [("ipv4-addr", "198.51.100.7", ""), ("domain-name", "evil.example", "C2")]
 
 
 def test_a_list_whose_rows_are_gone_is_named(database: Database, tmp_path: Path) -> None:

@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aleat.errors import Place
+from aleat.hunt.filters import apply_filters
 from aleat.hunt.indicator import Indicator, ListEntry
 from aleat.hunt.list_index import ListIndex
 from aleat.hunt.lists import ListHunter
+from aleat.hunt.plan import Plan
+from aleat.hunt.result import Tally
 from tests.hunt.batches import make_batch
 
 
@@ -96,18 +99,28 @@ def test_what_only_looks_alike_is_no_hit(entry: tuple[str, str], text: str) -> N
         (("ipv4-addr", "127.0.0.1"), "loopback"),
         (("ipv4-addr", "192.168.7.0/24"), "private"),
         (("ipv4-addr", "8.8.8.8"), "public resolver"),
-        (("ipv4-addr", "0.0.0.0/0"), "wider"),
         (("ipv6-addr", "::1"), "loopback"),
         (("domain-name", "gov.al"), "public suffix"),
         (("file:name", "svchost.exe"), "operating system"),
     ],
 )
 def test_values_that_mean_nothing_are_labelled_and_no_hits(entry: tuple[str, str], label: str) -> None:
-    index = ListIndex([make_list(entry)])
-    assert not index.lookup([entry[1]])
+    plan = Plan(lists=(make_list(entry, ("domain-name", "evil.example")),))
+    text = entry[1].replace("/24", "")
+    found = ListHunter.of(plan.lists).hunt([make_batch([{"A": f"{text} evil.example"}])])
+    tally = Tally()
+    for sighting in apply_filters(plan, found):
+        tally.add(sighting)
+    assert [name for name, _ in tally.by_rule] == ["list--1#evil.example"]
+    assert [(label in name, count) for name, count in tally.meaningless.items()] == [(True, 1)]
+
+
+def test_a_network_wider_than_any_owners_is_named_and_not_matched() -> None:
+    index = ListIndex([make_list(("ipv4-addr", "0.0.0.0/0"))])
+    assert not index.lookup(["198.51.100.7"])
     (row,) = index.not_evaluated
-    assert (row.code, row.indicator, row.partial) == ("meaningless", f"list--1#{entry[1]}", True)
-    assert label in row.reason
+    assert (row.code, row.indicator, row.partial) == ("meaningless", "list--1#0.0.0.0/0", True)
+    assert "wider" in row.reason
 
 
 def test_a_regular_expression_that_is_not_linear_is_named() -> None:

@@ -76,6 +76,7 @@ def _print_found(result: HuntResult, written: int | None) -> None:
     tally = result.tally
     levels = ", ".join(f"{tally.by_level[level]:,} {level}" for level in LEVELS if tally.by_level[level])
     error(f"{tally.sightings:,} sightings{f': {levels}' if levels else ''}; {tally.hidden:,} hidden by dismissals.")
+    _print_counts("Labelled, as values that mean nothing", top(tally.meaningless), _MANY)
     if written is not None and written != tally.sightings:
         error(f"{written:,} of them written (--min-level, --since, --until).")
     _print_counts("Top rules", {title: count for (_, title), count in top(tally.by_rule, _TOP).items()}, _TOP)

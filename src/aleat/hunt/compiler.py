@@ -323,7 +323,9 @@ def _digest(indicators: Sequence[Indicator], placeholders: Placeholders) -> str:
 
 def _without_entries(indicator: Indicator) -> Indicator:
     """A list's digest stands for its entries, of which there can be millions."""
-    return msgspec.structs.replace(indicator, entries=()) if indicator.pattern_type == "aleat-list" else indicator
+    if indicator.pattern_type != "aleat-list":
+        return indicator
+    return msgspec.structs.replace(indicator, entries=(), rows=None)
 
 
 def _load(cache: Path, digest: str) -> Plan | None:

@@ -189,7 +189,7 @@ def _hunt_missing(
                 put_cells(connection, run, CellResult(job.segment, rules, item.events, item.kept, notes))
         waiting.clear()
 
-    with _Pool(make_setup(plan, _key(plan, workers[1])), *workers, large) as pool:
+    with _Pool(make_setup(plan, _key(plan, workers[1]), database), *workers, large) as pool:
         with database.write() as connection:
             put_gaps(connection, run, [(row[0], _gap_encoder.encode(row[1])) for row in pool.setup.index.rejected])
         try:
@@ -378,7 +378,7 @@ def _key(plan: Plan, executor: Executor | None) -> str:
     """Name a plan for the processes that make it ready; only another's processes may have known another plan."""
     if executor is None:
         return "plan"
-    light = msgspec.structs.replace(plan, lists=())
+    light = msgspec.structs.replace(plan, lists=(), warnings=())
     lists = [(item.id, item.ref, item.digest, item.source) for item in plan.lists]
     return sha256(msgspec.msgpack.encode((light, lists))).hexdigest()
 

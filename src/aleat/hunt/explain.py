@@ -306,16 +306,15 @@ class _Explainer:
         """Explain a rule of one event, given by its places in the plan, and by values that stand anywhere."""
         indicator = self.plan.rules[places[0]].indicator if places else lists[0]
         variants = self._variants(places)
-        found = tuple(
-            (sighting.title, sighting.matched)
-            for item in lists
-            for sighting in ListHunter.of([item]).hunt([self.event])
-        )
-        matches = bool(found) or any(variant.holds for variant in variants)
+        sightings = [sighting for item in lists for sighting in ListHunter.of([item]).hunt([self.event])]
+        found = tuple((sighting.title, sighting.matched) for sighting in sightings)
+        holds = any(variant.holds for variant in variants)
+        matches = bool(found) or holds
         hidden_by = None
         if matches:
-            sighting = RowReader(self.event, [0]).sighting(0, indicator)
-            hidden_by = apply_filters(self.plan, [sighting])[0].hidden_by
+            whole = RowReader(self.event, [0]).sighting(0, indicator)
+            labels = [one.hidden_by for one in apply_filters(self.plan, [whole, *sightings])]
+            hidden_by = labels[0] or (labels[1] if found and not holds and all(labels[1:]) else None)
         return Explanation(
             indicator.id,
             indicator.ref,

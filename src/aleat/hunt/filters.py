@@ -4,6 +4,9 @@ A filter names rules by id or name and describes events; a sighting of one of th
 the filter's id in `hidden_by`. It is still there, is counted, and is shown again when the filter is taken away:
 `apply_filters` looks only at sightings, so that no log is read again. The first filter in the plan's order wins.
 
+Sightings of lists' entries that mean nothing get their label here as well (`aleat.hunt.warning_lists`), where no
+filter hides them.
+
 The events are rebuilt from the sightings' own fields and matched by the same engine as rules are.
 """
 
@@ -20,6 +23,7 @@ from aleat.hunt.engine import Hunter
 from aleat.hunt.event_digest import cell_text
 from aleat.hunt.indicator import Sighting
 from aleat.hunt.plan import FilterRule, LogSource, Plan
+from aleat.hunt.warning_lists import WarningIndex
 
 __all__ = ["Filters", "apply_filters", "batches_of"]
 
@@ -42,6 +46,7 @@ class Filters:
             (number, filter_) for number, filter_ in enumerate(plan.filters) if filter_.anywhere or not only_dismissals
         ]
         self._of_rule: dict[str, frozenset[int]] = {}
+        self._warnings = WarningIndex(plan.warnings)
 
     @cached_property
     def _hunter(self) -> Hunter:
@@ -59,8 +64,17 @@ class Filters:
     def apply(self, sightings: Iterable[Sighting]) -> tuple[Sighting, ...]:
         """Return the sightings in their order, each with `hidden_by` set anew."""
         labelled = [msgspec.structs.replace(one, hidden_by=None) if one.hidden_by else one for one in sightings]
-        if not self._filters:
-            return tuple(labelled)
+        if self._filters:
+            self._hide(labelled)
+        for position, one in enumerate(labelled):
+            if one.entry_type and one.hidden_by is None:
+                label = self._warnings.label(one.entry_type, one.indicator.partition("#")[2])
+                if label is not None:
+                    labelled[position] = msgspec.structs.replace(one, hidden_by=label)
+        return tuple(labelled)
+
+    def _hide(self, labelled: list[Sighting]) -> None:
+        """Label those that filters hide."""
         wanted = {
             position: found for position, one in enumerate(labelled) if (found := self._candidates(one.indicator))
         }
@@ -73,7 +87,6 @@ class Filters:
                 if filters:
                     hidden_by = self._plan.filters[min(filters)].indicator.id
                     labelled[position] = msgspec.structs.replace(labelled[position], hidden_by=hidden_by)
-        return tuple(labelled)
 
     def _candidates(self, rule: str) -> frozenset[int]:
         """Return the filters that name a rule."""

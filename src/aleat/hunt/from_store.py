@@ -13,19 +13,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from aleat.errors import IntegrityError, ObjectError, Place
-from aleat.hunt.indicator import LEVELS, Indicator, ListEntry, NotEvaluated
+from aleat.hunt.indicator import LEVELS, Indicator, NotEvaluated
+from aleat.hunt.warning_lists import WarningList
 from aleat.knowledge.items import KnowledgeItem
 from aleat.stix.extensions import read_extension
 from aleat.stix.objects import StixObject
 from aleat.stix.times import parse_timestamp
 from aleat.store.database import Connection
-from aleat.store.entries import read_entries
+from aleat.store.entries import EntryRows, stored_rows
 from aleat.store.objects import StoredObject, iterate_objects
 
-__all__ = ["indicators", "indicators_of_items"]
+__all__ = ["indicators", "indicators_of_items", "warning_lists", "warning_lists_of_items"]
 
 _PATTERN_TYPES = frozenset({"sigma", "stix", "yara"})
 _LEVEL = "medium"
@@ -45,7 +44,9 @@ def indicators(
     evidence of last year is hunted with what was valid last year. What is left out goes to `not_evaluated`.
     """
     for stored in iterate_objects(connection, ["indicator"]):
-        found = _of_stored(stored, root, reference_time)
+        if "warning" in (read_extension(stored.object, "list") or {}):
+            continue
+        found = _of_stored(stored, connection, root, reference_time)
         if isinstance(found, Indicator):
             yield found
         elif not_evaluated is not None:
@@ -63,41 +64,91 @@ def indicators_of_items(
     seen: set[tuple[str, str]] = set()
     for item in items:
         key = (item.object.id, item.object.digest)
-        if item.object.type != "indicator" or key in seen:
+        listed = read_extension(item.object, "list") or {}
+        if item.object.type != "indicator" or key in seen or "warning" in listed:
             continue
         seen.add(key)
-        found = _make(item.object, source, item.place, reference_time, item.entries)
+        rows = None if item.entries is None else EntryRows(item.entries, str(listed.get("entries_sha256", "")))
+        found = _make(item.object, source, item.place, reference_time, rows)
         if isinstance(found, Indicator):
             yield found
         elif not_evaluated is not None:
             not_evaluated.append(found)
 
 
-def _of_stored(stored: StoredObject, root: Path, reference_time: datetime | None) -> Indicator | NotEvaluated:
+def warning_lists(
+    connection: Connection, root: Path, *, not_evaluated: list[NotEvaluated] | None = None
+) -> Iterator[WarningList]:
+    """Yield the warning lists that were given; what of them can't be used goes to `not_evaluated`."""
+    for stored in iterate_objects(connection, ["indicator"]):
+        listed = read_extension(stored.object, "list") or {}
+        if "warning" not in listed or stored.object.revoked:
+            continue
+        place = stored.copies[0].source if stored.copies else Place(stored.object.id)
+        source = ", ".join(dict.fromkeys(copy.giver for copy in stored.copies))
+        try:
+            rows = stored_rows(connection, root, str(listed.get("entries_sha256", "")))
+        except IntegrityError as error:
+            if not_evaluated is not None:
+                title = f"Warning list {stored.object.name or stored.object.id}"
+                not_evaluated.append(NotEvaluated(stored.object.id, title, place, "list-rows", str(error)))
+            continue
+        yield _warning_list(stored.object, listed, place, source, rows)
+
+
+def warning_lists_of_items(items: Iterable[KnowledgeItem], source: str) -> Iterator[WarningList]:
+    """Yield the warning lists among what knowledge readers gave, each object once."""
+    seen: set[str] = set()
+    for item in items:
+        listed = read_extension(item.object, "list") or {}
+        if "warning" in listed and item.entries is not None and item.object.id not in seen:
+            seen.add(item.object.id)
+            rows = EntryRows(item.entries, str(listed.get("entries_sha256", "")))
+            yield _warning_list(item.object, listed, item.place, source, rows)
+
+
+def _warning_list(item: StixObject, listed: dict[str, Any], place: Place, source: str, rows: EntryRows) -> WarningList:
+    warning: dict[str, Any] = listed["warning"] if isinstance(listed["warning"], dict) else {}
+    attributes = warning.get("attributes")
+    return WarningList(
+        name=item.name or item.id,
+        match=str(warning.get("match", "string")),
+        attributes=tuple(map(str, attributes)) if isinstance(attributes, list) else (),
+        place=place,
+        version=str(warning.get("version", "")),
+        source=source,
+        ref=item.id,
+        rows=rows,
+    )
+
+
+def _of_stored(
+    stored: StoredObject, connection: Connection, root: Path, reference_time: datetime | None
+) -> Indicator | NotEvaluated:
     item = stored.object
     source = ", ".join(dict.fromkeys(copy.giver for copy in stored.copies))
     place = stored.copies[0].source if stored.copies else Place(item.id)
-    entries = None
+    rows = None
     listed = read_extension(item, "list")
     if listed is not None and not item.revoked:
         try:
-            entries = read_entries(root, str(listed.get("entries_sha256", "")))
+            rows = stored_rows(connection, root, str(listed.get("entries_sha256", "")))
         except IntegrityError as error:
             return NotEvaluated(item.id, item.name or item.id, place, "list-rows", str(error))
-    return _make(item, source, place, reference_time, entries)
+    return _make(item, source, place, reference_time, rows)
 
 
 def _make(
-    item: StixObject, source: str, place: Place, reference_time: datetime | None, entries: pa.Table | None
+    item: StixObject, source: str, place: Place, reference_time: datetime | None, rows: EntryRows | None
 ) -> Indicator | NotEvaluated:
     rule = read_extension(item, "rule") or {}
     identifier = str(rule.get("rule_id") or item.id)
     title = item.name or identifier
-    fault = _fault(item, reference_time, entries)
+    fault = _fault(item, reference_time, rows)
     if fault is not None:
         return NotEvaluated(identifier, title, place, *fault)
-    kind = "aleat-list" if entries is not None else str(item.pattern_type)
-    pattern = "" if entries is not None else item.pattern or ""
+    kind = "aleat-list" if rows is not None else str(item.pattern_type)
+    pattern = "" if rows is not None else item.pattern or ""
     level = str(rule.get("level", "")).lower()
     return Indicator(
         id=identifier,
@@ -114,11 +165,11 @@ def _make(
         confidence=item.confidence,
         valid_from=item.valid_from,
         valid_until=item.valid_until,
-        entries=() if entries is None else tuple(_entries(entries)),
+        rows=rows,
     )
 
 
-def _fault(item: StixObject, reference_time: datetime | None, entries: pa.Table | None) -> tuple[str, str] | None:
+def _fault(item: StixObject, reference_time: datetime | None, rows: EntryRows | None) -> tuple[str, str] | None:
     """Return the code and reason why an indicator isn't hunted for; None where it is."""
     if item.revoked:
         return "revoked", "Its creator revoked it."
@@ -128,7 +179,7 @@ def _fault(item: StixObject, reference_time: datetime | None, entries: pa.Table 
                 return "expired", f"It was valid until {item.valid_until}."
         except ObjectError as error:
             return error.code, f"Its valid_until can't be read: {error.reason}"
-    if entries is None and item.pattern_type not in _PATTERN_TYPES:
+    if rows is None and item.pattern_type not in _PATTERN_TYPES:
         return "pattern-type", f"Patterns of type {item.pattern_type!r} are not hunted for."
     return None
 
@@ -138,9 +189,3 @@ def _digest(kind: str, item: StixObject, pattern: str) -> str:
     content: dict[str, Any] = read_extension(item, "list") or {}
     text = str(content.get("entries_sha256", "")) if kind == "aleat-list" else pattern
     return sha256(f"{kind}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _entries(table: pa.Table) -> Iterator[ListEntry]:
-    columns = [table.column(name).cast(pa.string()).to_pylist() for name in ("type", "value", "context")]
-    for kind, value, context in zip(*columns, strict=True):
-        yield ListEntry(kind, value, context)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from aleat.errors import Place
+from aleat.store.entries import EntryRows
 
 __all__ = ["LEVELS", "Indicator", "ListEntry", "NotEvaluated", "Part", "SegmentResult", "Sighting", "level_rank"]
 
@@ -41,8 +42,9 @@ class Indicator(msgspec.Struct, frozen=True):
 
     `id` is the rule's own id (Sigma's `id`, the STIX id, the list's id); `ref` the STIX indicator object's id
     in the store; `digest` the SHA-256 (hex) of what is evaluated, so that a changed rule is another cell of
-    the ledger. `pattern_type` is "sigma", "stix" or "aleat-list"; `pattern` the rule's text (for a list:
-    empty, its values are `entries`). `source` names who gave it. `confidence` is STIX's, 0 to 100.
+    the ledger. `pattern_type` is "sigma", "stix" or "aleat-list"; `pattern` the rule's text (for a list: empty;
+    its values are `rows`, or `entries` where they were named one by one). `source` names who gave it.
+    `confidence` is STIX's, 0 to 100.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Indicator(msgspec.Struct, frozen=True):
     valid_from: str | None = None
     valid_until: str | None = None
     entries: tuple[ListEntry, ...] = ()
+    rows: EntryRows | None = None
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
@@ -78,7 +81,9 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `time` is microseconds since 1970-01-01T00:00Z, or None where the record has none (in JSON: RFC 3339).
     `event` is equal for copies of one event: see `aleat.hunt.event_digest`. `fields` are the source's own
-    names and cells. `matched` are the (field, text) pairs that made the indicator match, where known.
+    names and cells. `matched` are the (field, text) pairs that made the indicator match, where known;
+    `entry_type` is the type of the list's entry that did. `hidden_by` is the id of the dismissal or filter that
+    hides it, or says which warning lists its value stands on (`aleat.hunt.warning_lists`).
     """
 
     indicator: str
@@ -105,6 +110,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     provider: str = ""
     tags: tuple[str, ...] = ()
     matched: tuple[tuple[str, str], ...] = ()
+    entry_type: str = ""
 
 
 class NotEvaluated(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """The keys under which list entries are kept, and under which observables look for them.
 
-A key is a letter for its kind and a normalised text: ``4:`` and ``6:`` a network, ``d:`` a domain, ``u:`` a
+A key is a letter for its kind and a normalised text: ``4:`` and ``6:`` a network (its first address as a number,
+and its prefix length), ``d:`` a domain, ``u:`` a
 URL, ``e:`` and ``w:`` a domain and a URL alone, without what is below them, ``m:`` an e-mail address, ``h:`` a
 hash, ``v:`` a CVE number, ``n:`` a file's name, ``p:`` a path, ``t:`` the end of a path, ``r:`` a registry key
 and what is in it, ``x:`` a whole cell.
@@ -20,9 +21,20 @@ from aleat.hunt.indicator import ListEntry
 from aleat.hunt.observables import normalise_domain, normalise_url, refang
 from aleat.hunt.stix_views import STIX_TRANSFORMS
 
-__all__ = ["candidate_keys", "entry_keys", "meaningless_label", "registry_candidates", "values_digest"]
+__all__ = [
+    "candidate_keys",
+    "entry_keys",
+    "keys_digest",
+    "meaningless_label",
+    "network_keys",
+    "registry_candidates",
+    "too_wide",
+]
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_KEYS = 2
+"""To be raised with any change of what keys an entry has: what was prepared before is then made again."""
 
 _HASH_LENGTHS = frozenset({32, 40, 56, 64, 96, 128})
 _MAXIMUM_LABELS = 16
@@ -33,7 +45,7 @@ def entry_keys(entry: ListEntry) -> list[str]:
     """Return the keys under which an entry is found; none where its value can't be read as its type.
 
     >>> entry_keys(ListEntry("ipv4-addr", "198.51.100.0-198.51.100.2"))
-    ['4:198.51.100.0/31', '4:198.51.100.2/32']
+    ['4:3325256704/31', '4:3325256706/32']
     """
     kind = entry.type.lower()
     value = refang(entry.value.strip())
@@ -52,7 +64,8 @@ def candidate_keys(kind: str, value: str, lengths: Mapping[str, Sequence[int]], 
     paths too.
     """
     if kind in {"ipv4-addr", "ipv6-addr"}:
-        yield from _network_keys(value, lengths["4" if kind == "ipv4-addr" else "6"])
+        family = "4" if kind == "ipv4-addr" else "6"
+        yield from network_keys(family, int(ipaddress.ip_address(value)), lengths[family])
     elif kind == "domain-name":
         labels = value.split(".")[-_MAXIMUM_LABELS:]
         yield from (f"d:{'.'.join(labels[start:])}" for start in range(len(labels) - 1))
@@ -121,7 +134,7 @@ def _entry_network_keys(value: str) -> list[str]:
         )
     except (ValueError, TypeError):
         return []
-    return [f"{network.version}:{network.network_address}/{network.prefixlen}" for network in networks]
+    return [f"{network.version}:{int(network.network_address)}/{network.prefixlen}" for network in networks]
 
 
 def _hash_keys(value: str) -> list[str]:
@@ -144,15 +157,12 @@ def _file_keys(value: str) -> list[str]:
     return [f"p:{path}"]
 
 
-def _network_keys(value: str, lengths: Sequence[int]) -> Iterator[str]:
-    address = ipaddress.ip_address(value)
-    number, bits = int(address), address.max_prefixlen
-    make: type[ipaddress.IPv4Address | ipaddress.IPv6Address] = (
-        ipaddress.IPv4Address if bits == 32 else ipaddress.IPv6Address
-    )
+def network_keys(family: str, number: int, lengths: Sequence[int]) -> Iterator[str]:
+    """Yield the keys of the networks of these prefix lengths that an address of `family` ("4" or "6") lies in."""
+    bits = 32 if family == "4" else 128
     for length in lengths:
         rest = bits - length
-        yield f"{address.version}:{make(number >> rest << rest)}/{length}"
+        yield f"{family}:{number >> rest << rest}/{length}"
 
 
 def _url_beginnings(url: str) -> Iterator[str]:
@@ -170,11 +180,6 @@ def _url_beginnings(url: str) -> Iterator[str]:
 def _path_tails(path: str) -> Iterator[str]:
     starts = [at for at, character in enumerate(path) if character == "/"][-_MAXIMUM_SEGMENTS:]
     yield from (path[start:] for start in starts)
-
-
-def values_digest() -> str:
-    """Return the SHA-256 (hex) of the table of values: another table can give other sightings."""
-    return sha256(_text().encode()).hexdigest()
 
 
 def _text() -> str:
@@ -206,22 +211,34 @@ def _meaningless_lengths() -> dict[str, tuple[int, ...]]:
     return {family: tuple(sorted({int(key.rpartition("/")[2]) for key in keys if key[0] == family})) for family in "46"}
 
 
+def too_wide(keys: Sequence[str]) -> bool:
+    """Return whether one of an entry's keys is of a network wider than any owner's: it would hit everywhere."""
+    widest = _values()["widest"]
+    return any(
+        int(key.rpartition("/")[2]) < widest["ipv4-addr" if key[0] == "4" else "ipv6-addr"]
+        for key in keys
+        if key[0] in "46"
+    )
+
+
 def meaningless_label(keys: Sequence[str]) -> str | None:
     """Return why an entry with these keys means nothing ("private address"), else None."""
     labels = _meaningless()
     for key in keys:
         if key[0] in "46":
-            address, _, length = key[2:].rpartition("/")
-            kind = "ipv4-addr" if key[0] == "4" else "ipv6-addr"
-            if int(length) < _values()["widest"][kind]:
-                return "a network wider than any owner's"
+            number, _, length = key[2:].rpartition("/")
             lengths = [known for known in _meaningless_lengths()[key[0]] if known <= int(length)]
-            for parent in _network_keys(address, lengths):
+            for parent in network_keys(key[0], int(number), lengths):
                 if parent in labels:
                     return labels[parent]
         elif key in labels:
             return labels[key]
     return None
+
+
+def keys_digest() -> str:
+    """Return the SHA-256 (hex) of what decides about keys: this file's rules by their number, and the table."""
+    return sha256(f"{_KEYS}\n{_text()}".encode()).hexdigest()
 
 
 # STIX object types first, then the names that lists use for the same things.

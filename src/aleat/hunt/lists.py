@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
+import msgspec
 import numpy as np
 import orjson
 import pyarrow as pa
@@ -68,11 +69,14 @@ class ListHunter:
         return entries
 
     def _sighting(self, reader: RowReader, row: int, entry: int, matched: tuple[tuple[str, str], ...]) -> Sighting:
-        indicator, value, context = self.index.describe(entry)
+        indicator, found = self.index.describe(entry)
+        value, context = found.value, found.context
         if indicator.pattern_type != "aleat-list":
             return reader.sighting(row, indicator, matched=matched)
         title = f"{indicator.title}: {context}" if context else indicator.title
-        return reader.sighting(row, indicator, identifier=f"{indicator.id}#{value}", title=title, matched=matched)
+        name = f"{indicator.id}#{value}"
+        sighting = reader.sighting(row, indicator, identifier=name, title=title, matched=matched)
+        return msgspec.structs.replace(sighting, entry_type=found.type)
 
     def _look_up(self, columns: list[_Column]) -> None:
         new = {text: None for column in columns for text in column.texts if text not in self._looked}

@@ -47,6 +47,7 @@ from aleat.hunt.expression import (
     normalise_name,
 )
 from aleat.hunt.indicator import Indicator, NotEvaluated
+from aleat.hunt.warning_lists import WarningList
 
 __all__ = [
     "ENGINE_VERSION",
@@ -156,6 +157,8 @@ class Plan(msgspec.Struct, frozen=True):
     filter_variants: tuple[Variant, ...] = ()
     """Of `filters`: their `rule` is a position there."""
     lists: tuple[Indicator, ...] = ()
+    warnings: tuple[WarningList, ...] = ()
+    """Lists of values that mean nothing: they label sightings, and are not hunted for."""
     patterns: tuple[Indicator, ...] = ()
     """STIX patterns over several events, which `aleat.hunt.stix_pattern` evaluates."""
     yara: tuple[Indicator, ...] = ()
@@ -178,6 +181,7 @@ class PlanBuilder:
         self.filters: list[FilterRule] = []
         self.filter_variants: list[Variant] = []
         self.lists: list[Indicator] = []
+        self.warnings: list[WarningList] = []
         self.patterns: list[Indicator] = []
         self.yara: list[Indicator] = []
         self.yara_rules = b""
@@ -189,7 +193,8 @@ class PlanBuilder:
         builder = cls()
         builder._numbers = {leaf: number for number, leaf in enumerate(plan.atoms)}
         builder._weights = [_weight(leaf) for leaf in plan.atoms]
-        for name in ("rules", "variants", "correlations", "filters", "filter_variants", "lists", "patterns", "yara"):
+        listed = ("rules", "variants", "correlations", "filters", "filter_variants", "lists", "warnings")
+        for name in (*listed, "patterns", "yara"):
             setattr(builder, name, list(getattr(plan, name)))
         builder.yara_rules = plan.yara_rules
         builder.not_evaluated = list(plan.not_evaluated)
@@ -224,6 +229,7 @@ class PlanBuilder:
             filters=tuple(self.filters),
             filter_variants=tuple(self.filter_variants),
             lists=tuple(self.lists),
+            warnings=tuple(self.warnings),
             patterns=tuple(self.patterns),
             yara=tuple(self.yara),
             yara_rules=self.yara_rules,

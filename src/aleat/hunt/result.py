@@ -13,6 +13,7 @@ from aleat.hunt.coverage import Coverage
 from aleat.hunt.indicator import NotEvaluated, Sighting
 from aleat.hunt.plan import Plan
 from aleat.hunt.summary import MissingSource
+from aleat.hunt.warning_lists import WARNING_LABEL
 
 __all__ = ["HuntProgress", "HuntResult", "RuleCounts", "Tally", "count_rules"]
 
@@ -47,11 +48,16 @@ class RuleCounts(msgspec.Struct, frozen=True):
 
 
 class Tally:
-    """Counts of the sightings that were reported: all, by level, rule, host and tag; `hidden` apart."""
+    """Counts of the sightings that were reported: all, by level, rule, host and tag.
+
+    Apart are those that filters and dismissals hide (`hidden`), and those of values that mean nothing, by the names
+    of the warning lists that they stand on (`meaningless`).
+    """
 
     def __init__(self) -> None:
         self.sightings = 0
         self.hidden = 0
+        self.meaningless: Counter[str] = Counter()
         self.by_host: Counter[str] = Counter()
         self.fired: set[str] = set()
         """Digests of the rules that found anything, hidden ones included."""
@@ -61,7 +67,10 @@ class Tally:
         """Count one sighting."""
         self.fired.add(sighting.rule_digest)
         if sighting.hidden_by is not None:
-            self.hidden += 1
+            if sighting.hidden_by.startswith(WARNING_LABEL):
+                self.meaningless[sighting.hidden_by.removeprefix(WARNING_LABEL)] += 1
+            else:
+                self.hidden += 1
             return
         self.sightings += 1
         self._kinds[sighting.indicator, sighting.title, sighting.level, sighting.tags] += 1

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from aleat.hunt.indicator import Indicator, Sighting
-from aleat.hunt.list_keys import values_digest
+from aleat.hunt.list_keys import keys_digest
 from aleat.hunt.plan import Plan
 from aleat.hunt.stix_paths import mapping_digest as stix_mapping_digest
 from aleat.hunt.yara_hunt import ScanGap
@@ -46,6 +46,7 @@ class _Hit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     part: str
     title: str
     matched: tuple[tuple[str, str], ...]
+    entry_type: str = ""
 
 
 class _Found(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -69,7 +70,7 @@ def plan_digests(plan: Plan) -> frozenset[str]:
 
 def plan_mapping(plan: Plan) -> str:
     """Return the digest of all mappings that decide what a plan's rules find."""
-    parts = (plan.mapping_digest, stix_mapping_digest(), values_digest())
+    parts = (plan.mapping_digest, stix_mapping_digest(), keys_digest())
     return sha256(" ".join(parts).encode()).hexdigest()
 
 
@@ -90,7 +91,7 @@ def encode_found(
         part = one.indicator.partition("#")[2] if indicator.pattern_type == "aleat-list" else ""
         title = one.title.removeprefix(indicator.title) if part else ""
         rule = rules.setdefault(one.rule_digest, len(rules))
-        hits.setdefault((place, rule, part), _Hit(place, rule, part, title, one.matched))
+        hits.setdefault((place, rule, part), _Hit(place, rule, part, title, one.matched, one.entry_type))
     return _encoder.encode(_Found(tuple(rules), tuple(facts), tuple(hits.values()), gaps)) if hits or gaps else b""
 
 
@@ -173,4 +174,5 @@ def _sighting(indicator: Indicator, hit: _Hit, facts: _Facts, segment: str, sour
         provider=facts.provider,
         tags=indicator.tags,
         matched=hit.matched,
+        entry_type=hit.entry_type,
     )

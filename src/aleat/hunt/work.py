@@ -30,6 +30,7 @@ from aleat.hunt.lists import ListHunter
 from aleat.hunt.plan import Plan
 from aleat.hunt.stored import encode_found
 from aleat.hunt.yara_hunt import FileContent, ScanGap, YaraHunter, YaraSet
+from aleat.store.database import Database
 from aleat.store.lake_files import ColumnFilter, read_segment_file
 
 __all__ = [
@@ -105,9 +106,9 @@ class Found(msgspec.Struct, frozen=True):
     left: frozenset[str] = frozenset()
 
 
-def make_setup(plan: Plan, key: str) -> Setup:
-    """Prepare a plan and its lists to be sent to workers."""
-    return Setup(key, msgspec.structs.replace(plan, lists=()), ListIndex(plan.lists))
+def make_setup(plan: Plan, key: str, database: Database | None = None) -> Setup:
+    """Prepare a plan and its lists to be sent to workers; `database` is that of the workspace that holds the lists."""
+    return Setup(key, msgspec.structs.replace(plan, lists=(), warnings=()), ListIndex(plan.lists, database))
 
 
 class Worker:

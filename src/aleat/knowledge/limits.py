@@ -36,5 +36,6 @@ class Limits:
     yara_characters: int = 256 * 1024**2
     yara_faults: int = 100
     list_entries: int = 20_000_000
+    warning_list_bytes: int = 256 * 1024**2
     line_characters: int = 65_536
     objects: ObjectLimits = field(default_factory=ObjectLimits)

@@ -161,7 +161,7 @@ class EntryCollector:
     def add(self, rows: pl.DataFrame) -> None:
         """Take the rows of one table."""
         types = rows["type"].to_physical().to_numpy().astype(np.uint8)
-        columns = rows["column"].to_numpy()
+        columns = _shrunk(rows["column"].to_numpy())
         self.rows += len(rows)
         for column in np.unique(columns).tolist():
             of_column = types[columns == column]
@@ -172,9 +172,9 @@ class EntryCollector:
             _Block(
                 types,
                 columns,
-                rows["open"].to_numpy(),
-                self._label_numbers(rows["marking"]),
-                rows["line"].to_numpy(),
+                _shrunk(rows["open"].to_numpy()),
+                _shrunk(self._label_numbers(rows["marking"])),
+                rows["line"].to_numpy().astype(np.int32),
                 rows["value"].to_arrow().cast(pa.string()),
                 rows["context"].to_arrow().cast(pa.string()),
             )
@@ -219,6 +219,13 @@ class EntryCollector:
         return found.to_numpy()
 
 
+def _shrunk(numbers: Numbers) -> Numbers:
+    """Return an array as it is, or without memory of its own where all of it is one number."""
+    if len(numbers) and (numbers == numbers[0]).all():
+        return np.broadcast_to(numbers[0], numbers.shape)
+    return numbers
+
+
 def _unique_entries(parts: list[tuple[_Block, Numbers]]) -> pa.Table:
     """Return the wanted rows as entries: each value once, where it first stood, with its contexts and its count.
 
@@ -253,8 +260,13 @@ def _unique_entries(parts: list[tuple[_Block, Numbers]]) -> pa.Table:
 
 def _repeated_rows(parts: list[tuple[_Block, Numbers]]) -> list[Numbers]:
     """Return, for each block, the rows whose type and value stand more than once, by their hashes: never too few."""
-    hashes = [_hashes(block)[keep] for block, keep in parts]
-    ordered = np.concatenate(hashes)
+    ordered = np.empty(sum(len(keep) for _, keep in parts), dtype=np.uint64)
+    end = 0
+    for block, keep in parts:
+        own = _hashes(block)[keep]
+        ordered[end : end + len(own)] = own
+        end += len(own)
+    ordered = ordered[:end]
     ordered.sort()
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     del ordered
@@ -263,7 +275,8 @@ def _repeated_rows(parts: list[tuple[_Block, Numbers]]) -> list[Numbers]:
     table = np.zeros(1 << 24, dtype=np.bool_)  # of the first 24 bits: a look at nearly all is enough
     table[repeated >> np.uint64(40)] = True
     found = []
-    for own, (_, keep) in zip(hashes, parts, strict=True):
+    for block, keep in parts:
+        own = _hashes(block)[keep]  # once more: that costs little, and keeping them would cost memory
         likely = np.flatnonzero(table[own >> np.uint64(40)])
         at = np.searchsorted(repeated, own[likely])
         rows = likely[repeated[np.minimum(at, len(repeated) - 1)] == own[likely]]

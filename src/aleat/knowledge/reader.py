@@ -18,7 +18,7 @@ from aleat.knowledge.document import Document
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.limits import Limits
 from aleat.knowledge.opener import open_documents
-from aleat.knowledge.readers import lists, prose, sigma, stix, yara
+from aleat.knowledge.readers import lists, misp_warninglists, prose, sigma, stix, yara
 from aleat.knowledge.text import decode_text
 from aleat.stix.objects import StixObject
 from aleat.trust.corpora import (
@@ -50,6 +50,7 @@ class Reader:
 
 READERS: tuple[Reader, ...] = (
     Reader("stix", stix.detect, stix.read),  # JSON that says what it is
+    Reader("misp-warninglists", misp_warninglists.detect, misp_warninglists.read),  # JSON with a list of values
     Reader("sigma", sigma.detect, sigma.read),  # YAML
     Reader("yara", yara.detect, yara.read),  # text with a rule in its head, or called one
     Reader("lists", lists.detect, lists.read),  # text, most of whose lines are values

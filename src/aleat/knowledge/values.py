@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from socket import AF_INET6, inet_pton
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import polars as pl
 
 from aleat.stix.entries import ENTRY_TYPES
 
-__all__ = ["TYPES", "classify_values", "refang_values"]
+__all__ = ["TYPES", "classify_values", "ipv6_number", "refang_values"]
 
 TYPES = ("", *ENTRY_TYPES)
 """The types, that of what has none first."""
@@ -117,6 +116,28 @@ def classify_values(values: pl.Series) -> pl.DataFrame:
     return pl.DataFrame([type_.alias("type"), value.alias("value"), port.alias("port")])
 
 
+def ipv6_number(text: str) -> int | None:
+    """Return an IPv6 address in hexadecimal groups alone as a number; None where it is none.
+
+    A list may have a million of them, and the standard library takes ten times as long.
+
+    >>> ipv6_number("2001:db8::1") == int(ipaddress.IPv6Address("2001:db8::1")), ipv6_number("1::2::3")
+    (True, None)
+    """
+    head, gap, tail = text.partition("::")
+    left = head.split(":") if head else []
+    right = tail.split(":") if tail else []
+    absent = 8 - len(left) - len(right)
+    if (absent < 1) if gap else absent:
+        return None
+    number = 0
+    for group in (*left, *("0",) * absent, *right):
+        if not 1 <= len(group) <= 4:
+            return None
+        number = number << 16 | int(group, 16)
+    return number
+
+
 def _type_codes(value: pl.Series) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return the place in `TYPES` of each value's type by its form; each rule looks only at what is left."""
     codes = np.zeros(len(value), dtype=np.uint8)
@@ -146,11 +167,7 @@ def _are_ipv6(values: pl.Series) -> pl.Series:
 def _is_ipv6(value: str) -> bool:
     address, slash, prefix = value.partition("/")
     if _HEX_GROUPS.fullmatch(address) and (not slash or (prefix.isdecimal() and len(prefix) <= 3)):
-        try:
-            inet_pton(AF_INET6, address)
-        except OSError:
-            return False
-        return not slash or int(prefix) <= 128
+        return ipv6_number(address) is not None and (not slash or int(prefix) <= 128)
     try:
         ipaddress.IPv6Network(value, strict=False)
     except ValueError:

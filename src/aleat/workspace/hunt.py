@@ -19,11 +19,12 @@ from aleat.evidence import NOTE_CODES
 from aleat.hunt import LEVELS, Indicator, NotEvaluated, Plan, Sighting, compile_plan
 from aleat.hunt.dismissals import add_dismissals
 from aleat.hunt.drive import hunt_lake, hunt_paths
-from aleat.hunt.from_store import indicators, indicators_of_items
+from aleat.hunt.from_store import indicators, indicators_of_items, warning_lists, warning_lists_of_items
 from aleat.hunt.output import open_writer
 from aleat.hunt.placeholders import MAXIMUM_BYTES, read_placeholders
 from aleat.hunt.result import HuntProgress, HuntResult
 from aleat.hunt.summary import log_sources_without_evidence
+from aleat.hunt.warning_lists import refused_expressions
 from aleat.knowledge import NOTE_CODES as KNOWLEDGE_NOTES
 from aleat.knowledge import KnowledgeItem, read_knowledge
 from aleat.store.dismissals import DismissalRow, read_dismissals
@@ -66,11 +67,13 @@ class HuntVerbs(Session):
         rejected: list[NotEvaluated] = []
         with self.read() as connection:
             known = list(indicators(connection, self.folder, not_evaluated=rejected))
+            warnings = tuple(warning_lists(connection, self.folder, not_evaluated=rejected))
             names = self.names(connection)
             dismissals = in_force(connection)
         named = [_named(indicator, names) for indicator in known]
         plan = compile_plan([*named, *signals()], placeholders=given, cache=self.folder / "cache")
-        plan = msgspec.structs.replace(plan, not_evaluated=(*plan.not_evaluated, *rejected))
+        rejected += refused_expressions(warnings)
+        plan = msgspec.structs.replace(plan, warnings=warnings, not_evaluated=(*plan.not_evaluated, *rejected))
         return add_dismissals(plan, dismissals)
 
     def hunt(
@@ -156,8 +159,11 @@ def hunt_once(
 
     source = ", ".join(path.name for path in rules)
     given = _placeholders(None, placeholders)
-    plan = compile_plan(list(indicators_of_items(items(), source, not_evaluated=rejected)), placeholders=given)
-    plan = msgspec.structs.replace(plan, not_evaluated=(*plan.not_evaluated, *rejected))
+    known = list(items())
+    warnings = tuple(warning_lists_of_items(known, source))
+    plan = compile_plan(list(indicators_of_items(known, source, not_evaluated=rejected)), placeholders=given)
+    rejected += refused_expressions(warnings)
+    plan = msgspec.structs.replace(plan, warnings=warnings, not_evaluated=(*plan.not_evaluated, *rejected))
     seconds = perf_counter() - started
     wanted = _wanted(min_level, since, until)
     written = 0
