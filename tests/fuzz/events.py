@@ -74,7 +74,7 @@ def _events(path: Path, options: ReadOptions) -> tuple[list[Any], list[Issue]]:
     """Return all events in order as comparable rows, and what could not be read; checks what must hold of them."""
     issues: list[Issue] = []
     rows: list[tuple[str, int, Any]] = []
-    for source in open_sources([path], options=options):
+    for source in open_sources([path], options=options, files=True):
         if isinstance(source, Issue):
             issues.append(source)
             continue
