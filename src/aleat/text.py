@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["clip", "visible"]
+__all__ = ["clip", "visible", "visible_json"]
 
 # Control characters, line and paragraph separators, and what turns, hides or joins text (Unicode Technical
 # Report 36, "Bidirectional Text Spoofing"); lone surrogates can't be written at all.
@@ -23,8 +23,17 @@ def visible(value: object) -> str:
     return _UNSAFE.sub(_escape, str(value))
 
 
+def visible_json(text: str) -> str:
+    r"""Return JSON text with the same characters written as JSON's own escapes: what it says is unchanged.
+
+    >>> visible_json('{"a": "\x9b\u202e"}')
+    '{"a": "\\u009b\\u202e"}'
+    """
+    return _UNSAFE.sub(_escape_json, text)
+
+
 def clip(text: str, length: int) -> str:
-    """Return `text`, cut in its middle to `length` characters where it is longer.
+    r"""Return `text`, cut in its middle to `length` characters where it is longer.
 
     >>> clip("C:\\Windows\\System32\\cmd.exe", 15)
     'C:\\Wind…cmd.exe'
@@ -38,3 +47,8 @@ def clip(text: str, length: int) -> str:
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _escape_json(match: re.Match[str]) -> str:
+    units = match.group().encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))

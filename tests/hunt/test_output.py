@@ -101,10 +101,23 @@ def test_the_table_says_which_value_of_a_list_and_what_is_hidden() -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1"])
 def test_no_csv_cell_is_a_formula(text: str) -> None:
+    """A leading tab or line break is written out, and is none any more."""
     row = msgspec.structs.replace(SIGHTING, host=text, title=text)
     (read,) = csv.DictReader(io.StringIO(written("csv", row).decode(), newline=""))
-    assert read["host"] == read["title"] == f"'{text}"
+    assert read["host"] == read["title"] == (f"'{text}" if text.isprintable() else visible(text))
+    assert escape_cell(text) == f"'{text}"
     assert escape_cell("plain") == "plain"
+
+
+def test_a_csv_file_holds_no_control_character_of_the_evidence() -> None:
+    """Texts show what stood there, a field's JSON says the same."""
+    said = {"a": "\x1b[31m\x7f\x9b\u202e\U000e0041\n", "\u2066k": "ë"}
+    evil = msgspec.structs.replace(SIGHTING, host="\x1b[2J\x9b\u202egnp", title="a\nb\x07", fields=said)
+    text = written("csv", evil).decode()
+    assert visible(text.replace("\r\n", "")) == text.replace("\r\n", "")
+    (read,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert (read["host"], read["title"]) == (r"\x1b[2J\x9b\u202egnp", r"a\x0ab\x07")
+    assert json.loads(read["fields"]) == said
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aleat.hunt.indicator import Part, Sighting
-from aleat.text import visible
+from aleat.text import visible, visible_json
 from aleat.times import from_micros
 
 __all__ = ["FORMATS", "SightingWriter", "escape_cell", "format_time", "open_writer", "sighting_line"]
@@ -227,7 +227,7 @@ class _CsvWriter(_Writer):
         rows = []
         for sighting in sightings:
             record = _flat(sighting)
-            rows.append([escape_cell(cell) if isinstance(cell, str) else cell for cell in record.values()])
+            rows.append([_safe_cell(key, cell) for key, cell in record.items()])
         self._stream.write(_csv_lines(rows))
 
 
@@ -292,6 +292,13 @@ def _flat(sighting: Sighting) -> dict[str, Any]:
 
 def _writable(cell: Any) -> Any:
     return cell.encode("utf-8", "replace").decode() if isinstance(cell, str) else cell
+
+
+def _safe_cell(key: str, cell: Any) -> Any:
+    """Return a cell that acts on no spreadsheet and no terminal; JSON says the same as before."""
+    if not isinstance(cell, str):
+        return cell
+    return visible_json(cell) if key in ("fields", "parts") else escape_cell(visible(cell))
 
 
 def _csv_lines(rows: list[list[Any]]) -> bytes:
