@@ -120,7 +120,7 @@ def read_joined(ranges: Sequence[tuple[Source, ByteRange, bytes]]) -> JoinedRead
 
 @contextmanager
 def paused_collector() -> Iterator[None]:
-    """Keep the garbage collector from walking a range's rows again and again; readers make no cycles."""
+    """Keep the garbage collector from walking rows and hits again and again: neither are cycles."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -20,6 +20,7 @@ import msgspec
 from aleat.errors import InputError, Issue, Place
 from aleat.evidence import ByteRange, EventBatch, JoinedRead, Source, can_join, read_joined, read_range
 from aleat.evidence.content import read_content
+from aleat.evidence.read import paused_collector
 from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.hunt.coverage import LogNotes, describe_batch, describe_parts
 from aleat.hunt.engine import Hunter
@@ -330,6 +331,7 @@ def hunt_elsewhere(key: str, setup: Setup | None, jobs: Sequence[RangeJob | Segm
         return [worker.packed(item) if item.sightings or item.feeds else item for item in hunt_jobs(worker, jobs)]
 
 
+@paused_collector()
 def hunt_jobs(worker: Worker, jobs: Sequence[RangeJob | SegmentJob]) -> list[Found]:
     """Hunt several jobs in this process; one that fails costs only itself, and says so."""
     found: list[Found] = []
