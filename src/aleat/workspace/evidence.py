@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence, Set
+from concurrent.futures import Executor
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
@@ -59,9 +60,14 @@ def add_evidence(
     encoding: str | None = None,
     host: str | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> EvidenceAdded:
-    """Bring everything that a reader recognises below `paths` into the lake, each source with its custody."""
+    """Bring everything that a reader recognises below `paths` into the lake, each source with its custody.
+
+    The work is done by `workers` processes, or by `executor`, of which `workers` says how many jobs it does at once
+    and whose processes must see the paths and the workspace as this one does.
+    """
     if encoding is not None:
         _check_encoding(encoding)
 
@@ -78,7 +84,8 @@ def add_evidence(
             given_by=giver or session.config.organisation,
             copy=copy,
             options=ReadOptions(encoding=encoding, host=host),
-            workers=workers or default_workers(paths),
+            workers=workers or default_workers(() if executor is not None else paths),
+            executor=executor,
             progress=show,
         )
     named = {path.as_posix() for path in paths}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -77,11 +78,18 @@ class HuntVerbs(Session):
         return add_dismissals(plan, dismissals)
 
     def hunt(
-        self, *, placeholders: Path | None = None, workers: int | None = None, progress: Progress = silent
+        self,
+        *,
+        placeholders: Path | None = None,
+        workers: int | None = None,
+        executor: Executor | None = None,
+        progress: Progress = silent,
     ) -> HuntResult:
         """Evaluate what the ledger of hunts doesn't have yet, and return all that was found, then and now.
 
-        `placeholders` is a file of values for Sigma's placeholders, beside the workspace's own.
+        `placeholders` is a file of values for Sigma's placeholders, beside the workspace's own. The work is done by
+        `workers` processes, or by `executor` (a cluster's, say), of which `workers` says how many jobs it does at
+        once and whose processes must see the workspace under the same path.
         """
         with self.writing():
             started = perf_counter()
@@ -94,6 +102,7 @@ class HuntVerbs(Session):
                 time=self.now(),
                 actor=self.actor,
                 workers=workers,
+                executor=executor,
                 progress=_told(progress),
             )
         return _completed(result, plan, seconds)
@@ -137,13 +146,14 @@ def hunt_once(
     until: datetime | None = None,
     placeholders: Path | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> Hunted:
     """Hunt for the knowledge in `rules` in the evidence at `paths`; nothing is kept but what `output` gets.
 
     Sightings at or above `min_level` are written as they are found, so that memory doesn't grow with them; where
     `since` or `until` (aware times) is given, only those at or after the one and before the other.
-    `placeholders` is a file of values for Sigma's placeholders.
+    `placeholders` is a file of values for Sigma's placeholders; `workers` and `executor` are as in `HuntVerbs.hunt`.
     """
     issues: list[Issue] = []
     rejected: list[NotEvaluated] = []
@@ -177,7 +187,7 @@ def hunt_once(
                 writer.write(sighting)
                 written += 1
 
-        result = hunt_paths(paths, plan, workers=workers, sink=sink, progress=_told(progress))
+        result = hunt_paths(paths, plan, workers=workers, executor=executor, sink=sink, progress=_told(progress))
     result = _completed(result, plan, seconds)
     found = tuple(issue for issue in result.issues if issue.code not in NOTE_CODES)
     notes = Counter(issue.code for issue in (*issues, *result.issues) if _is_note(issue))

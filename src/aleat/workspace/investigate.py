@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
 from aleat.errors import InputError, Issue, Place, TrustError
@@ -59,9 +60,14 @@ class InvestigateVerbs(ExchangeVerbs):
         encoding: str | None = None,
         host: str | None = None,
         workers: int | None = None,
+        executor: Executor | None = None,
         progress: Progress = silent,
     ) -> EvidenceAdded:
-        """Add what you hold: by reference, or with `copy` content-addressed; see `aleat.evidence` for the formats."""
+        """Add what you hold: by reference, or with `copy` content-addressed; see `aleat.evidence` for the formats.
+
+        The work is done by `workers` processes, or by `executor` (a cluster's, say), of which `workers` says how many
+        jobs it does at once and whose processes must see the paths and the workspace as this one does.
+        """
         return add_evidence(
             self,
             [Path(path) for path in paths],
@@ -70,6 +76,7 @@ class InvestigateVerbs(ExchangeVerbs):
             encoding=encoding,
             host=host,
             workers=workers,
+            executor=executor,
             progress=progress,
         )
 
