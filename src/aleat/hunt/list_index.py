@@ -256,6 +256,8 @@ class ListIndex:
 
     def _rows(self, place: int, rows: Sequence[int]) -> list[tuple[str, str, str]]:
         indicator = self.indicators[place]
+        if not rows:
+            return []
         if indicator.rows is not None:
             return indicator.rows.take(rows)
         entries = [indicator.entries[row] for row in rows]
@@ -350,7 +352,7 @@ def _joined(small: Sequence[tuple[Keys, int]], count: int) -> Keys:
     for keys, start in small:
         rows = (keys.packed & np.uint64((1 << keys.bits) - 1)).astype(np.int64)
         packed.append(pack(keys.packed, rows + start, bits))
-    return Keys.of(packed, bits)
+    return Keys.of(np.concatenate(packed), bits)
 
 
 def _prepared(indicator: Indicator, database: Database | None) -> Prepared:

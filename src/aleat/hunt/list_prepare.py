@@ -100,11 +100,10 @@ class Keys:
     bits: int
 
     @classmethod
-    def of(cls, packed: Sequence[Hashes], bits: int) -> Keys:
-        """Sort packed numbers."""
-        whole = np.concatenate(packed) if packed else np.zeros(0, dtype=np.uint64)
-        whole.sort()
-        return cls(whole, bits)
+    def of(cls, packed: Hashes, bits: int) -> Keys:
+        """Sort packed numbers, in place."""
+        packed.sort()
+        return cls(packed, bits)
 
     def rows_of(self, hashes: Hashes) -> Iterator[tuple[int, list[int]]]:
         """Yield (place, rows) for each hash that is here, by its place in `hashes`; some are of another key."""
@@ -213,7 +212,8 @@ class _Maker:
     def __init__(self, count: int, *, explicit: bool = False) -> None:
         self._bits = max(count, 1).bit_length()
         self._explicit = explicit
-        self._packed: list[Hashes] = []
+        self._packed: Hashes = np.empty(count, dtype=np.uint64)
+        self._end = 0
         self._letters: set[str] = set()
         self._lengths: dict[str, set[int]] = {"4": set(), "6": set()}
         self._tests: list[int] = []
@@ -261,7 +261,7 @@ class _Maker:
             self._more,
             self._more_tests,
         )
-        return Prepared(Keys.of(self._packed, self._bits), parts)
+        return Prepared(Keys.of(self._packed[: self._end], self._bits), parts)
 
     def _put(self, keys: pl.Series, rows: Rows) -> None:
         if not len(keys):
@@ -271,7 +271,11 @@ class _Maker:
         for family in {"4", "6"}.intersection(heads):
             own = keys if len(heads) == 1 else keys.filter(keys.str.starts_with(f"{family}:"))
             self._lengths[family].update(int(tail.rpartition("/")[2]) for tail in own.str.tail(4).unique().to_list())
-        self._packed.append(pack(hash_keys(keys), rows, self._bits))
+        end = self._end + len(keys)
+        if end > len(self._packed):  # few entries have several keys
+            self._packed = np.concatenate([self._packed, np.empty(end // 8 + len(keys), dtype=np.uint64)])
+        self._packed[self._end : end] = pack(hash_keys(keys), rows, self._bits)
+        self._end = end
 
     def _add_each(self, type_: str, values: list[str], numbers: Rows) -> None:
         keys: list[str] = []

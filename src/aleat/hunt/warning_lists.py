@@ -142,7 +142,7 @@ class _Texts(_Comparison):
             hashes = hash_keys(self.folded(texts))
             packed.append(pack(hashes, np.arange(start, start + len(hashes)), bits))
             start += len(hashes)
-        return Keys.of(packed, bits)
+        return Keys.of(np.concatenate(packed), bits) if packed else Keys(np.zeros(0, dtype=np.uint64), bits)
 
     def folded(self, texts: pl.Series) -> pl.Series:
         """Return texts as they are looked up."""

@@ -31,7 +31,7 @@ class Document:
 
     `path` is how it is named to people (as given; members: ``pack.zip!rules/a.yml``), `relative` its path below
     the collection that was given (with ``/``; only the file's name, where one file was given). `head` are its
-    first `HEAD_BYTES`; `read` gives all of it, within the limits, or raises `InputError`; `open`, where there is
+    first `HEAD_BYTES`; `read` gives all of it, within the limits, or raises `InputError`; `stream`, where there is
     one, gives a stream of the same bytes, which ends in `InputError` at the limit.
     """
 
@@ -40,11 +40,11 @@ class Document:
     size: int
     head: bytes
     read: Callable[[], bytes]
-    open: Callable[[], ByteStream] | None = None
+    stream: Callable[[], ByteStream] | None = None
 
     def blocks(self, size: int) -> Iterator[bytes]:
         """Yield all bytes in blocks of `size`, within the limits; raises `InputError` as `read` does."""
-        with closing(self.open() if self.open is not None else io.BytesIO(self.read())) as stream:
+        with closing(self.stream() if self.stream is not None else io.BytesIO(self.read())) as stream:
             while block := stream.read(size):
                 yield block
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from aleat.errors import TrustError
 from aleat.knowledge.list_table import Column, ListTable, column_role
@@ -175,8 +174,8 @@ class EntryCollector:
                 _shrunk(rows["open"].to_numpy()),
                 _shrunk(self._label_numbers(rows["marking"])),
                 rows["line"].to_numpy().astype(np.int32),
-                rows["value"].to_arrow().cast(pa.string()),
-                rows["context"].to_arrow().cast(pa.string()),
+                _texts(rows["value"]),
+                _texts(rows["context"]),
             )
         )
 
@@ -233,12 +232,12 @@ def _unique_entries(parts: list[tuple[_Block, Numbers]]) -> pa.Table:
     """
     merged = _merge(parts, _repeated_rows(parts))
     types = pa.array(TYPES[1:], pa.string())
-    ones = pa.array(np.ones(max(len(keep) for _, keep in parts), dtype=np.int64))
     tables = []
     parts.reverse()
     for number in range(len(parts)):
         block, keep = parts.pop()
-        contexts, counts = block.contexts, ones[: len(block.types)]
+        values, contexts = block.values, block.contexts
+        counts = np.ones(len(keep), dtype=np.int64)
         own = merged.get(number)
         if own is not None:
             keep = keep.copy()
@@ -246,16 +245,22 @@ def _unique_entries(parts: list[tuple[_Block, Numbers]]) -> pa.Table:
             stays = own.drop_nulls("count").sort("row")
             rows = stays["row"].to_numpy()
             keep[rows] = True
-            at = np.zeros(len(keep), dtype=np.bool_)
-            at[rows] = True
-            contexts = pc.replace_with_mask(contexts, pa.array(at), stays["context"].to_arrow().cast(pa.string()))
-            counts = pc.replace_with_mask(counts, pa.array(at), stays["count"].to_arrow())
-        codes = np.where(block.types == 0, 1, block.types).astype(np.int32) - 1
-        kinds = pa.DictionaryArray.from_arrays(pa.array(codes), types)
-        columns = [kinds, block.values, contexts, pa.array(block.lines, pa.int64()), counts]
-        table = pa.Table.from_arrays(columns, schema=ENTRY_SCHEMA)
-        tables.append(table if keep.all() else table.filter(pa.array(keep)))
+            counts[rows] = stays["count"].to_numpy()
+            if (stays["count"] > 1).any():
+                contexts = _texts(pl.Series(contexts, dtype=pl.String).clone().scatter(rows, stays["context"]))
+        if not keep.all():  # by polars, whose memory for the last block's texts serves this one's
+            mask = pl.Series(keep)
+            values = _texts(pl.Series(values, dtype=pl.String).filter(mask))
+            contexts = _texts(pl.Series(contexts, dtype=pl.String).filter(mask))
+        kinds = pa.DictionaryArray.from_arrays(pa.array(block.types[keep].astype(np.int32) - 1), types)
+        lines = pa.array(block.lines[keep], pa.int64())
+        columns = [kinds, values, contexts, lines, pa.array(counts[keep])]
+        tables.append(pa.Table.from_arrays(columns, schema=ENTRY_SCHEMA))
     return pa.concat_tables(tables)
+
+
+def _texts(texts: pl.Series) -> pa.Array:
+    return texts.to_arrow().cast(pa.string())
 
 
 def _repeated_rows(parts: list[tuple[_Block, Numbers]]) -> list[Numbers]:

@@ -96,7 +96,8 @@ class EntryRows:
     def __init__(self, table: pa.Table, digest: str) -> None:
         self.digest = digest
         self.count: int = table.num_rows
-        self._table = table
+        self._batches = [pa.Table.from_batches([batch]) for batch in table.to_batches(max_chunksize=_BLOCK_ROWS)]
+        self._starts = _starts([batch.num_rows for batch in self._batches])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EntryRows) and self.digest == other.digest
@@ -109,12 +110,15 @@ class EntryRows:
 
     def blocks(self) -> Iterator[pa.Table]:
         """Yield all rows in order, some at a time."""
-        for batch in self._table.to_batches(max_chunksize=_BLOCK_ROWS):
-            yield pa.Table.from_batches([batch])
+        yield from self._batches
 
     def take(self, rows: Sequence[int]) -> list[tuple[str, str, str]]:
         """Return (type, value, context) of some rows."""
-        return _triples(self._table.take(pa.array(rows, pa.int64())))
+        found: list[tuple[str, str, str]] = []
+        for row in rows:  # not `take`, which joins all chunks first
+            at = int(np.searchsorted(self._starts, row, "right")) - 1
+            found += _triples(self._batches[at].slice(row - int(self._starts[at]), 1))
+        return found
 
     def check(self) -> None:
         """Raise `IntegrityError` where the rows aren't those of the digest any more."""
@@ -129,7 +133,7 @@ class StoredRows(EntryRows):
         self.count = count
         self._file_sha256 = file_sha256
         self._file: pq.ParquetFile | None = None
-        self._starts: np.ndarray[Any, np.dtype[np.int64]] = np.zeros(1, dtype=np.int64)
+        self._starts = _starts([])
         self._groups: OrderedDict[int, pa.Table] = OrderedDict()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -173,7 +177,7 @@ class StoredRows(EntryRows):
                 raise _unreadable(path, error) from None
             meta = self._file.metadata
             counts = [meta.row_group(number).num_rows for number in range(meta.num_row_groups)]
-            self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+            self._starts = _starts(counts)
         return self._file
 
     def _group(self, number: int) -> pa.Table:
@@ -197,6 +201,10 @@ def stored_rows(connection: sa.Connection, root: Path, digest: str) -> StoredRow
     if row is None or not path.is_file():
         raise IntegrityError(f"The rows of an indicator list are absent: {path.name} is not in {path.parent}.")
     return StoredRows(root, digest, row.rows, row.file_sha256)
+
+
+def _starts(counts: Sequence[int]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
 
 
 def _triples(table: pa.Table) -> list[tuple[str, str, str]]:
