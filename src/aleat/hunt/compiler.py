@@ -199,10 +199,12 @@ class _Compiler:
                 targets.setdefault(key, []).append(position)
         waiting = list(self._correlations)
         while waiting:
-            left = [entry for entry in waiting if not all(reference in targets for reference in entry[2].rules)]
-            for entry in waiting:
-                if entry not in left:
+            left = []
+            for entry in waiting:  # each may stand before what it needs
+                if all(reference in targets for reference in entry[2].rules):
                     self._add_correlation(*entry, targets)
+                else:
+                    left.append(entry)
             if len(left) == len(waiting):
                 break
             waiting = left
@@ -226,6 +228,8 @@ class _Compiler:
                 for alias, fields in body.aliases
             )
             expression = _correlation_tree(body.expression, body.rules) if body.expression else None
+            if body.type == "temporal" and len(set(rules)) < len(rules):
+                raise RuleError("the correlation names a rule twice", indicator.place)
         except RuleError as error:
             self._reject(indicator, error)
             return

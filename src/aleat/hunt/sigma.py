@@ -8,7 +8,6 @@ that nobody evaluates (dates, tags, references) are the knowledge readers' conce
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,24 +15,11 @@ from aleat.errors import Place, RuleError
 from aleat.hunt.expression import And, Expression, Not, all_of, any_of, negate
 from aleat.hunt.plan import LogSource
 from aleat.hunt.sigma_condition import parse_condition
+from aleat.hunt.sigma_correlation import TIMESPAN, CorrelationBody, read_correlation
 from aleat.hunt.sigma_values import Placeholders, compile_item
-from aleat.hunt.sigma_yaml import Node, compose_document
+from aleat.hunt.sigma_yaml import Node, compose_document, words_of
 
 __all__ = ["CorrelationBody", "FilterBody", "RuleBody", "SigmaDocument", "read_document"]
-
-_TIMESPAN = re.compile(r"([0-9]{1,9})([smhdwMy])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 2629746, "y": 31556952}
-CORRELATION_TYPES = (
-    "event_count",
-    "value_count",
-    "temporal",
-    "temporal_ordered",
-    "value_sum",
-    "value_avg",
-    "value_percentile",
-)
-_NEEDS_FIELD = ("value_count", "value_sum", "value_avg", "value_percentile")
-_OPERATORS = ("gt", "gte", "lt", "lte", "eq", "neq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +28,6 @@ class RuleBody:
 
     logsource: LogSource
     expression: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class CorrelationBody:
-    """What a correlation says of several: `rules` and the keys in `aliases` are ids or names, not yet resolved."""
-
-    type: str
-    rules: tuple[str, ...]
-    group_by: tuple[str, ...]
-    timespan: int
-    condition: tuple[tuple[str, float], ...]
-    fields: tuple[str, ...] = ()
-    percentile: float | None = None
-    aliases: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
-    expression: str = ""
-    generate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +65,12 @@ def read_document(
     reader = _Reader(path, placeholders or {}, as_written=as_written)
     if root.kind != "map":
         raise reader.error("a Sigma document must be a map", root)
+    reader.check_taxonomy(root)
     name = root.get("name")
     fields = root.get("fields")
     body: RuleBody | CorrelationBody | FilterBody
     if (node := root.get("correlation")) is not None:
-        body = reader.correlation(node, root)
+        body = read_correlation(node, root, path)
     elif (node := root.get("filter")) is not None:
         body = reader.filter(node, root)
     elif (node := root.get("detection")) is not None:
@@ -111,6 +82,11 @@ def read_document(
         body,
         tuple(element.text for element in fields.elements()) if fields is not None else (),
     )
+
+
+def _is_timeframe(key: Node, value: Node) -> bool:
+    """Tell whether an entry of a detection is what the aggregations of Sigma 1 counted in, and no search."""
+    return key.text == "timeframe" and value.kind == "scalar" and TIMESPAN.fullmatch(value.text) is not None
 
 
 class _Reader:
@@ -132,6 +108,16 @@ class _Reader:
         placed.code = error.code
         return placed
 
+    def check_taxonomy(self, root: Node) -> None:
+        """Refuse field names of another taxonomy than Sigma's own, which would be in no event (Rules, "Taxonomy")."""
+        node = root.get("taxonomy")
+        if node is not None and node.value is not None and node.text.strip().lower() != "sigma":
+            raise self.error(
+                f"the taxonomy {node.text!r} is not known",
+                node,
+                "Have the rule's field names and log source written in Sigma's own taxonomy.",
+            )
+
     # ------------------------------------------------------------------------------------------- rules
 
     def rule(self, node: Node, root: Node) -> RuleBody:
@@ -144,10 +130,10 @@ class _Reader:
         found = {}
         for name in ("category", "product", "service"):
             value = node.get(name)
-            if value is not None and value.value is not None:
-                if value.kind != "scalar":
-                    raise self.error(f"the log source's {name} must be a word", value)
-                found[name] = value.text.strip().lower()
+            if value is not None and value.kind != "scalar":
+                raise self.error(f"the log source's {name} must be a word", value)
+            if value is not None and value.value is not None and value.text.strip():
+                found[name] = "_".join(value.text.lower().split())
         if not found:
             raise self.error("the log source names neither category nor product nor service", node)
         return LogSource(**found)
@@ -159,11 +145,16 @@ class _Reader:
         if condition is None:
             raise self.error(f"the {what} has no condition", node)
         searches = {
-            key.text: self._search(value, key) for key, value in node.items() if key.text not in ("condition", *skip)
+            key.text: self._search(value, key)
+            for key, value in node.items()
+            if key.text not in ("condition", *skip) and not _is_timeframe(key, value)
         }
         if not searches:
             raise self.error(f"the {what} has no search identifier", node)
-        return any_of([self._condition(element, searches) for element in condition.elements()])
+        conditions = list(condition.elements())
+        if not conditions:
+            raise self.error("the condition is empty", condition)
+        return any_of([self._condition(element, searches) for element in conditions])
 
     def _condition(self, node: Node, searches: Mapping[str, Expression]) -> Expression:
         if node.kind != "scalar":
@@ -209,111 +200,14 @@ class _Reader:
         rules = node.get("rules")
         if rules is None:
             raise self.error("the filter names no rules", node)
-        names = tuple(element.text for element in rules.elements())
+        names = words_of(node, "rules", self.path)
+        if not names:
+            raise self.error("the filter names no rules", rules, "Name them by id or name, or write: any.")
         hidden = self._detection(node, "filter", skip=("rules",))
         negated = isinstance(hidden, Not) or (
             isinstance(hidden, And) and all(isinstance(child, Not) for child in hidden.children)
         )
         if negated and not self.as_written:
             hidden = any_of([negate(child) for child in (hidden.children if isinstance(hidden, And) else (hidden,))])
-        anywhere = rules.kind == "scalar" and rules.text.lower() == "any"
+        anywhere = len(names) == 1 and names[0].lower() == "any"
         return FilterBody(self._logsource(root), () if anywhere else names, hidden)
-
-    # ------------------------------------------------------------------------------------ correlations
-
-    def correlation(self, node: Node, root: Node) -> CorrelationBody:
-        if node.kind != "map":
-            raise self.error("correlation must be a map", node)
-        kind = self._word(node, "type")
-        if kind not in CORRELATION_TYPES:
-            raise self.error(
-                f"unknown correlation type {kind!r}",
-                node.get("type") or node,
-                f"Known: {', '.join(CORRELATION_TYPES)}.",
-            )
-        rules = self._words(node, "rules")
-        if not rules:
-            raise self.error("the correlation names no rules", node)
-        condition, expression, fields, percentile = self._correlation_condition(node, kind, len(rules))
-        generate = node.get("generate") or root.get("generate")
-        return CorrelationBody(
-            type=kind,
-            rules=rules,
-            group_by=self._words(node, "group-by"),
-            timespan=self._timespan(node),
-            condition=condition,
-            fields=fields,
-            percentile=percentile,
-            aliases=self._aliases(node),
-            expression=expression,
-            generate=generate is not None and generate.value is True,
-        )
-
-    def _word(self, node: Node, key: str) -> str:
-        value = node.get(key)
-        if value is None or value.kind != "scalar":
-            raise self.error(f"the correlation has no {key}", value or node)
-        return value.text
-
-    def _words(self, node: Node, key: str) -> tuple[str, ...]:
-        value = node.get(key)
-        if value is None or value.value is None:
-            return ()
-        if any(element.kind != "scalar" for element in value.elements()):
-            raise self.error(f"{key} must be a list of words", value)
-        return tuple(element.text for element in value.elements())
-
-    def _timespan(self, node: Node) -> int:
-        value = node.get("timespan") or node.get("timeframe")
-        if value is None:
-            raise self.error("the correlation has no timespan", node)
-        match = _TIMESPAN.fullmatch(value.text)
-        if match is None or not int(match[1]):
-            raise self.error(f"{value.text!r} is no timespan", value, "Write a number and s, m, h or d, as in 90m.")
-        return int(match[1]) * _SECONDS[match[2]]
-
-    def _correlation_condition(
-        self, node: Node, kind: str, rules: int
-    ) -> tuple[tuple[tuple[str, float], ...], str, tuple[str, ...], float | None]:
-        """Return (operators with numbers, boolean expression, fields, percentile)."""
-        value = node.get("condition")
-        if value is None:
-            if kind in ("temporal", "temporal_ordered"):
-                return (("gte", float(rules)),), "", (), None
-            raise self.error(f"a correlation of type {kind} needs a condition", node)
-        if value.kind == "scalar":
-            if kind != "temporal":
-                raise self.error(f"the condition of a correlation of type {kind} must be a map", value)
-            return (), value.text, (), None
-        found: list[tuple[str, float]] = []
-        fields: tuple[str, ...] = ()
-        percentile: float | None = None
-        for key, item in value.items():
-            if key.text == "field":
-                fields = tuple(element.text for element in item.elements())
-            elif key.text == "percentile":
-                percentile = self._number(item)
-            elif key.text in _OPERATORS:
-                found.append((key.text, self._number(item)))
-            else:
-                raise self.error(f"unknown operator {key.text!r}", key, f"Known: {', '.join(_OPERATORS)}.")
-        if not found:
-            raise self.error("the condition compares with nothing", value, f"Give one of {', '.join(_OPERATORS)}.")
-        if kind in _NEEDS_FIELD and not fields:
-            raise self.error(f"the condition of a correlation of type {kind} needs a field", value)
-        return tuple(found), "", fields, percentile
-
-    def _number(self, node: Node) -> float:
-        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
-            raise self.error("a number is expected", node)
-        return float(node.value)
-
-    def _aliases(self, node: Node) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
-        value = node.get("aliases")
-        if value is None:
-            return ()
-        if value.kind != "map" or any(item.kind != "map" for _, item in value.items()):
-            raise self.error("aliases must be a map of maps", value)
-        return tuple(
-            (key.text, tuple((rule.text, name.text) for rule, name in item.items())) for key, item in value.items()
-        )

@@ -12,10 +12,9 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import product
-from math import isfinite, nan
+from math import isfinite
 from typing import Literal
 
 from aleat.errors import PatternError, RuleError
@@ -41,6 +40,7 @@ from aleat.hunt.expression import (
     is_storable,
     negate,
 )
+from aleat.hunt.matcher import number_value
 from aleat.hunt.networks import parse_network
 from aleat.hunt.regexes import translate
 from aleat.hunt.sigma_yaml import Node
@@ -54,10 +54,13 @@ MAX_VALUES = 5000
 """One value may not expand to more (windash, placeholders, offsets)."""
 
 _LARGEST_PART = 10**6  # of a date, years included
+_RANGES = {"minute": (0, 59), "hour": (0, 23), "day": (1, 31), "week": (1, 53), "month": (1, 12)}  # ISO 8601 has 53
 _DASHES = "-/–—―"  # the five of the specification
 _DASH = re.compile(rf"(?<!\w)[{_DASHES}](?=\w)")
 _PLACEHOLDER = re.compile(r"%([^%\ufdd0]+)%")
 _PATTERN_PLACEHOLDER = re.compile(r"(?<!\\)%([^%\\]+)%")
+_PLACES = frozenset({"startswith", "endswith", "contains"})
+_LINKS = frozenset({"all", "neq"})  # say how values are linked, and nothing of a value
 _PERCENT = "\ufdd0"  # stands for an escaped percent until placeholders are put in
 
 Parts = tuple[str | int, ...]
@@ -190,11 +193,18 @@ def compile_item(key: str, node: Node, placeholders: Placeholders) -> Expression
     nodes = list(node.elements())
     if not nodes:
         raise RuleError(f"{key or 'the search'} has an empty list of values")
+    if name and not name.strip():
+        raise RuleError(f"{key!r} names no field")
+    if "exists" in modifiers and len(nodes) > 1:
+        raise RuleError("exists takes one value, true or false")
     for modifier in modifiers:
         if modifier not in MODIFIERS:
             raise RuleError(f"unknown modifier {modifier!r} at {key!r}", advice=f"Known are: {', '.join(MODIFIERS)}.")
     groups = [_expand_value(element, modifiers, item, in_list=node.kind == "list") for element in nodes]
     if not name:
+        for modifier in ("startswith", "endswith"):
+            if modifier in modifiers:
+                raise RuleError(f"{modifier} needs a field: a keyword may stand anywhere in the event")
         groups = [[_keyword(value) for value in group] for group in groups]
     expressions = [_group(subject, group, element) for group, element in zip(groups, nodes, strict=True)]
     linked = all_of(expressions) if item.all else any_of(expressions)
@@ -290,8 +300,11 @@ def _tests(value: _String | _Pattern | _Network | _Null | _Boolean | _Number) ->
     elif isinstance(value, _Null):
         tests = [IsNull()]
     elif isinstance(value, _Boolean):
-        tests = [Text("equals", "true" if value.value else "false")]
+        tests = [Text("equals", _word(value))]
     elif value.part:
+        low, high = _RANGES.get(value.part, (-_LARGEST_PART, _LARGEST_PART))
+        if value.op == "eq" and not low <= value.value <= high:
+            raise RuleError(f"{value.part} is a number from {low} to {high}")
         tests = [TimePart(value.part, value.op, int(value.value))]  # type: ignore[arg-type]
     elif value.op != "eq":
         tests = [Number(value.op, value.value)]
@@ -376,7 +389,7 @@ def _keyword(value: _Value) -> _Value:
     if isinstance(value, _Number) and value.op == "eq" and not value.part:
         value = _String((value.text,))
     if isinstance(value, _Boolean):
-        value = _String(("true" if value.value else "false",))
+        value = _String((_word(value),))
     if isinstance(value, _String):
         return replace(value, parts=(0, *value.parts, 0))
     if isinstance(value, _Pattern):
@@ -389,9 +402,15 @@ def _keyword(value: _Value) -> _Value:
 _Modifier = Callable[[_Value, _Item], list[_Value]]
 
 
+def _word(value: _Boolean) -> str:
+    return "true" if value.value else "false"
+
+
 def _as_string(value: _Value, modifier: str) -> _String:
     if isinstance(value, _Number) and value.op == "eq" and not value.part:
         return _String((value.text,))
+    if isinstance(value, _Boolean):
+        return _String((_word(value),))
     if isinstance(value, _String):
         return value
     raise RuleError(f"the modifier {modifier} needs a text")
@@ -399,10 +418,14 @@ def _as_string(value: _Value, modifier: str) -> _String:
 
 def _place(op: Place) -> _Modifier:
     def change(value: _Value, item: _Item) -> list[_Value]:
+        again = not _PLACES.isdisjoint(item.applied)  # of a text that may start anywhere, any end will do
         if isinstance(value, _Reference):
-            return [replace(value, op=op)]
+            return [replace(value, op=op if not again or op == value.op else "contains")]
         if isinstance(value, _Pattern):  # found anywhere by itself; a place anchors it
-            return [replace(value, start=op == "startswith", end=op == "endswith")]
+            start, end = op == "startswith", op == "endswith"
+            if again:
+                start, end = start and value.start, end and value.end
+            return [replace(value, start=start, end=end)]
         text = _as_string(value, op)
         before: Parts = () if op == "startswith" else (0,)
         after: Parts = () if op == "endswith" else (0,)
@@ -430,7 +453,7 @@ def _cased(value: _Value, item: _Item) -> list[_Value]:
 
 
 def _exists(value: _Value, item: _Item) -> list[_Value]:
-    if item.applied or not isinstance(value, _Boolean):
+    if not _LINKS.issuperset(item.applied) or not isinstance(value, _Boolean):
         raise RuleError("exists stands alone, with true or false")
     return [_Existence(value.value)]
 
@@ -504,7 +527,7 @@ def _base64offset(value: _Value, item: _Item) -> list[_Value]:
 
 
 def _re(value: _Value, item: _Item) -> list[_Value]:
-    if item.applied:
+    if not (_LINKS | {"expand"}).issuperset(item.applied):
         raise RuleError("re must be the first modifier")
     return [value]
 
@@ -519,7 +542,7 @@ def _flag(flag: str) -> _Modifier:
 
 
 def _cidr(value: _Value, item: _Item) -> list[_Value]:
-    if item.applied:
+    if not (_LINKS | {"expand"}).issuperset(item.applied):
         raise RuleError("cidr must be the first modifier")
     text = "".join(str(part) for part in _as_string(value, "cidr").parts)
     if parse_network(text) is None:
@@ -533,6 +556,10 @@ def _compare(op: Op) -> _Modifier:
             value = _numeric(str(value.parts[0]))
         if not isinstance(value, _Number):
             raise RuleError("lt, lte, gt and gte need a number")
+        if value.op != "eq":
+            raise RuleError(
+                "only one of lt, lte, gt and gte can stand at a field", advice="Write two entries, one each."
+            )
         if not is_storable(value.value):
             value = _numeric(str(value.value))  # only compared, and no event's number is that exact
         return [replace(value, op=op)]
@@ -541,12 +568,10 @@ def _compare(op: Op) -> _Modifier:
 
 
 def _numeric(text: str) -> _Number:
-    value: int | float = nan
-    with suppress(ValueError):
-        value = float(text)
-        whole = int(text)
-        value = whole if is_storable(whole) else value
-    if not isfinite(value):
+    value = number_value(text)
+    if value is not None and not is_storable(value):
+        value = float(value)
+    if value is None or not isfinite(value):
         raise RuleError("lt, lte, gt and gte need a number")
     return _Number(value, text)
 
@@ -555,6 +580,8 @@ def _time_part(part: str) -> _Modifier:
     def change(value: _Value, item: _Item) -> list[_Value]:
         if not isinstance(value, _Number) or not -_LARGEST_PART < value.value < _LARGEST_PART or value.value % 1:
             raise RuleError(f"{part} needs a whole number")
+        if value.part:
+            raise RuleError(f"{part} can't follow {value.part}", advice="Write two entries, one each.")
         return [replace(value, part=part)]
 
     return change

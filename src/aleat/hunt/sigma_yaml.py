@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import inf, isfinite
 from typing import Any, NamedTuple
 
 import yaml
 
 from aleat.errors import Place, RuleError
 
-__all__ = ["Node", "compose_document", "plain_value"]
+__all__ = ["Node", "compose_document", "plain_value", "words_of"]
 
 MAX_TEXT = 2_000_000
 MAX_DEPTH = 60
@@ -43,6 +44,7 @@ _WORDS: dict[str, bool | None] = {
     "FALSE": False,
 }
 _LONGEST_INTEGER = 64
+_MERGE = "<<"
 
 
 class Node(NamedTuple):
@@ -110,6 +112,20 @@ def plain_value(node: Node) -> object:
     return node.value
 
 
+def words_of(node: Node, key: str, path: str) -> tuple[str, ...]:
+    """Return a map's value as words: one, or a list of them; none where it has no such key, or null.
+
+    Raises `RuleError` with line and column for what is no word.
+    """
+    value = node.get(key)
+    if value is None or value.value is None:
+        return ()
+    for element in value.elements():
+        if element.kind != "scalar" or element.value in (None, ""):
+            raise RuleError(f"{key} must be a list of words", Place(path, element.line, element.column))
+    return tuple(element.text for element in value.elements())
+
+
 def _check_depth(text: str, path: str, first_line: int) -> None:
     """Refuse deep nesting before the C parser recurses into it (200,000 brackets end the process)."""
     longest = max((len(line) for line in text.splitlines()), default=0)
@@ -162,6 +178,12 @@ class _Converter:
             place = Place(self.path, key.line, key.column)
             if key.kind != "scalar":
                 raise RuleError("a key must be a word", place)
+            if key.value == _MERGE:
+                raise RuleError(
+                    "'<<' merges maps in YAML 1.1 only, and Sigma is written in YAML 1.2",
+                    place,
+                    advice="Write the map's entries out.",
+                )
             if key.text in seen:
                 raise RuleError(
                     f"the key {key.text!r} stands twice in one map",
@@ -182,4 +204,5 @@ class _Converter:
         for pattern, base in ((_INTEGER, 10), (_OCTAL, 8), (_HEXADECIMAL, 16)):
             if pattern.fullmatch(text):
                 return int(text.removeprefix("0o"), base)
-        return float(text) if _FLOAT.fullmatch(text) else text
+        number = float(text) if _FLOAT.fullmatch(text) else inf
+        return number if isfinite(number) else text
