@@ -186,3 +186,12 @@ def test_a_format_from_which_no_way_leads_is_refused_unchanged(workspace: Worksp
     with pytest.raises(FormatVersionError, match="no way from 0"):
         Workspace.open(workspace.folder)
     assert (workspace.folder / CONFIG_NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["what?", "100%20#1", "a&b;c", "Ministria e Punëve"])
+def test_a_workspace_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """Its database lies in it, and nothing beside it."""
+    with Workspace.init(tmp_path / name, key_folder=tmp_path / "keys") as ws:
+        assert ws.verify().faults == ()
+    assert (tmp_path / name / "aleat.db").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {name, "keys"}

@@ -37,8 +37,7 @@ _REFUSALS = {sa.exc.OperationalError, sa.exc.DatabaseError, sqlite3.OperationalE
 class Database:
     """An open database; `read()` and `write()` hand out connections, `write()` in one transaction."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str | sa.URL) -> None:
         self.engine = sa.create_engine(url)
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _configure_sqlite)
@@ -46,7 +45,7 @@ class Database:
     @classmethod
     def at(cls, path: Path) -> Database:
         """Open (or make) the SQLite file at `path`."""
-        return cls(f"sqlite:///{path}")
+        return cls(sa.URL.create("sqlite", database=str(path)))
 
     def create_tables(self) -> None:
         """Make the tables that aren't there yet."""
