@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["clip", "visible", "visible_json"]
+__all__ = ["clip", "path_text", "visible", "visible_json"]
 
 # Control characters, line and paragraph separators, and what turns, hides or joins text (Unicode Technical
 # Report 36, "Bidirectional Text Spoofing"); lone surrogates can't be written at all.
@@ -30,6 +30,15 @@ def visible_json(text: str) -> str:
     '{"a": "\\u009b\\u202e"}'
     """
     return _UNSAFE.sub(_escape_json, text)
+
+
+def path_text(path: str) -> str:
+    """Return a file's path as text that any encoder takes (its name needn't be Unicode), with U+FFFD for the rest."""
+    try:
+        data = path.encode("utf-8", "surrogateescape")  # bytes that are no UTF-8, as POSIX systems give them
+    except UnicodeEncodeError:
+        data = path.encode("utf-8", "surrogatepass")  # half of a pair of UTF-16, as Windows does
+    return data.decode("utf-8", "replace")
 
 
 def clip(text: str, length: int) -> str:

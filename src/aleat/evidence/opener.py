@@ -8,6 +8,7 @@ limits. This is the room's only door to the disk, beside the lake's.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -26,6 +27,7 @@ from typing import IO, BinaryIO, cast
 from aleat.errors import InputError, Issue, LimitError, Place
 from aleat.evidence.reader import HEAD_BYTES, ReadOptions, detect_reader
 from aleat.evidence.readers.file import FILE_BYTES, FILE_FORMAT, too_large
+from aleat.text import path_text
 
 __all__ = ["NOTE_CODES", "BoundedStream", "Limits", "Source", "open_sources"]
 
@@ -37,6 +39,7 @@ NOTE_CODES = frozenset(
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZIP_TAIL = 22 + 65535
+_WINDOWS_LOOP = 1921  # ERROR_CANT_RESOLVE_FILENAME
 
 
 _SPOOL_BYTES = 16 * 1024 * 1024
@@ -165,11 +168,6 @@ def spool(stack: ExitStack, stream: IO[bytes]) -> tuple[IO[bytes], int]:
     return cast("IO[bytes]", copy), size
 
 
-def display_path(path: str) -> str:
-    """Return `path` as text that any encoder takes (file names needn't be UTF-8)."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
 def open_sources(
     paths: Sequence[Path],
     *,
@@ -197,7 +195,7 @@ class _Walk:
         self.files = 0
 
     def path(self, path: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Source | Issue]:
-        shown = display_path(path.as_posix())
+        shown = path_text(path.as_posix())
         try:
             found = path.stat()
         except (OSError, ValueError) as error:
@@ -327,7 +325,7 @@ class _Walk:
             return
         seen: set[str] = set()
         for info in sorted(infos, key=lambda item: item.filename):
-            name = f"{shown}!{display_path(info.filename)}"
+            name = f"{shown}!{path_text(info.filename)}"
             if (refusal := self._refuse(info, name, seen)) is not None:
                 yield refusal
                 continue
@@ -426,7 +424,7 @@ def _may_be_log(shown: str, head: bytes) -> bool:
 
 def _own_name(shown: str, members: tuple[str, ...]) -> str:
     """Return the name of a file or an archive's member, without folders; of what a gzip holds, the gzip's."""
-    name = display_path(next((member for member in reversed(members) if member), shown))
+    name = path_text(next((member for member in reversed(members) if member), shown))
     own = PurePosixPath(name.replace("\\", "/")).name
     return own[:-3] if members and members[-1] == "" and own.lower().endswith(".gz") else own
 
@@ -438,7 +436,7 @@ def _unreadable(path: Path, shown: str, error: Exception) -> Issue:
         return _issue("unreadable-file", shown, "There is no such file or folder.", "Check the path.")
     if isinstance(error, PermissionError):
         return _issue("unreadable-file", shown, "You may not read it.", "Ask its owner, or copy it with enough rights.")
-    if isinstance(error, OSError) and error.strerror and "symbolic" in error.strerror:
+    if isinstance(error, OSError) and (error.errno == errno.ELOOP or getattr(error, "winerror", 0) == _WINDOWS_LOOP):
         return _issue("symlink-loop", shown, "The link leads back to itself; it wasn't followed.")
     return _issue("unreadable-file", shown, f"It can't be opened: {_first_line(error)}.")
 

@@ -19,6 +19,7 @@ from typing import IO
 from aleat.errors import InputError, Issue, LimitError, Place
 from aleat.knowledge.document import HEAD_BYTES, Document
 from aleat.knowledge.limits import Limits
+from aleat.text import path_text
 
 __all__ = ["open_documents"]
 
@@ -53,7 +54,7 @@ def _open_folder(root: Path, limits: Limits) -> Iterator[Document | Issue]:
             reason = f"The folder has more files than {limits.files} (files)."
             yield Issue(_STAGE, "limit", Place(_shown(root)), reason, "Give its parts one by one.")
             return
-        yield from _open_file(item, _clean(item.relative_to(root).as_posix()), limits)
+        yield from _open_file(item, path_text(item.relative_to(root).as_posix()), limits)
     if not found:
         yield Issue(_STAGE, "empty", Place(_shown(root)), "The folder holds no files.")
 
@@ -187,7 +188,7 @@ def _open_zip(path: Path, shown: str, limits: Limits) -> Iterator[Document | Iss
             prefix = _common_folder([member.filename for member in members])
             total = 0
             for member in sorted(members, key=lambda member: member.filename):
-                place = f"{shown}!{_clean(member.filename)}"
+                place = f"{shown}!{path_text(member.filename)}"
                 if member.is_dir():
                     continue
                 fault = _member_fault(member, limits)
@@ -244,7 +245,7 @@ def _open_member(
             _STAGE, "archive", Place(place), "Archives within archives are not opened.", "Unpack the outer one."
         )
     else:
-        relative = _clean(member.filename).removeprefix(prefix)
+        relative = path_text(member.filename).removeprefix(prefix)
         yield Document(place, relative, len(data), data[:HEAD_BYTES], io.BytesIO(data).getvalue)
 
 
@@ -268,9 +269,4 @@ def _one_line(error: Exception) -> str:
 
 
 def _shown(path: Path) -> str:
-    return _clean(path.as_posix())
-
-
-def _clean(name: str) -> str:
-    """Return a name that can be printed and stored: bytes that are no UTF-8 become U+FFFD."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return path_text(path.as_posix())
