@@ -265,3 +265,17 @@ def test_the_second_writer_is_told_at_once(tmp_path: Path) -> None:
         assert ran.code == 1
         assert "Another process is writing" in ran.err
         assert aleat("verify", "-w", case, keys=keys).code == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_console_of_few_letters_is_told_all_the_same(tmp_path: Path, encoding: str) -> None:
+    """What its code page can't hold is written as a number: Windows' consoles and pipes have such."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "aleat", "init", str(tmp_path / "Ћ")],
+        env=environment(tmp_path / "keys", PYTHONIOENCODING=encoding),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert rb"of \u040b;" in ran.stdout

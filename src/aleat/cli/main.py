@@ -5,6 +5,8 @@ Exit codes: 0 complete; 1 failed; 2 usage; 3 done, but some input could not be r
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -39,7 +41,9 @@ for commands in (main_commands, hunt_commands, case_commands, exchange_commands)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     if sys.stdout is None:  # it was closed: whoever started us wants to read nothing
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a console or a file that can't hold a letter shows its number
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
         sys.stdout.flush()
@@ -48,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         error("aleat: stopped. What was committed stays; run the same command again to go on.")
         return INTERRUPTED
-    except BrokenPipeError:
-        _leave_pipe()
-        return 0
     except Exception as problem:
+        if _is_left_pipe(problem):
+            _leave_pipe()
+            return 0
         if os.environ.get("ALEAT_TRACEBACK") and not isinstance(problem, (AleatError, OSError)):
             raise
         _tell(problem)
@@ -69,6 +73,17 @@ def _tell(problem: Exception) -> None:
     else:
         error(f"aleat: a fault of Aleat's own: {_where(problem)}. What was committed stays.")
         error("Please report this line. ALEAT_TRACEBACK=1 shows all of it (it may hold values from evidence).")
+
+
+def _is_left_pipe(problem: Exception) -> bool:
+    """Say whether the reader of our output left; Windows calls the write an invalid argument, and does so again."""
+    if os.name != "nt" or not isinstance(problem, OSError) or problem.errno != errno.EINVAL:
+        return isinstance(problem, BrokenPipeError)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _leave_pipe() -> None:

@@ -69,7 +69,7 @@ class ProgressLine:
         self.quiet = quiet
         self.live = stream.isatty()
         self.started = self.shown = time.monotonic()
-        self.drawn = False
+        self.drawn = 0  # characters, to be written over: not every console knows control sequences
 
     def __call__(self, what: str, done: int, total: int | None = None) -> None:
         """Say that `done` of `total` steps of `what` are done."""
@@ -79,16 +79,16 @@ class ProgressLine:
         self.shown = now
         share = f" of {total:,}" if total else ""
         text = clip(visible(f"{what}: {done:,}{share} ({now - self.started:.0f} s)"), 100)
-        self.stream.write(f"\r\x1b[2K{text}" if self.live else f"{text}\n")
+        self.stream.write(f"\r{text.ljust(self.drawn)}" if self.live else f"{text}\n")
         self.stream.flush()
-        self.drawn = self.live
+        self.drawn = len(text) if self.live else 0
 
     def clear(self) -> None:
         """Wipe the line, where there is one."""
         if self.drawn:
-            self.stream.write("\r\x1b[2K")
+            self.stream.write(f"\r{' ' * self.drawn}\r")
             self.stream.flush()
-            self.drawn = False
+            self.drawn = 0
 
 
 @contextmanager

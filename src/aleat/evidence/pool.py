@@ -18,11 +18,15 @@ from typing import Any
 
 __all__ = ["process_pool"]
 
+_WINDOWS_WORKERS = 61  # more it can't wait for: ProcessPoolExecutor refuses them
+
 
 def process_pool(
     workers: int, *, initializer: Callable[..., object] | None = None, initargs: tuple[Any, ...] = ()
 ) -> ProcessPoolExecutor:
-    """Return an executor of `workers` processes; `initializer` runs once in each."""
+    """Return an executor of `workers` processes (on Windows 61 at the most); `initializer` runs once in each."""
+    if sys.platform == "win32":
+        workers = min(workers, _WINDOWS_WORKERS)
     return ProcessPoolExecutor(workers, mp_context=_Context(), initializer=initializer, initargs=initargs)
 
 
