@@ -18,7 +18,7 @@ from aleat.knowledge.document import Document
 
 __all__ = ["BLOCK_BYTES", "LinesReader", "lines_of_text"]
 
-BLOCK_BYTES = 8 * 1024**2
+BLOCK_BYTES = 4 * 1024**2
 _GUESSED = "windows-1252"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

@@ -10,6 +10,7 @@ name and rows, so that the same list from two givers is one object with two copi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -115,12 +116,15 @@ def _collect(document: Document, lines: LinesReader, limits: Limits) -> tuple[Ro
 def make_list_indicator(name: str, entries: pa.Table, columns: list[str] | None = None) -> StixObject:
     """Return the STIX indicator of a list called `name` with these entries (`ENTRY_SCHEMA`)."""
     digest = entries_digest(entries)
-    counts = pc.value_counts(entries.column("type").cast(pa.string()))
+    counts: Counter[str] = Counter()
+    for chunk in entries.column("type").chunks:  # not cast to texts first: that would be all of them
+        for row in pc.value_counts(chunk).to_pylist():
+            counts[row["values"]] += row["counts"]
     total = pc.sum(entries.column("count")).as_py() or 0
     content = {
         "entries": entries.num_rows,
         "entries_sha256": digest,
-        "types": {row["values"]: row["counts"] for row in counts.to_pylist()},
+        "types": dict(counts),
         "columns": columns or [],
         "duplicates": total - entries.num_rows,
     }
