@@ -81,14 +81,3 @@ def _fact(sighting: Sighting, name: str) -> str | None:
         "format": sighting.format,
     }
     return facts.get(name) or None
-
-
-def _fact(sighting: Sighting, name: str) -> str | None:
-    facts = {
-        "event_id": sighting.event_id,
-        "channel": sighting.channel,
-        "provider": sighting.provider,
-        "host": sighting.host,
-        "format": sighting.format,
-    }
-    return facts.get(name) or None
