@@ -171,6 +171,17 @@ class StopError(Exception):
     """Stands for a kill."""
 
 
+def cut_off(lake: Lake, path: Path) -> None:
+    """Stop adding a file in its midst, as a kill does."""
+
+    def stop(progress: IngestProgress) -> None:
+        if progress.bytes > 5000:
+            raise StopError
+
+    with pytest.raises(StopError):
+        add(lake, path, options=SMALL, progress=stop)
+
+
 def test_a_killed_ingest_goes_on_where_it_was(lake: Lake, logs: Path, tmp_path: Path) -> None:
     seen = []
 
@@ -197,12 +208,7 @@ def test_a_killed_ingest_goes_on_where_it_was(lake: Lake, logs: Path, tmp_path: 
 
 
 def test_a_file_that_changed_after_a_kill_is_another_source(lake: Lake, logs: Path) -> None:
-    def stop(progress: IngestProgress) -> None:
-        if progress.bytes > 5000:
-            raise StopError
-
-    with pytest.raises(StopError):
-        add(lake, logs / "web.log", options=SMALL, progress=stop)
+    cut_off(lake, logs / "web.log")
     text = (logs / "web.log").read_text()
     (logs / "web.log").write_text(text.replace("n=30 ", "n=31 "))
     add(lake, logs / "web.log", options=SMALL)
@@ -217,13 +223,7 @@ def test_a_file_that_changed_after_a_kill_is_another_source(lake: Lake, logs: Pa
 
 def test_work_that_was_cut_off_cannot_be_given_up_by_hand(lake: Lake, logs: Path) -> None:
     """That it was given up is in the ledger."""
-
-    def stop(progress: IngestProgress) -> None:
-        if progress.bytes > 5000:
-            raise StopError
-
-    with pytest.raises(StopError):
-        add(lake, logs / "web.log", options=SMALL, progress=stop)
+    cut_off(lake, logs / "web.log")
     assert list(verify_lake(lake)) == []
     with changed_source(lake, lake.sources()[0].id, abandoned=True):
         (fault,) = verify_lake(lake)
@@ -318,13 +318,7 @@ def changed_source(lake: Lake, source: int, **values: object) -> Iterator[None]:
 
 def test_a_ledger_of_an_earlier_version_that_names_less_still_fits(lake: Lake, logs: Path) -> None:
     """Also where a source was given up, and when it goes on with this one."""
-
-    def stop(progress: IngestProgress) -> None:
-        if progress.bytes > 5000:
-            raise StopError
-
-    with pytest.raises(StopError):
-        add(lake, logs / "web.log", options=SMALL, progress=stop)
+    cut_off(lake, logs / "web.log")
     text = (logs / "web.log").read_text()
     (logs / "web.log").write_text(text.replace("n=30 ", "n=31 "))
     add(lake, logs, options=SMALL)
