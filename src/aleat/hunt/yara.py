@@ -126,7 +126,10 @@ def compile_rules(indicators: Sequence[Indicator]) -> CompiledRules:
             failed.setdefault(digest, _unfed(indicator, str(passed_over[ignored].message)))
             ignored = len(passed_over)
     rules = compiler.build()
-    there = {rule.namespace for rule in rules}
+    names: dict[str, set[str]] = {}
+    for rule in rules:
+        names.setdefault(rule.namespace, set()).add(rule.identifier)
+    there = {digest for digest, found in names.items() if _is_reported(patterns[digest], found, digest in failed)}
     for digest in patterns.keys() - there - failed.keys():
         failed[digest] = RuleError("YARA: it holds no rule that could be reported.", patterns[digest].place)
     rejected = [
@@ -138,6 +141,14 @@ def compile_rules(indicators: Sequence[Indicator]) -> CompiledRules:
     rules.serialize_into(buffer)
     data = buffer.getvalue()
     return CompiledRules(hashlib.sha256(data).digest() + data, tuple(rejected))
+
+
+def _is_reported(indicator: Indicator, names: set[str], failed: bool) -> bool:
+    """Say whether any of an indicator's rules that compiled (by `names`) isn't private."""
+    if not failed and "private" not in indicator.pattern:
+        return True
+    rules = split_rules(indicator.pattern, indicator.place.path).rules
+    return any(rule.name in names and not rule.private for rule in rules)
 
 
 def compile_strings(indicator: Indicator) -> tuple[CompiledRules, tuple[str, ...]]:

@@ -39,6 +39,8 @@ _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 _NUMBER = re.compile(r"0x[0-9a-fA-F]{1,16}|[0-9]{1,18}")
 _SECTIONS = frozenset({"meta", "strings", "variables", "condition"})
+_INDENT = 200  # characters before a rule that are kept, so that columns are right
+_KEYWORDS = frozenset({"rule", "private", "global", "import", "include"})
 _STEPS = 20_000_000  # of looking for what rules need, in one file
 _MARKS = ("$", "#", "@", "!", ".")
 """A word right behind one of these is a string's or a module's, not a rule's."""
@@ -188,14 +190,15 @@ class _Splitter:
             return False
         first = self.modifiers[0][0] if self.modifiers else at
         kind, name, _ = tokens.peek()
-        if kind != "word" or name[0].isdigit():
+        if kind != "word" or name[0].isdigit() or name in _KEYWORDS:
             self._fault(at, "After 'rule' a name is missing.")
             return True
         next(tokens)
         words = {word for _, word in self.modifiers}
-        start = self.text.rfind("\n", 0, first) + 1
-        start = start if not self.text[start:first].strip() else first
         line = bisect_right(self._lines, first) + 1
+        start = self._lines[line - 2] if line > 1 else 0
+        if first - start > _INDENT or self.text[start:first].strip():
+            start = first
         rule = YaraRule(name, line, "", first - start, "private" in words, "global" in words)
         if not self._read_tags(tokens, rule):
             self._fault(at, f"The rule {name} has no body.")
@@ -369,5 +372,7 @@ class _Needs:
 
 
 def _too_many(limits: Limits, path: str, rule: YaraRule) -> InputError:
-    reason = f"The rule {rule.name} needs more than {limits.yara_needs} others (yara_needs)."
+    reason = (
+        f"The rule {rule.name} needs more than {limits.yara_needs} others (yara_needs), or too many are named."
+    )
     return LimitError(reason, Place(path, rule.line))

@@ -26,6 +26,7 @@ _NAMED = frozenset(
     }
 )  # fmt: skip
 _LITERAL = re.compile(r"'((?:[^'\\]|\\.)*+)'|\"((?:[^\"\\]|\\.)*+)\"", re.DOTALL)
+_RULE_NAME = re.compile(r"^[ \t]*+(?:(?:private|global)\s++)*+rule\s++(\w++)", re.MULTILINE | re.ASCII)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Characters that are there and can't be seen: soft hyphen, zero-width ones, direction marks, variation selectors.
@@ -134,6 +135,8 @@ def _pattern_words(pattern: str, pattern_type: str) -> Iterator[str]:
     if pattern_type == "sigma":
         yield from _sigma_words(pattern)
         return
+    if pattern_type == "yara":
+        yield from _RULE_NAME.findall(pattern)
     for match in _LITERAL.finditer(pattern):
         literal = match[1] if match[1] is not None else match[2]
         yield _ESCAPE.sub(r"\1", literal)

@@ -15,6 +15,7 @@ import msgspec
 from aleat.attribution import SOMEBODY_ELSE
 from aleat.attribution.records import Assessment, EvidenceItem
 from aleat.case.records import CampaignLink, Case, Outage, TimelineEntry
+from aleat.hunt.indicator import Sighting, level_rank
 from aleat.report.messages import Messages
 from aleat.report.records import ReportInput
 from aleat.text import clip, visible
@@ -25,6 +26,8 @@ FIRST_THINGS = 20
 """At most this many things stand on the first screen."""
 
 _OUTAGES_NAMED = 4
+_TITLES_NAMED = 3
+_TITLES_LONG = 160  # characters
 _EVEN = 0.5
 _FOOTHOLDS = {
     "account-created-not-removed",
@@ -50,7 +53,7 @@ class Answer(msgspec.Struct, frozen=True):
 def make_answer(report: ReportInput, messages: Messages) -> Answer:
     """Return what the case answers: hit or not, what went down, one campaign or not, who, still in or not."""
     case = report.case
-    hit: bool | None = bool(case.incidents)
+    hit: bool | None = bool(case.incidents or _undated(case))
     if not case.incidents and not report.events:
         hit = None
     sentences = [
@@ -99,7 +102,7 @@ def _hit(report: ReportInput, messages: Messages) -> Iterator[str]:
         )
     elif not report.rules.loaded:
         yield messages.say("answer", "nothing_hunted", events=report.events)
-    else:
+    elif not _undated(case):
         rows = [row for row in case.coverage if row.first and row.last]
         yield messages.say(
             "answer",
@@ -110,6 +113,20 @@ def _hit(report: ReportInput, messages: Messages) -> Iterator[str]:
             first=moment(min((row.first for row in rows if row.first), default=None)),
             last=moment(max((row.last for row in rows if row.last), default=None)),
         )
+    if undated := _undated(case):
+        titles = list(dict.fromkeys(visible(sighting.title) for sighting in undated))
+        yield messages.say(
+            "answer",
+            "undated",
+            files=messages.count("files", len({sighting.evidence for sighting in undated})),
+            titles=clip(", ".join(titles[:_TITLES_NAMED]), _TITLES_LONG),
+        )
+
+
+def _undated(case: Case) -> list[Sighting]:
+    """Return the sightings that weigh something and have no time: those in files, which no incident can hold."""
+    least = level_rank("medium")
+    return [item for item in case.sightings if item.time is None and level_rank(item.level) >= least]
 
 
 def _first_access(case: Case, messages: Messages) -> Iterator[str]:
