@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
+from aleat.cli.terminal import wants_color
 from tests.cli.command import Ran, call
 from tests.workspace.samples import RULE, json_lines, write_logs
 
@@ -105,6 +107,76 @@ def test_since_and_until_limit_what_is_written(pack: Path, tmp_path: Path, capfd
     assert hosts("--until", "2022-07-15T08:05:00Z") == ["pc1.example"]
     assert hosts("--since", "2022-07-15T10:03:00+02:00", "--until", "2022-07-16") == ["pc1.example", "pc2.example"]
     assert hosts("--since", "2022-07-16") == []
+
+
+def test_an_offset_shows_times_and_reads_them(pack: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """08:03 UTC is 10:03 there; a time without a zone is one of that place."""
+    logs = write_logs(tmp_path / "logs")
+    ran = hunt(capfd, pack, logs, "--time-offset", "+02:00", "--since", "2022-07-15T10:04")
+    assert "TIME (UTC+02:00)" in ran.out
+    assert "2022-07-15 10:05" in ran.out
+    assert "10:03" not in ran.out
+    assert "03:35:00" in hunt(capfd, pack, logs, "--time-offset=-04:30").out
+    assert '"time":"2022-07-15T08:03' in hunt(capfd, pack, logs, "--time-offset", "+02:00", "-t", "jsonl").out
+
+
+@pytest.mark.parametrize("text", ["2", "+2:7", "+15:00", "Tirane", "+02:00:00", "", "+99"])
+def test_an_offset_that_is_none_is_told(
+    text: str, pack: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ran = hunt(capfd, pack, write_logs(tmp_path / "logs"), f"--time-offset={text}")
+    assert ran.code == 1
+    assert "is no offset from UTC" in ran.err
+
+
+class Terminal(io.StringIO):
+    """Where somebody watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colours_are_for_terminals_and_can_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """$NO_COLOR, an option, a dumb terminal, no terminal."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("WT_SESSION", "x")
+    monkeypatch.setattr("sys.stdout", Terminal())
+    assert wants_color()
+    assert not wants_color(no_color=True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not wants_color()
+    monkeypatch.setenv("NO_COLOR", "")
+    assert wants_color()
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    assert not wants_color()
+
+
+def test_no_color_is_an_option(pack: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    ran = hunt(capfd, pack, write_logs(tmp_path / "logs"), "--no-color", "-q")
+    assert ran.code == 0
+    assert "\x1b" not in ran.out
+
+
+def test_low_levels_are_left_out(pack: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The rule's level is high."""
+    logs = write_logs(tmp_path / "logs")
+    assert hunt(capfd, pack, logs, "-t", "jsonl", "--min-level", "high").out.count("\n") == 2
+    assert hunt(capfd, pack, logs, "-t", "jsonl", "--min-level", "critical").out == ""
+
+
+def test_every_type_is_written_to_a_file_by_its_ending(
+    pack: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """json, jsonl, csv, parquet; a table else, and -t decides."""
+    logs = write_logs(tmp_path / "logs")
+    for name, start in (("a.json", b"["), ("a.jsonl", b"{"), ("a.csv", b"indicator,"), ("a.parquet", b"PAR1")):
+        assert hunt(capfd, pack, logs, "-o", tmp_path / name).code == 0
+        assert (tmp_path / name).read_bytes().startswith(start)
+    assert hunt(capfd, pack, logs, "-o", tmp_path / "a.txt").code == 0
+    assert (tmp_path / "a.txt").read_bytes().startswith(b"TIME (UTC)")
+    assert hunt(capfd, pack, logs, "-o", tmp_path / "b.txt", "-t", "parquet").code == 0
+    assert (tmp_path / "b.txt").read_bytes().startswith(b"PAR1")
 
 
 def test_a_time_that_is_none_is_told(pack: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import UTC, timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -36,9 +37,9 @@ SIGHTING = Sighting(
 )
 
 
-def written(format: str, *sightings: Sighting) -> bytes:
+def written(format: str, *sightings: Sighting, **shown: Any) -> bytes:
     stream = io.BytesIO()
-    with open_writer(format, stream) as writer:
+    with open_writer(format, stream, **shown) as writer:
         for sighting in sightings:
             writer.write(sighting)
     return stream.getvalue()
@@ -70,6 +71,44 @@ def test_every_format_holds_every_sighting(count: int) -> None:
     assert [int(row["record"]) for row in table] == list(range(count))
     assert pq.read_table(io.BytesIO(written("parquet", *rows)))["record"].to_pylist() == list(range(count))
     assert len(written("table", *rows).splitlines()) == count + 1
+
+
+def test_an_offset_is_for_people_and_programs_get_utc() -> None:
+    """Table and CSV show it; JSON and Parquet don't change."""
+    part = Part("a.evtx", "s", 1, 2, "e", SIGHTING.time)
+    sighting = msgspec.structs.replace(SIGHTING, parts=(part,))
+    zone = timezone(timedelta(hours=5, minutes=30))
+    head, line = written("table", sighting, zone=zone).decode().splitlines()
+    assert head.startswith("TIME (UTC+05:30)")
+    assert line.startswith("2022-07-15 21:16:40")
+    (row,) = csv.DictReader(io.StringIO(written("csv", sighting, zone=zone).decode()))
+    assert row["time"] == "2022-07-15T21:16:40.123456+05:30"
+    assert json.loads(row["parts"])[0]["time"] == "2022-07-15T15:46:40.123456Z"
+    for name in ("json", "jsonl", "parquet"):
+        assert written(name, sighting, zone=zone) == written(name, sighting)
+    behind = written("table", sighting, zone=timezone(-timedelta(hours=8))).decode()
+    assert "TIME (UTC-08:00)" in behind
+    assert "2022-07-15 07:46:40" in behind
+    assert written("table", sighting, zone=UTC) == written("table", sighting)
+
+
+@pytest.mark.parametrize("time", [-(2**63), 2**63 - 1, -62_135_596_800_000_000, None])
+def test_a_time_that_no_offset_can_show_is_left_out(time: int | None) -> None:
+    for hours in (-14, 0, 14):
+        format_time(time, timezone(timedelta(hours=hours)))
+
+
+def test_colours_are_for_the_tables_levels_only() -> None:
+    """And never where they weren't asked for."""
+    assert b"\x1b" not in written("table", SIGHTING)
+    colored = written("table", SIGHTING, color=True)
+    assert b"\x1b[31mhigh         \x1b[0m" in colored
+    assert colored.count(b"\x1b") == 2
+    assert colored.replace(b"\x1b[31m", b"").replace(b"\x1b[0m", b"") == written("table", SIGHTING)
+    odd = msgspec.structs.replace(SIGHTING, title="\x1b[31mevil", level="odd")
+    assert b"\x1b" not in written("table", odd, color=True)
+    for name in ("json", "jsonl", "csv", "parquet"):
+        assert written(name, SIGHTING, color=True) == written(name, SIGHTING)
 
 
 def test_parquet_has_times_as_times_and_fields_as_json() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,8 +14,8 @@ from cyclopts import Parameter
 from aleat.cli.case_commands import print_alleged
 from aleat.cli.exit_codes import FAILED, INCOMPLETE, USAGE
 from aleat.cli.hunt_summary import print_hunt
-from aleat.cli.options import Actor, Language, Quiet, Workers, WorkspaceOption, find, open_workspace
-from aleat.cli.terminal import error, issues, line, progress, wrapped
+from aleat.cli.options import Actor, Language, NoColor, Quiet, Workers, WorkspaceOption, find, open_workspace
+from aleat.cli.terminal import error, issues, line, progress, wants_color, wrapped
 from aleat.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ __all__ = ["register"]
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
 Format = Literal["table", "json", "jsonl", "csv", "parquet"]
+_OFFSET = re.compile(r"(?:UTC)?([+-])([0-9]{1,2})(?::?([0-5][0-9]))?")
+_LARGEST_OFFSET = 14  # of a clock anywhere
 Giver = Annotated[str | None, Parameter(name=["--from"], help="Who gave it (default: ourselves).")]
 
 
@@ -172,11 +175,13 @@ def hunt(
     min_level: Level = "informational",
     since: str | None = None,
     until: str | None = None,
+    time_offset: str | None = None,
     placeholders: Path | None = None,
     navigator: Path | None = None,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
     workers: Workers = None,
+    no_color: NoColor = False,
     quiet: Quiet = False,
 ) -> int:
     """Hunt for everything the workspace knows in everything it holds; or, with --rules, in PATHS at once.
@@ -187,26 +192,34 @@ def hunt(
         output: Write sightings to this file (default: standard output).
         format: table, json, jsonl, csv or parquet (default: table).
         min_level: Leave out sightings below this level.
-        since: Write only sightings at or after this time (2022-07-15, 2022-07-15T08:00; UTC unless it says).
+        since: Write only sightings at or after this time (2022-07-15, 2022-07-15T08:00; UTC or --time-offset unless
+            it says).
         until: Write only sightings before this time.
+        time_offset: Show times at this offset from UTC (+02:00, or --time-offset=-05:00) in table and CSV; JSON and
+            Parquet stay in UTC.
         placeholders: Values for Sigma's placeholders: TOML, name = ["value", …] (a workspace's: placeholders.toml).
         navigator: Write the ATT&CK techniques seen to this file, as a layer for the ATT&CK Navigator.
         workspace: The workspace's folder.
         actor: Who acts.
         workers: Worker processes.
+        no_color: No colours in the table (nor where $NO_COLOR is set, or the output is no terminal).
         quiet: No progress.
     """
     from aleat.hunt.summary import navigator_layer  # noqa: PLC0415
     from aleat.workspace import hunt_once, write_sightings  # noqa: PLC0415
 
-    first, end = _time(since), _time(until)
+    zone = _offset(time_offset)
+    first, end = _time(since, zone), _time(until, zone)
+    color = output is None and wants_color(no_color=no_color)
     kind = format or (_format_of(output) if output else "table")
     target = output or sys.stdout.buffer
     with progress(quiet=quiet) as show:
         if not (paths or rules):
             with open_workspace(workspace, actor) as ws:
                 result = ws.hunt(placeholders=placeholders, workers=workers, progress=show)
-            written = write_sightings(result.sightings, target, kind, min_level=min_level, since=first, until=end)
+            written = write_sightings(
+                result.sightings, target, kind, min_level=min_level, since=first, until=end, zone=zone, color=color
+            )
             notes: dict[str, int] = {}
         elif paths and rules:
             once = hunt_once(
@@ -218,6 +231,8 @@ def hunt(
                 since=first,
                 until=end,
                 placeholders=placeholders,
+                zone=zone,
+                color=color,
                 workers=workers,
                 progress=show,
             )
@@ -232,15 +247,26 @@ def hunt(
     return INCOMPLETE if result.issues else 0
 
 
-def _time(text: str | None) -> datetime | None:
-    """Return the time that an option gives; one without a zone is UTC."""
+def _offset(text: str | None) -> timezone:
+    """Return the offset from UTC that an option gives."""
+    if text is None:
+        return UTC
+    found = _OFFSET.fullmatch(text)
+    if found is None or int(found[2]) > _LARGEST_OFFSET:
+        raise InputError(f"{text[:40]!r} is no offset from UTC.", advice="Write +02:00 or -05:30.")
+    ahead = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
+    return timezone(-ahead if found[1] == "-" else ahead) if ahead else UTC
+
+
+def _time(text: str | None, zone: timezone) -> datetime | None:
+    """Return the time that an option gives; one without a zone is in `zone`."""
     if text is None:
         return None
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise InputError(f"{text[:40]!r} is no time.", advice="Write 2022-07-15 or 2022-07-15T08:00Z.") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=zone)
 
 
 def _format_of(output: Path) -> Format:

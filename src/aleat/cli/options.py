@@ -13,11 +13,12 @@ from aleat.errors import WorkspaceError
 if TYPE_CHECKING:
     from aleat.workspace import Workspace
 
-__all__ = ["Actor", "Language", "Quiet", "Workers", "WorkspaceOption", "find", "open_workspace"]
+__all__ = ["Actor", "Language", "NoColor", "Quiet", "Workers", "WorkspaceOption", "find", "open_workspace"]
 
 WorkspaceOption = Annotated[Path | None, Parameter(name=["--workspace", "-w"], help="The workspace's folder.")]
 Actor = Annotated[str | None, Parameter(help="Who acts (default: $ALEAT_ACTOR, else your user name).")]
 Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="No progress.")]
+NoColor = Annotated[bool, Parameter(negative="", help="No colours.")]
 Workers = Annotated[int | None, Parameter(help="Worker processes (default: one a core, one for little input).")]
 Language = Annotated[Literal["en", "sq"], Parameter(help="The report's language: en or sq.")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import TextIO
 from aleat.errors import Issue
 from aleat.text import clip, visible
 
-__all__ = ["MAX_LISTED", "ProgressLine", "error", "issues", "line", "progress", "table", "wrapped"]
+__all__ = ["MAX_LISTED", "ProgressLine", "error", "issues", "line", "progress", "table", "wants_color", "wrapped"]
 
 MAX_LISTED = 20
 """At most this many rows of a list that can be long are printed; how many more there are is said."""
@@ -38,6 +39,13 @@ def wrapped(text: str, *, indent: str = "") -> None:
     width = min(shutil.get_terminal_size((100, 24)).columns, 100)
     for part in textwrap.wrap(visible(text), width, initial_indent=indent, subsequent_indent=indent):
         print(part)
+
+
+def wants_color(*, no_color: bool = False) -> bool:
+    """Say whether standard output is a terminal that knows colours, and nobody said no (https://no-color.org)."""
+    if no_color or os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+        return False
+    return bool(os.environ.get("WT_SESSION")) if os.name == "nt" else os.environ.get("TERM", "dumb") != "dumb"
 
 
 def table(rows: Iterable[Sequence[object]], headings: Sequence[str] = (), *, limit: int = MAX_LISTED) -> None:

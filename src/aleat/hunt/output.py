@@ -14,10 +14,11 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, timezone
 from functools import lru_cache
 from math import isfinite
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 import orjson
 import pyarrow as pa
@@ -31,6 +32,8 @@ __all__ = ["FORMATS", "SightingWriter", "escape_cell", "format_time", "open_writ
 
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
+_COLORS = {"critical": "1;31", "high": "31", "medium": "33", "low": "36"}
+"""A terminal's codes for levels (ECMA-48, "Select graphic rendition")."""
 _BLOCK = 5_000
 _LINES = 64
 _KEYS = (
@@ -67,22 +70,32 @@ class SightingWriter(Protocol):
         ...
 
 
-def open_writer(format: str, stream: IO[bytes], *, width: int = 120) -> SightingWriter:
-    """Return the writer for one of `FORMATS`; `width` is the table's, in characters."""
-    return _WRITERS[format](stream, width)
+def open_writer(
+    format: str, stream: IO[bytes], *, width: int = 120, zone: timezone = UTC, color: bool = False
+) -> SightingWriter:
+    """Return the writer for one of `FORMATS`.
+
+    `width` is the table's, in characters. Table and CSV show times at the offset `zone`; JSON and Parquet are for
+    programs, and stay in UTC. With `color` the table's levels are coloured by a terminal's control sequences.
+    """
+    return _WRITERS[format](stream, _Shown(width, zone, color))
 
 
-def format_time(time: int | None) -> str | None:
-    """Return microseconds since 1970 as RFC 3339 in UTC with six digits; None where there is no time.
+def format_time(time: int | None, zone: timezone = UTC) -> str | None:
+    """Return microseconds since 1970 as RFC 3339 at an offset (UTC: ``Z``) with six digits; None without a time.
 
     >>> format_time(1_657_900_000_123_456)
     '2022-07-15T15:46:40.123456Z'
+    >>> from datetime import timedelta
+    >>> format_time(1_657_900_000_123_456, timezone(timedelta(hours=2)))
+    '2022-07-15T17:46:40.123456+02:00'
     """
     if time is None:
         return None
     seconds, micros = divmod(time, 1_000_000)
-    text = _seconds_text(seconds)
-    return text and f"{text}.{micros:06}Z"
+    ahead = zone.utcoffset(None)
+    text = _seconds_text(seconds + int(ahead.total_seconds()))
+    return text and f"{text}.{micros:06}{str(zone).removeprefix('UTC') or 'Z'}"
 
 
 @lru_cache(4096)  # sightings come in the order of time, more or less
@@ -156,12 +169,20 @@ def _finite(value: Any) -> Any:
     return [_finite(item) for item in value] if isinstance(value, list) else value
 
 
+class _Shown(NamedTuple):
+    """How people want it."""
+
+    width: int
+    zone: timezone
+    color: bool
+
+
 class _Writer:
     """What all writers share: a block of rows, written when full and at the end."""
 
-    def __init__(self, stream: IO[bytes], width: int) -> None:
+    def __init__(self, stream: IO[bytes], shown: _Shown) -> None:
         self._stream = stream
-        self._width = width
+        self._shown = shown
         self._waiting: list[Sighting] = []
 
     def __enter__(self) -> SightingWriter:
@@ -226,7 +247,7 @@ class _CsvWriter(_Writer):
     def _write(self, sightings: list[Sighting]) -> None:
         rows = []
         for sighting in sightings:
-            record = _flat(sighting)
+            record = {**_flat(sighting), "time": format_time(sighting.time, self._shown.zone)}
             rows.append([_safe_cell(key, cell) for key, cell in record.items()])
         self._stream.write(_csv_lines(rows))
 
@@ -254,14 +275,15 @@ class _ParquetWriter(_Writer):
 class _TableWriter(_Writer):
     """Lines of fixed columns; the title takes what the width leaves."""
 
-    _columns = (("TIME (UTC)", 19), ("LEVEL", 13), ("HOST", 22), ("EVENT", 20))
+    _columns = (("TIME", 19), ("LEVEL", 13), ("HOST", 22), ("EVENT", 20))
 
     def _begin(self) -> None:
-        self._write_row([name for name, _ in self._columns], "RULE", "EVIDENCE")
+        names = [name for name, _ in self._columns]
+        self._write_row([f"TIME ({self._shown.zone})", *names[1:]], "RULE", "EVIDENCE")
 
     def _write(self, sightings: list[Sighting]) -> None:
         for sighting in sightings:
-            time = (format_time(sighting.time) or "")[:19].replace("T", " ")
+            time = (format_time(sighting.time, self._shown.zone) or "")[:19].replace("T", " ")
             channel = sighting.channel.rpartition("/")[0] or sighting.channel or sighting.format
             event = f"{channel.rpartition('-')[2]} {sighting.event_id}".strip()
             title = f"[hidden] {sighting.title}" if sighting.hidden_by is not None else sighting.title
@@ -272,7 +294,9 @@ class _TableWriter(_Writer):
 
     def _write_row(self, cells: list[str], title: str, place: str) -> None:
         fixed = [_fit(cell, width) for cell, (_, width) in zip(cells, self._columns, strict=True)]
-        room = max(20, self._width - sum(width + 2 for _, width in self._columns) - 2)
+        if self._shown.color and cells[1] in _COLORS:
+            fixed[1] = f"\x1b[{_COLORS[cells[1]]}m{fixed[1]}\x1b[0m"
+        room = max(20, self._shown.width - sum(width + 2 for _, width in self._columns) - 2)
         line = "  ".join([*fixed, _fit(title, room), visible(place)])
         self._stream.write(line.rstrip().encode("utf-8", "replace") + b"\n")
 
@@ -307,7 +331,7 @@ def _csv_lines(rows: list[list[Any]]) -> bytes:
     return text.getvalue().encode("utf-8", "replace")
 
 
-_WRITERS: Mapping[str, Callable[[IO[bytes], int], SightingWriter]] = {
+_WRITERS: Mapping[str, Callable[[IO[bytes], _Shown], SightingWriter]] = {
     "table": _TableWriter,
     "json": _JsonWriter,
     "jsonl": _JsonLinesWriter,

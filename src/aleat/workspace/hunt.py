@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timezone
 from pathlib import Path
 from time import perf_counter
 from typing import IO
@@ -145,6 +145,8 @@ def hunt_once(
     since: datetime | None = None,
     until: datetime | None = None,
     placeholders: Path | None = None,
+    zone: timezone = UTC,
+    color: bool = False,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress = silent,
@@ -153,7 +155,8 @@ def hunt_once(
 
     Sightings at or above `min_level` are written as they are found, so that memory doesn't grow with them; where
     `since` or `until` (aware times) is given, only those at or after the one and before the other.
-    `placeholders` is a file of values for Sigma's placeholders; `workers` and `executor` are as in `HuntVerbs.hunt`.
+    `placeholders` is a file of values for Sigma's placeholders; `workers` and `executor` are as in `HuntVerbs.hunt`,
+    `zone` and `color` as in `aleat.hunt.open_writer`.
     """
     issues: list[Issue] = []
     rejected: list[NotEvaluated] = []
@@ -179,7 +182,7 @@ def hunt_once(
     written = 0
     with ExitStack() as stack:
         stream = stack.enter_context(output.open("wb")) if isinstance(output, Path) else output
-        writer = stack.enter_context(open_writer(format_, stream))
+        writer = stack.enter_context(open_writer(format_, stream, zone=zone, color=color))
 
         def sink(sighting: Sighting) -> None:
             nonlocal written
@@ -203,16 +206,19 @@ def write_sightings(
     min_level: str = "informational",
     since: datetime | None = None,
     until: datetime | None = None,
+    zone: timezone = UTC,
+    color: bool = False,
 ) -> int:
     """Write the sightings at or above `min_level` that nothing hides, and return how many they were.
 
-    Where `since` or `until` (aware times) is given, only those at or after the one and before the other.
+    Where `since` or `until` (aware times) is given, only those at or after the one and before the other. `zone` and
+    `color` are as in `aleat.hunt.open_writer`.
     """
     wanted = _wanted(min_level, since, until)
     count = 0
     with ExitStack() as stack:
         stream = stack.enter_context(output.open("wb")) if isinstance(output, Path) else output
-        writer = stack.enter_context(open_writer(format_, stream))
+        writer = stack.enter_context(open_writer(format_, stream, zone=zone, color=color))
         for sighting in sightings:
             if wanted(sighting):
                 writer.write(sighting)
