@@ -77,6 +77,22 @@ def test_translated_patterns_find_what_pcre_finds(pattern: str, texts: list[str]
 
 
 @pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"^\x{41}\x42$", "AB"),
+        (r"^\p{L}\pL$", "\u00e9b"),
+        (r"^\0\012\0123$", "\0\n\n3"),
+        (r"^[\0-\x1f\x{e9}]+$", "\x05\u00e9"),
+        (r"^\v[\v]\V$", "\x0b\u2028a"),
+        (r"^\h[\h]\H$", "\t\u3000a"),
+        (r"^\N$", "a"),
+    ],
+)
+def test_escapes_mean_what_pcre_says(pattern: str, text: str) -> None:
+    assert find_matches(translate(pattern).pattern, "s", [text, f"{text}-\n"]) == [True, False]
+
+
+@pytest.mark.parametrize(
     "pattern",
     [
         "a(?=b)",

@@ -230,6 +230,46 @@ def test_texts_are_octets_where_the_constant_is() -> None:
     assert holds("[x-a:b != h'616c']", {"type": "x-a", "b": "a\u0142"})
 
 
+@pytest.mark.parametrize(
+    ("octets", "test", "expected"),
+    [
+        ("e9", "MATCHES '\\\\w'", False),  # §9.6.1: no UNICODE
+        ("e9", "MATCHES '^\\\\W$'", True),
+        ("e9", "MATCHES '(?i)\u00c9'", False),
+        ("a0", "MATCHES '\\\\s'", False),
+        ("61e9", "MATCHES '^a\u00e9$'", True),
+        ("d4c3", "MATCHES '^[\\\\x80-\\\\xff]{2}$'", True),
+        ("d4c3", "MATCHES '^\\\\xd4\\\\x{C3}$'", True),
+        ("7f", "MATCHES '[\\\\x80-\\\\xff]'", False),
+        ("00", "MATCHES '^\\\\0$'", True),
+        ("61", "MATCHES 'a|\u0142'", False),  # §9.6.4: it can't be octets
+        ("61", "LIKE '%\u0142%'", False),
+        ("61", "NOT LIKE '%\u0142%'", True),
+        ("61e9", "LIKE '_\u00e9'", True),
+        ("61 ", "= 'a'", False),  # §2.8
+    ],
+)
+def test_patterns_over_octets_know_no_unicode(octets: str, test: str, expected: bool) -> None:
+    assert holds(f"[x-a:b_hex {test}]", {"type": "x-a", "b_hex": octets}) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "test", "expected"),
+    [
+        ("::ffff:10.1.2.3", "ISSUBSET '::/0'", True),
+        ("::ffff:10.1.2.3", "ISSUBSET '10.0.0.0/8'", False),
+        ("2001:db8::/48", "ISSUBSET '2001:0DB8:0000::/32'", True),
+        ("2001:db8::/32", "ISSUPERSET '2001:db8:1::1'", True),
+        ("fe80::1%eth0", "ISSUBSET 'fe80::/10'", False),
+        ("10.2.4.5/24", "ISSUBSET '10.2.4.77/24'", True),
+        ("0.0.0.0/0", "ISSUPERSET '10.0.0.1'", True),
+    ],
+)
+def test_sets_of_addresses_are_of_one_family(value: str, test: str, expected: bool) -> None:
+    """§9.6.1, §6.8, §6.9."""
+    assert holds(f"[x-a:b {test}]", {"type": "x-a", "b": value}) is expected
+
+
 @pytest.mark.parametrize("operator", ["LIKE", "MATCHES"])
 def test_like_and_matches_normalise_and_equality_does_not(operator: str) -> None:
     """§9.6.2."""
@@ -242,6 +282,19 @@ def test_like_and_matches_normalise_and_equality_does_not(operator: str) -> None
 def test_matches_sees_line_feeds_and_has_perls_end() -> None:
     """§9.6.1: the option DOTALL; `$` stands before a last line feed too."""
     assert holds("[x-a:b MATCHES '^a.b$']", {"type": "x-a", "b": "a\nb\n"})
+
+
+def test_what_is_no_character_matches_as_one() -> None:
+    """A surrogate alone is no character, but JSON can hold it."""
+    assert holds("[x-a:b MATCHES '^.$' AND x-a:b LIKE '_']", {"type": "x-a", "b": "\ud800"})
+    assert not holds("[x-a:b LIKE '?' OR x-a:b MATCHES '[?]']", {"type": "x-a", "b": "\ud800"})
+
+
+def test_timestamps_are_compared_to_their_last_digit() -> None:
+    """§9.2, §2.16: any number of digits."""
+    item = {"type": "x-a", "b": "2010-05-21T13:21:43.1234567Z"}
+    assert holds("[x-a:b > t'2010-05-21T13:21:43.1234566Z' AND x-a:b < t'2010-05-21T13:21:43.12345670001Z']", item)
+    assert holds("[x-a:b = t'2010-05-21T13:21:43.12345670Z' AND x-a:b != t'2010-05-21T13:21:43.123456Z']", item)
 
 
 def test_times_that_are_none_are_no_times() -> None:
@@ -261,6 +314,25 @@ def test_only_what_the_observed_data_refers_to_is_looked_at() -> None:
     assert not match_pattern("[ipv4-addr:value = '198.51.100.58']", [whole])
     assert not match_pattern("[EXISTS network-traffic:dst_ref.value]", [whole])
     assert not match_pattern("[observed-data:number_observed = 1]", [whole])
+
+
+def test_paths_begin_at_observables() -> None:
+    """§9.7: at no relationship that `object_refs` may name too (§4.14)."""
+    link = {"type": "relationship", "_id": "relationship--1", "source_ref": "x-a--1-1"}
+    assert not holds("[relationship:source_ref.b = 1]", link, {"type": "x-a", "b": 1})
+
+
+def test_bundles_belong_together() -> None:
+    """What a bundle doesn't hold is in another; observed data is given once, in its latest version (§3.6)."""
+    one, two = bundle({"type": "x-a", "b": 1}), bundle({"type": "x-a", "b": 2})
+    observed, item = one["objects"]
+    apart = [{"type": "bundle", "objects": [observed]}, {"type": "bundle", "objects": [item]}]
+    assert match_pattern("[x-a:b = 1]", apart) == (observed["id"],)
+    assert match_pattern("[x-a:b = 1]", [one, one]) == (observed["id"],)
+    assert match_pattern("[x-a:b = 1] AND [x-a:b = 1]", [one, one]) == ()
+    two["objects"][0]["modified"] = "2022-07-15T09:00:00Z"
+    assert match_pattern("[x-a:b = 1]", [one, two]) == ()
+    assert match_pattern("[x-a:b = 2]", [one, two]) == (observed["id"],)
 
 
 # ------------------------------------------------------------------------------------ several observations
@@ -375,6 +447,16 @@ def test_start_and_stop(start: str, stop: str, when: str, expected: bool) -> Non
     assert bool(numbers(f"[a] {window}", f"a {when}")) is expected
 
 
+def test_start_and_stop_bound_what_others_compare() -> None:
+    """§9.1, §9.5.1: there must be one moment for each observation, whatever asks for it."""
+    late, early = (f"START t'{DAY}00:{at}0Z' STOP t'{DAY}00:{at}9Z'" for at in (5, 1))
+    lasting = ("a 00:00-00:59", "b 00:00-00:59")
+    assert numbers(f"[a] {early} FOLLOWEDBY [b] {late}", *lasting) == "1 2"
+    assert numbers(f"[a] {late} FOLLOWEDBY [b] {early}", *lasting) == ""
+    assert numbers(f"([a] {early} AND [b] {late}) WITHIN 33 SECONDS", *lasting) == "1 2"
+    assert numbers(f"([a] {early} AND [b] {late}) WITHIN 31 SECONDS", *lasting) == ""
+
+
 def test_the_first_match_is_given_and_each_id_once() -> None:
     assert numbers("[a]", "a 00:07", "a 00:03", "a 00:03") == "2"
     assert numbers("[a] AND [a]", "a 00:07 x9") == "1"
@@ -386,6 +468,8 @@ def test_observations_without_a_time_match_what_asks_for_none() -> None:
     one, other = "[x-person:name = 'a']", "[x-person:name = 'b']"
     assert match_pattern(f"{one} AND {other}", data)
     assert not match_pattern(f"{one} FOLLOWEDBY {other}", data)
+    assert match_pattern(f"{one} OR ({other} FOLLOWEDBY {one})", data)
+    assert match_pattern(f"{one} AND {other} WITHIN 5 SECONDS", data)
 
 
 @pytest.mark.parametrize(
@@ -426,6 +510,7 @@ def test_hostile_bundles_and_patterns_end() -> None:
     assert holds(f"[x-a:{'next_refs[*].' * 40}b = 1]", ring)
     odd: list[Any] = [{}, {"objects": 7}, {"objects": [1, {"type": "observed-data", "object_refs": [3, None, "x"]}]}]
     odd += [{"objects": [{"type": "observed-data", "id": 5, "objects": {"0": 1}, "first_observed": 3}]}]
+    odd += [None, [], "x", {"type": "bundle", "objects": [{"type": "observed-data", "object_refs": [[]], "id": []}]}]
     assert match_pattern("[a:b = 1]", odd) == ()
     with pytest.raises(PatternError):
         numbers("([a] AND [b]) REPEATS 9000 TIMES", "a 00:01 x999999999", "b 00:01 x999999999")

@@ -95,11 +95,27 @@ def test_start_and_stop_are_times() -> None:
         ("[a:b = 1 AND c:d = 2]", "different object types"),
         ("[" + "(" * 40 + "a:b=1" + ")" * 40 + "]", "nested"),
         ("[a:b = '" + "x" * 200_000 + "']", "limit"),
+        ("/* ' */" + "(" * 400 + "[a:b = 1]" + ")" * 400, "nested"),
+        (" FOLLOWEDBY ".join(["[a:b = 1]"] * 2000), "FOLLOWEDBY"),
+        ("[a:b" + "[*]" * 2000 + " = 1]", "steps"),
+        ("[a:b = 1] REPEATS " + "9" * 5000 + " TIMES", "range"),
+        ("[a:b = 1] WITHIN " + "9" * 500 + " SECONDS", "range"),
+        ("[a:b[" + "9" * 5000 + "] = 1]", "range"),
+        ("[a:b = 9007199254740992]", "range"),  # §2.10
+        ("[a:b < " + "9" * 400 + ".0]", "range"),  # §2.6
+        ("[a:b IN (1, 'x')]", "several types"),  # §9.6.1
+        ("[a:b ISSUBSET '10.0.0.0/255.0.0.0']", "network"),
+        ("[a:b ISSUPERSET 'fe80::1%eth0']", "network"),
     ],
 )
 def test_what_is_no_pattern_says_why_and_where(pattern: str, part: str) -> None:
     with pytest.raises(PatternError, match=part.replace("?", r"\?")):
         parse_pattern(pattern)
+
+
+def test_comments_are_no_part_of_what_is_quoted() -> None:
+    assert only("[a:b = /* it's */ b'AB\nI='] // '(").values == (b"\x00\x12",)
+    assert only("[a:b = '/* x // y']").values == ("/* x // y",)
 
 
 def test_brackets_inside_of_constants_do_not_count_as_nesting() -> None:

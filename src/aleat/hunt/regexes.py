@@ -21,14 +21,21 @@ __all__ = ["Needs", "Translation", "find_matches", "needs", "translate"]
 
 MAX_PATTERN = 8192
 
+_BLANK = r" \t\x{a0}\x{1680}\x{180e}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}"
+_BREAK = r"\n-\r\x{85}\x{2028}\x{2029}"
 _ESCAPES = {
     "Z": r"(?:\n?\z)",
-    "h": r"[ \t]",
+    "h": rf"[{_BLANK}]",
+    "H": rf"[^{_BLANK}]",
+    "v": rf"[{_BREAK}]",
+    "V": rf"[^{_BREAK}]",
+    "N": r"[^\n]",
     "e": r"\x1b",
-    "R": r"(?:\r\n|[\n-\r\x{85}\x{2028}\x{2029}])",
+    "R": rf"(?:\r\n|[{_BREAK}])",
     "<": "<",
     ">": ">",
 }
+_IN_CLASS = {"h": _BLANK, "v": _BREAK, "e": r"\x1b", "<": "<", ">": ">"}
 _REFUSED = {
     "K": r"\K",
     "G": r"\G",
@@ -240,6 +247,10 @@ class _Scanner:
             self._at = end + 2 if end >= 0 else len(self.pattern)
             for character in quoted:
                 self._literal(character, character if character.isalnum() else f"\\x{{{ord(character):x}}}")
+        elif following == "0":
+            self._break()
+            self._item(1)
+            self.out.append(self._octal())
         elif following in _ESCAPES:
             self._break()
             self._item(0)
@@ -247,11 +258,23 @@ class _Scanner:
         elif following.isalnum() or not following.isascii():
             self._break()
             self._item(1 if following in "dDsSwWnrtfv" else 0)
+            argument = ""
             if following in "pPxuU":  # takes an argument that is no literal
                 self._opaque = True
-            self.out.append("\\" + following if following.isascii() else following)
+                end = self.pattern.find("}", self._at)
+                if self.pattern[self._at : self._at + 1] == "{" and end > 0:
+                    argument = self.pattern[self._at : end + 1]
+                    self._at = end + 1
+            self.out.append("\\" + following + argument if following.isascii() else following)
         else:
             self._literal(following, "\\" + following)
+
+    def _octal(self) -> str:
+        """Return the character whose octal number ends here: ``\\0`` and up to two more digits."""
+        start = self._at
+        while self._at < start + 2 and self.pattern[self._at : self._at + 1] in set("01234567"):
+            self._at += 1
+        return f"\\x{{{int(self.pattern[start - 1 : self._at], 8):x}}}"
 
     def _class(self) -> None:
         """Copy a bracketed class, with what only Rust reads as set operators made literal."""
@@ -276,8 +299,8 @@ class _Scanner:
                 self.out.append(self.pattern[self._at - 1 : end])
                 self._at = end
             elif character == "\\" and len(pair) == 2:
-                self.out.append({"h": r" \t", "e": r"\x1b", "<": "<", ">": ">"}.get(pair[1], pair))
                 self._at += 1
+                self.out.append(self._octal() if pair[1] == "0" else _IN_CLASS.get(pair[1], pair))
             elif character in "[&~":
                 self.out.append("\\" + character)
             elif pair == "--":

@@ -5,12 +5,15 @@ standard leaves room, it is read so:
 
 - An observed data object stands for `number_observed` observations, each at some moment from `first_observed`
   to `last_observed` (§9.1): what *can* have happened in the order and time that the pattern asks for, matches.
+  Moments are told apart to the microsecond there; in comparisons with timestamps, to their last digit.
+- Observed data given several times is one: its latest version (§3.6), else the first.
 - Comparisons start at one of the observables that `object_refs` names (or, deprecated, `objects` holds), and
-  references lead to no others (§9.5, §9.7.4).
+  references lead to no others (§9.5, §9.7.4). What its bundle doesn't hold is looked for in the others.
 - A path that leads nowhere makes its comparison false, NOT or not (§9.6); ``NOT EXISTS`` alone is true of it.
 - ``NOT`` negates the comparison as a whole: with ``[*]``, no element may compare.
 - Types that can't be compared are unequal, and every other comparison of them is false (§9.6.1). A text is a
   timestamp or octets where the constant is one, and it can be read as such (§9.2, §9.6.4).
+- Over octets, regular expressions know ASCII alone (§9.6.1: no UNICODE), and each octet is one character.
 """
 
 from __future__ import annotations
@@ -18,22 +21,22 @@ from __future__ import annotations
 import base64
 import binascii
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Literal
 from unicodedata import normalize
 
 from aleat.errors import ObjectError, PatternError
 from aleat.hunt.matcher import wildcard_fits
-from aleat.hunt.networks import IpRange, parse_network
+from aleat.hunt.networks import IpRange
 from aleat.hunt.regexes import find_matches as find_regex
 from aleat.hunt.regexes import translate
+from aleat.hunt.stix_constants import Constant, Moment, address_range, parse_moment
 from aleat.hunt.stix_observation import Observed, find_matches
 from aleat.hunt.stix_pattern import like_parts
 from aleat.hunt.stix_syntax import (
     AllOf,
     Comparison,
-    Constant,
     Followed,
     Observation,
     ObservationAnd,
@@ -44,13 +47,19 @@ from aleat.hunt.stix_syntax import (
     observations,
     parse_pattern,
 )
-from aleat.stix.times import parse_timestamp
 from aleat.times import micros_of
 
 __all__ = ["match_pattern"]
 
-MAXIMUM_OBSERVATIONS = 20_000
-"""Of one pattern, copies by `number_observed` included."""
+MAXIMUM_COPIES = 20_000
+"""Observations of one pattern by `number_observed`, beyond one of each observed data."""
+
+_NO_OBSERVABLES = (
+    "attack-pattern bundle campaign course-of-action extension-definition grouping identity incident indicator "
+    "infrastructure intrusion-set language-content location malware malware-analysis marking-definition note "
+    "observed-data opinion relationship report sighting threat-actor tool vulnerability"
+)
+"""The types of STIX 2.1 that a path can't begin with: it begins with an observable's (§9.7)."""
 
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -82,47 +91,72 @@ def match_pattern(pattern: str, bundles: list[dict[str, Any]]) -> tuple[str, ...
     tree = parse_pattern(pattern, empty_windows=True)
     tests = {item.number: _proposition(item.proposition) for item in observations(tree)}
     least, most = _sizes(tree)
+    more = 0
     found: list[Observed] = []
     names: list[str] = []
     for data, objects in _observed_data(bundles):
-        roots = [item for item in objects.values() if isinstance(item, Mapping)]
+        roots = [item for item in objects.values() if isinstance(item, Mapping) and _is_observable(item)]
         numbers = frozenset(number for number, test in tests.items() if any(test(root, objects) for root in roots))
         copies = min(_count(data), most) if numbers else 0
-        if len(found) + copies > MAXIMUM_OBSERVATIONS:
-            raise PatternError(f"The pattern takes more than {MAXIMUM_OBSERVATIONS} observations.")
+        more += max(0, copies - 1)
+        if more > MAXIMUM_COPIES:
+            raise PatternError(f"The pattern takes more than {MAXIMUM_COPIES} observations of the same data.")
         first, last = _times(data)
         for _ in range(copies):
             found.append(Observed(len(found), first, numbers, last))
             names.append(str(data.get("id", "")))
     if len(found) < least:
         return ()
-    try:
-        places = next(find_matches(tree, found), ())
-    except RecursionError:
-        raise PatternError("The pattern asks for too many observations at once.") from None
+    places = next(find_matches(tree, found), ())
     return tuple(dict.fromkeys(names[place] for place in places))
 
 
 # --------------------------------------------------------------------------------------------- observed data
 
 
-def _observed_data(bundles: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Objects]]:
+def _observed_data(bundles: Iterable[object]) -> Iterator[tuple[Mapping[str, Any], Objects]]:
     """Yield each observed data with the observables that it may be matched by."""
+    everywhere: dict[str, Mapping[str, Any]] = {}
+    places: dict[str, int] = {}
+    found: list[tuple[Mapping[str, Any], dict[str, Mapping[str, Any]]]] = []
     for bundle in bundles:
-        inside = [bundle] if bundle.get("type") == "observed-data" else bundle.get("objects")
-        items = [item for item in inside if isinstance(item, Mapping)] if isinstance(inside, list) else []
-        known: dict[Any, Mapping[str, Any]] = {}
-        for item in items:
-            if isinstance(item.get("id"), str):
-                known.setdefault(item["id"], item)
-        for item in items:
-            if item.get("type") == "observed-data":
-                references, embedded = item.get("object_refs"), item.get("objects")
-                if isinstance(references, list):
-                    named = [name for name in references if isinstance(name, str) and name in known]
-                    yield item, {name: known[name] for name in named}
-                elif isinstance(embedded, Mapping):
-                    yield item, embedded
+        known: dict[str, Mapping[str, Any]] = {}
+        for item in _items(bundle):
+            name = item.get("id")
+            if isinstance(name, str):
+                known.setdefault(name, item)
+                everywhere.setdefault(name, item)
+            if item.get("type") != "observed-data":
+                continue
+            place = places.setdefault(name, len(found)) if isinstance(name, str) else len(found)
+            if place == len(found):
+                found.append((item, known))
+            elif _version(item) > _version(found[place][0]):
+                found[place] = (item, known)
+    for item, known in found:
+        references, embedded = item.get("object_refs"), item.get("objects")
+        if isinstance(references, list):
+            named = [name for name in references if isinstance(name, str) and name in everywhere]
+            yield item, {name: known.get(name, everywhere[name]) for name in named}
+        elif isinstance(embedded, Mapping):
+            yield item, embedded
+
+
+def _items(bundle: object) -> list[Mapping[str, Any]]:
+    if not isinstance(bundle, Mapping):
+        return []
+    inside = [bundle] if bundle.get("type") == "observed-data" else bundle.get("objects")
+    return [item for item in inside if isinstance(item, Mapping)] if isinstance(inside, list) else []
+
+
+def _version(data: Mapping[str, Any]) -> tuple[bool, Any]:
+    modified = _timestamp(data.get("modified"))
+    return modified is not None, modified
+
+
+def _is_observable(item: Mapping[str, Any]) -> bool:
+    kind = item.get("type")
+    return isinstance(kind, str) and kind not in _NO_OBSERVABLES.split()
 
 
 def _count(data: Mapping[str, Any]) -> int:
@@ -139,8 +173,8 @@ def _times(data: Mapping[str, Any]) -> tuple[int | None, int | None]:
 
 
 def _moment(value: object) -> int | None:
-    time = _timestamp(value)
-    return None if time is None else micros_of(time)
+    moment = _timestamp(value)
+    return None if moment is None else micros_of(moment.time)
 
 
 def _sizes(tree: Observations) -> tuple[int, int]:
@@ -237,9 +271,6 @@ def _unequal(comparison: Comparison) -> Compares:
 
 
 def _among(comparison: Comparison) -> Compares:
-    kinds = {float if type(value) is int else type(value) for value in comparison.values}
-    if len(kinds) > 1:
-        raise PatternError("No STIX pattern: the constants of IN are of several types (§9.6.1).")
     octets = _holds_octets(comparison)
 
     def compares(value: Any) -> bool:
@@ -250,8 +281,11 @@ def _among(comparison: Comparison) -> Compares:
 
 
 def _like(comparison: Comparison) -> Compares:
-    parts = tuple(like_parts(normalize("NFC", str(comparison.values[0]))))
+    constant = normalize("NFC", str(comparison.values[0]))
+    parts = tuple(like_parts(constant))
     octets = _holds_octets(comparison)
+    if octets and _octets_of(constant) is None:
+        return _never
 
     def compares(value: Any) -> bool:
         text = _text(value, octets)
@@ -261,25 +295,44 @@ def _like(comparison: Comparison) -> Compares:
 
 
 def _matches(comparison: Comparison) -> Compares:
-    pattern = translate(normalize("NFC", str(comparison.values[0])), "s").pattern
+    constant = normalize("NFC", str(comparison.values[0]))
     octets = _holds_octets(comparison)
+    pattern = translate(_OCTETS_IN_PATTERN.sub(_shifted, constant) if octets else constant, "s").pattern
+    if octets and _octets_of(constant) is None:
+        return _never
 
     def compares(value: Any) -> bool:
         text = _text(value, octets)
-        return text is not None and find_regex(pattern, "s", [text])[0]
+        if text is None:
+            return False
+        return find_regex(pattern, "s", [text.translate(_SHIFTED) if octets else text])[0]
 
     return compares
 
 
+def _never(_: Any) -> bool:
+    return False
+
+
+_SHIFT = 0xE000
+_SHIFTED = {code: code + _SHIFT for code in range(0x80, 0x100)}
+"""Octets beyond ASCII, for a regular expression, as characters for private use: no letters, digits or blanks."""
+_OCTETS_IN_PATTERN = re.compile(r"\\x\{?([0-9A-Fa-f]{2})(?![0-9A-Fa-f]+\})\}?|\\.|[\x80-\xff]", re.DOTALL)
+
+
+def _shifted(found: re.Match[str]) -> str:
+    """Return what stands in a regular expression for an octet, shifted if it is beyond ASCII."""
+    code = int(found[1], 16) if found[1] else ord(found[0][-1])
+    return chr(code + _SHIFT) if code >= 0x80 else found[0]
+
+
 def _set(comparison: Comparison) -> Compares:
-    constant = parse_network(str(comparison.values[0]))
-    if constant is None:
-        raise PatternError(f"No STIX pattern: {comparison.operator} needs an address or a network (§9.6.1).")
+    constant = address_range(str(comparison.values[0]))
     superset = comparison.operator == "ISSUPERSET"
 
     def compares(value: Any) -> bool:
-        network = parse_network(value) if isinstance(value, str) else None
-        if network is None:
+        network = address_range(value) if isinstance(value, str) else None
+        if network is None or constant is None:
             return False
         return _within(constant, network) if superset else _within(network, constant)
 
@@ -318,7 +371,7 @@ def _comparable(value: Any, constant: Constant, octets: str) -> tuple[Any, Any] 
         converted = value if isinstance(constant, bool) and isinstance(value, bool) else None
     elif isinstance(constant, int | float):
         converted = value if isinstance(value, int | float) else None
-    elif isinstance(constant, datetime):
+    elif isinstance(constant, Moment):
         converted = _timestamp(value)
     elif octets:
         constant = constant if isinstance(constant, bytes) else _octets_of(constant)  # type: ignore[assignment]
@@ -335,14 +388,18 @@ def _text(value: Any, octets: str) -> str | None:
     if octets:
         data = _decoded(value, octets)
         return None if data is None else data.decode("latin-1")
-    return normalize("NFC", value).encode("utf-8", "replace").decode() if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    return normalize("NFC", value.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _decoded(value: Any, octets: str) -> bytes | None:
     if not isinstance(value, str):
         return None
     try:
-        return bytes.fromhex(value) if octets == "_hex" else base64.b64decode(value, validate=True)
+        if octets == "_hex":
+            return binascii.unhexlify(value)
+        return base64.b64decode(value, validate=True)
     except (ValueError, binascii.Error):
         return None
 
@@ -354,10 +411,10 @@ def _octets_of(value: Any) -> bytes | None:
         return None
 
 
-def _timestamp(value: object) -> datetime | None:
+def _timestamp(value: object) -> Moment | None:
     if not isinstance(value, str):
         return None
     try:
-        return parse_timestamp(value)
+        return parse_moment(value)
     except ObjectError:
         return None

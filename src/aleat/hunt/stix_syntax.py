@@ -1,14 +1,13 @@
 """STIX 2.1 patterns (§9) as typed trees: the grammar is `stix2-patterns`', the limits and checks are ours.
 
 `parse_pattern` raises `PatternError` with line and column for anything that is no pattern: syntax, constants
-that can't be read, a qualifier given twice, object types that AND can't join (§9.5). It says nothing about
-what a pattern means: that is `stix_pattern` for one event, `stix_observation` for several.
+that can't be read or are out of range, sets of several types, a qualifier given twice, object types that AND
+can't join (§9.5). It says nothing about what a pattern means: that is `stix_pattern` for one event,
+`stix_observation` for several, `stix_match` for observed data. The grammar's comments are let pass.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from aleat.errors import ObjectError, PatternError, Place
-from aleat.stix.times import parse_timestamp
+from aleat.errors import PatternError, Place
+from aleat.hunt.stix_constants import Constant, check_constants, read_constant, read_number, read_timestamp, unescape
 
 __all__ = [
     "AllOf",
@@ -41,13 +40,11 @@ __all__ = [
 
 MAXIMUM_LENGTH = 100_000
 MAXIMUM_DEPTH = 24
-
-_BINARY = re.compile(r"(?<![0-9A-Za-z_])b'[^']*'?|'(?:[^'\\]|\\.)*'?", re.DOTALL)
-"""A binary constant, or (so that none is seen inside of it) a text."""
-
+MAXIMUM_FOLLOWED = 100
+MAXIMUM_PATH = 100
+_QUOTED = re.compile(r"(?<![0-9A-Za-z_])b'[^']*'?|'(?:[^'\\]|\\.)*'?|/\*.*?(?:\*/|\Z)|//[^\r\n]*", re.DOTALL)
+"""A binary constant, or (so that none is seen inside of it) a text or a comment."""
 _POSITION = re.compile(r"\A(\d+):(\d+): (.*)", re.DOTALL)
-
-Constant = str | int | float | bool | bytes | datetime
 
 
 class _Node(msgspec.Struct, frozen=True):
@@ -190,10 +187,10 @@ def _parse(text: str) -> Any:
 
     if len(text) > MAXIMUM_LENGTH:
         raise PatternError(f"The pattern has {len(text)} characters (limit: {MAXIMUM_LENGTH}).")
-    if _depth(text) > MAXIMUM_DEPTH:
+    if _depth(_QUOTED.sub("", text)) > MAXIMUM_DEPTH:
         raise PatternError(f"The pattern's brackets are nested more than {MAXIMUM_DEPTH} deep.")
     try:
-        return Pattern(_BINARY.sub(_joined, text))._Pattern__parse_tree  # the class hands it out only to listeners
+        return Pattern(_QUOTED.sub(_joined, text))._Pattern__parse_tree  # the class hands it out only to listeners
     except ParseException as error:
         found = _POSITION.match(str(error))
         line, column, reason = found.groups() if found else ("1", "0", str(error))
@@ -203,19 +200,13 @@ def _parse(text: str) -> Any:
 def _joined(found: re.Match[str]) -> str:
     """Leave out the line feeds of a binary constant (§9.2)."""
     literal = found[0]
-    return literal if literal[0] == "'" else literal.replace("\r", "").replace("\n", "")
+    return literal if literal[0] != "b" else literal.replace("\r", "").replace("\n", "")
 
 
 def _depth(text: str) -> int:
     depth = deepest = 0
-    quoted = escaped = False
     for character in text:
-        if quoted:
-            quoted = escaped or character != "'"
-            escaped = not escaped and character == "\\"
-        elif character == "'":
-            quoted = True
-        elif character in "([":
+        if character in "([":
             depth += 1
             deepest = max(deepest, depth)
         elif character in ")]":
@@ -228,6 +219,7 @@ class _Builder:
 
     def __init__(self, empty_windows: bool) -> None:
         self._count = 0
+        self._followings = 0
         self._empty_windows = empty_windows
 
     def pattern(self, tree: Any) -> Observations:
@@ -235,6 +227,9 @@ class _Builder:
 
     def _followed(self, node: Any) -> Observations:
         operands = [self._or(item.observationExpressionOr()) for item in _chain(node, "observationExpressions")]
+        self._followings += len(operands) - 1
+        if self._followings > MAXIMUM_FOLLOWED:
+            raise PatternError(f"The pattern has more than {MAXIMUM_FOLLOWED} FOLLOWEDBY.")
         tree = operands[0]
         for operand in operands[1:]:
             tree = Followed(tree, operand)
@@ -280,6 +275,7 @@ class _Builder:
             return self._any(node.comparisonExpression())
         path = _object_path(node.objectPath())
         operator, values = _operator(kind, node)
+        check_constants(operator, values)
         return Comparison(path, operator, values, node.NOT() is not None)
 
 
@@ -301,17 +297,18 @@ def _chain(node: Any, name: str) -> list[Any]:
 
 def _qualified(kind: str, child: Observations, node: Any, empty_windows: bool) -> Observations:
     if kind == "Repeated":
-        times = int(node.repeatedQualifier().IntPosLiteral().getText())
+        times = read_number(node.repeatedQualifier().IntPosLiteral().getText())
+        assert isinstance(times, int)  # noqa: S101 - the grammar's shape
         if times < 1:
             raise PatternError("No STIX pattern: REPEATS needs a number of 1 or more (§9.5.1).")
         return Repeated(child, times)
     if kind == "Within":
         qualifier = node.withinQualifier()
-        seconds = float((qualifier.IntPosLiteral() or qualifier.FloatPosLiteral()).getText())
+        seconds = float(read_number((qualifier.IntPosLiteral() or qualifier.FloatPosLiteral()).getText()))
         if seconds <= 0:
             raise PatternError("No STIX pattern: WITHIN needs a number above 0 (§9.5.1).")
         return Within(child, seconds)
-    start, stop = (_timestamp(literal.getText()) for literal in node.startStopQualifier().TimestampLiteral())
+    start, stop = (read_timestamp(literal.getText()).time for literal in node.startStopQualifier().TimestampLiteral())
     if start >= stop and not empty_windows:
         raise PatternError("No STIX pattern: START is not before STOP (§9.5.1).")
     return StartStop(child, start, stop)
@@ -323,14 +320,14 @@ def _operator(kind: str, node: Any) -> tuple[str, tuple[Constant, ...]]:
     if kind == "Order":
         operators = {"<": node.LT(), "<=": node.LE(), ">": node.GT(), ">=": node.GE()}
         operator = next(name for name, token in operators.items() if token)
-        return operator, (_constant(node.orderableLiteral().getText()),)
+        return operator, (read_constant(node.orderableLiteral().getText()),)
     if kind == "Set":
         values = tuple(_primitive(literal) for literal in node.setLiteral().primitiveLiteral())
         return "IN", values
     if kind == "Exists":
         return "EXISTS", ()
     names = {"Like": "LIKE", "Regex": "MATCHES", "IsSubset": "ISSUBSET", "IsSuperset": "ISSUPERSET"}
-    return names[kind], (_constant(node.StringLiteral().getText()),)
+    return names[kind], (read_constant(node.StringLiteral().getText()),)
 
 
 def _object_path(node: Any) -> ObjectPath:
@@ -345,50 +342,20 @@ def _object_path(node: Any) -> ObjectPath:
             index = item.getText()[1:-1]
             if index.startswith("-"):
                 raise PatternError("No STIX pattern: a list's index is 0 or more (§9.7.2).")
-            steps.append(-1 if index == "*" else int(index))
+            steps.append(-1 if index == "*" else int(read_number(index)))
         else:
             steps.append(_name(item.getText()[1:]))
+    if len(steps) > MAXIMUM_PATH:
+        raise PatternError(f"An object path has more than {MAXIMUM_PATH} steps.")
     return ObjectPath(node.objectType().getText(), tuple(steps))
 
 
 def _name(text: str) -> str:
-    return _unescape(text[1:-1]) if text.startswith("'") else text
+    return unescape(text[1:-1]) if text.startswith("'") else text
 
 
 def _primitive(node: Any) -> Constant:
-    return _constant(node.getText())
-
-
-def _constant(text: str) -> Constant:
-    if text.startswith("'"):
-        return _unescape(text[1:-1])
-    if text.lower() in {"true", "false"}:
-        return text.lower() == "true"
-    if text[:2] == "t'":
-        return _timestamp(text)
-    try:
-        if text[:2] == "h'":
-            return bytes.fromhex(text[2:-1])
-        if text[:2] == "b'":
-            return base64.b64decode(text[2:-1], validate=True)
-        return float(text) if "." in text else int(text)
-    except (ValueError, binascii.Error) as error:
-        raise PatternError("No STIX pattern: a constant can't be read (§9.2).") from error
-
-
-def _timestamp(text: str) -> datetime:
-    try:
-        return parse_timestamp(text[2:-1])
-    except ObjectError as error:
-        raise PatternError("No STIX pattern: a timestamp can't be read (§9.2).") from error
-
-
-def _unescape(text: str) -> str:
-    out = []
-    characters = iter(text)
-    for character in characters:
-        out.append(next(characters, "") if character == "\\" else character)
-    return "".join(out)
+    return read_constant(node.getText())
 
 
 def _check_types(proposition: Proposition) -> frozenset[str]:
