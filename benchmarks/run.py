@@ -1,6 +1,6 @@
 """How fast Aleat reads and hunts, in one command: every phase in a process of its own.
 
-    python benchmarks/run.py [--rules FOLDER] [--evtx FOLDER] [--copies N] [--output docs/benchmarks.md]
+    python benchmarks/run.py [--rules FOLDER] [--evtx FOLDER] [--copies N] [--entries N] [--output docs/benchmarks.md]
 
 Web and JSON logs are made here; EVTX is copied N times under changed names and times (see `replicate`). Rules
 and EVTX come from the test data where they aren't given; without any, rules are made, and EVTX is left out.
@@ -26,6 +26,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from lists import Measured, list_table, measure_lists
 from replicate import replicate
 
 from aleat.errors import Place
@@ -248,18 +249,29 @@ def _new(folder: Path) -> Path:
     return folder
 
 
-def page(rows: list[Row], arguments: argparse.Namespace, loads: tuple[float, float]) -> str:
+def page(rows: list[Row], lists: list[Measured], arguments: argparse.Namespace, loads: tuple[float, float]) -> str:
     copies = f", EVTX copied {arguments.copies} times" if arguments.evtx else ""
     return (
         "# Benchmarks\n\nMade by `python benchmarks/run.py"
-        f" --copies {arguments.copies} --megabytes {arguments.megabytes}`; don't edit.\n\n"
+        f" --copies {arguments.copies} --megabytes {arguments.megabytes} --entries {arguments.entries}`; "
+        "don't edit.\n\n"
         f"{machine()}. {arguments.megabytes} MB of each made log{copies}. The machine's load was {loads[0]:.1f} before "
         f"and {loads[1]:.1f} at the end{'; ' + arguments.note if arguments.note else ''}: where it was shared, "
         "CPU seconds say more than wall seconds. Each phase ran in a process of its own; peak memory is the largest "
         "process's, of a phase's rows from its start on. A hunt's shares are of its wall time.\n\n"
         "| what | events | wall s | CPU s | events/s wall | events/s CPU | peak MiB | shares, notes |\n"
-        "|---|--:|--:|--:|--:|--:|--:|---|\n" + "\n".join(row.line() for row in rows) + "\n"
+        "|---|--:|--:|--:|--:|--:|--:|---|\n" + "\n".join(row.line() for row in rows) + "\n" + _lists_section(lists)
     )
+
+
+def _lists_section(rows: list[Measured]) -> str:
+    if not rows:
+        return ""
+    text = (
+        "A list of mixed values, made by `lists.py`: what a hunt without a workspace loads, what a workspace stores, "
+        "and what it opens again. Peaks are each process's own, from its start on."
+    )
+    return f"\n## Indicator lists\n\n{text}\n\n{list_table(rows)}"
 
 
 def main() -> None:
@@ -269,6 +281,7 @@ def main() -> None:
     parser.add_argument("--evtx", type=Path, default=_there(data / "evtx"))
     parser.add_argument("--copies", type=int, default=10)
     parser.add_argument("--megabytes", type=int, default=32)
+    parser.add_argument("--entries", type=int, default=1_000_000, help="of the indicator list; 0: none")
     parser.add_argument("--note", default="", help="what else to say of the machine")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
@@ -277,10 +290,11 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="aleat-bench-"))
     try:
         rows = benchmark(arguments, folder)
+        lists = measure_lists(_new(folder / "lists"), arguments.entries) if arguments.entries else []
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if arguments.output:
-        arguments.output.write_text(page(rows, arguments, (before, os.getloadavg()[0])), "utf-8")
+        arguments.output.write_text(page(rows, lists, arguments, (before, os.getloadavg()[0])), "utf-8")
 
 
 def _there(path: Path) -> Path | None:
