@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from typing import Any
 
+from aleat.hunt import Indicator
 from tests.fuzz.mutation import mutate_bytes, mutate_text
 from tests.fuzz.rules import knowledge_of
 from tests.fuzz.world import VALUES, Folder, checked_hunt
@@ -54,10 +56,17 @@ class ListsTarget:
         finally:
             for path in self._place.path.iterdir():
                 path.unlink()
-        values = {item.id: {entry.value for entry in item.entries} for item in given}
+        values = {item.id: set(_values(item)) for item in given}
         for sighting in result.sightings:
             identifier, mark, value = sighting.indicator.partition("#")
             assert not mark or value in values.get(identifier, {value}), "a hit of a value that nobody gave"
+
+
+def _values(indicator: Indicator) -> Iterator[str]:
+    yield from (entry.value for entry in indicator.entries)
+    if indicator.rows is not None:
+        for block in indicator.rows.blocks():
+            yield from block["value"].cast("string").to_pylist()
 
 
 def _value(rng: random.Random) -> str:

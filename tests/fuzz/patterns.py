@@ -60,7 +60,8 @@ class PatternsTarget:
         text = data.decode("utf-8", "replace")
         indicator = Indicator("i", "indicator--1", "d", "stix", text, "t", "fuzz", Place("pack.json"))
         plan = compile_plan([indicator])
-        assert msgspec.msgpack.decode(msgspec.msgpack.encode(plan), type=Plan) == plan, "a plan is data"
+        light = msgspec.structs.replace(plan, lists=())
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(light), type=Plan) == light, "a plan is data"
         named = [row for row in plan.not_evaluated if not row.partial]
         assert bool(named) != bool(plan.rules or plan.patterns or plan.lists), "in the plan or named"
         if plan.rules or plan.patterns or plan.lists:

@@ -98,7 +98,8 @@ def knowledge_of(
     items = [item for item in read_knowledge([path]) if not isinstance(item, Issue) and accept(item)]
     given = list(indicators_of_items(items, "fuzz"))
     plan = compile_plan(given, placeholders={"a": ["x*", "y"], "name": ["10.0.0.0/8"]})
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(plan), type=Plan) == plan, "a plan is data"
+    light = msgspec.structs.replace(plan, lists=())  # whose values are kept apart
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(light), type=Plan) == light, "a plan is data"
     return plan, given
 
 
