@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["DAY", "HOUR", "MINUTE", "SECOND", "from_micros", "micros_of"]
+__all__ = ["DAY", "HOUR", "MINUTE", "SECOND", "calendar_time", "from_micros", "micros_of"]
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -25,6 +25,18 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=int(micros))
 
 
+def calendar_time(micros: int) -> datetime:
+    """Return the aware UTC time of microseconds since 1970, to be shown in any zone; never an error.
+
+    What lies outside the calendar is damage, or a lie: it becomes the first or last day that every zone has.
+    """
+    return from_micros(max(_FIRST, min(int(micros), _LAST)))
+
+
 def micros_of(time: datetime) -> int:
     """Return microseconds since 1970 of an aware time."""
     return (time - _EPOCH) // _MICROSECOND
+
+
+_FIRST = micros_of(datetime(1, 1, 2, tzinfo=UTC))
+_LAST = micros_of(datetime(9999, 12, 31, tzinfo=UTC)) - 1

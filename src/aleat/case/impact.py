@@ -27,7 +27,7 @@ from aleat.case.requests import REQUEST_FORMATS
 from aleat.case.silence import RateModel, Silence, find_silences
 from aleat.hunt.indicator import Sighting
 from aleat.stix.ids import content_id
-from aleat.times import DAY, HOUR, MINUTE, from_micros, micros_of
+from aleat.times import DAY, HOUR, MINUTE, calendar_time, micros_of
 
 __all__ = ["ImpactResult", "LogGap", "find_outages"]
 
@@ -303,8 +303,8 @@ class _ImpactFinder:
             id=content_id("incident", ["outage", service.name, silence.start, silence.end]),
             service=service.name,
             host=host,
-            last_served=from_micros(silence.start),
-            first_served=from_micros(silence.end) if silence.end is not None else None,
+            last_served=calendar_time(silence.start),
+            first_served=calendar_time(silence.end) if silence.end is not None else None,
             cause=verdict.cause,
             reason=verdict.reason,
             because=self._references.all_of(verdict.because),

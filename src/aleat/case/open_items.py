@@ -12,7 +12,7 @@ from aleat.case.records import CoverageRow, Incident, OpenItem, Outage
 from aleat.case.refs import ReferenceMaker
 from aleat.case.signal_rules import signal_names
 from aleat.hunt.indicator import Sighting
-from aleat.times import DAY, from_micros, micros_of
+from aleat.times import DAY, calendar_time, micros_of
 
 __all__ = ["find_open_items", "is_still_active"]
 
@@ -56,7 +56,9 @@ def find_open_items(
     for gap in gaps:
         host = next(iter(service_hosts.get(gap.service, ())), "")
         found.append(
-            OpenItem(kind="log-gap", host=host, value=gap.service, since=from_micros(gap.start), refs=(), incident=None)
+            OpenItem(
+                kind="log-gap", host=host, value=gap.service, since=calendar_time(gap.start), refs=(), incident=None
+            )
         )
     number = {incident.id: incident.number for incident in incidents}
     return tuple(
@@ -69,7 +71,7 @@ def _foothold_item(foothold: Foothold, references: ReferenceMaker) -> OpenItem:
         kind="web-shell-not-removed" if foothold.kind == "web-script" else "persistence-not-removed",
         host=foothold.host,
         value=foothold.value,
-        since=from_micros(foothold.first),
+        since=calendar_time(foothold.first),
         refs=references.all_of(foothold.shown_by, 3),
         incident=foothold.incident,
     )
@@ -119,7 +121,7 @@ def _account_item(
         kind=kind,
         host=shown_by[-1].host,
         value=value,
-        since=from_micros(shown_by[0].time or 0),
+        since=calendar_time(shown_by[0].time or 0),
         refs=references.all_of(reversed(shown_by), 2),
         incident=incident.id,
     )
@@ -136,7 +138,7 @@ def _silent_hosts(incident: Incident, coverage: Iterable[CoverageRow], names: Ho
         return []
     end = max(last.values())
     return [
-        OpenItem(kind="log-ends", host=host, value=host, since=from_micros(last[host]), refs=(), incident=incident.id)
+        OpenItem(kind="log-ends", host=host, value=host, since=calendar_time(last[host]), refs=(), incident=incident.id)
         for host in incident.hosts
         if host in last and last[host] < end - _SILENT_DAYS * DAY
     ]
@@ -158,7 +160,7 @@ def _unseen_hosts(
             kind="host-without-evidence",
             host=name,
             value=name,
-            since=from_micros(seen[name][0].time or 0),
+            since=calendar_time(seen[name][0].time or 0),
             refs=references.all_of(seen[name], 2),
             incident=incident.id,
         )

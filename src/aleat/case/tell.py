@@ -12,7 +12,7 @@ from aleat.case.records import Account, Incident
 from aleat.case.tactics import effects_of, is_destructive, tactic_order, tactics_of, techniques_of
 from aleat.hunt.indicator import Sighting, level_rank
 from aleat.stix.ids import content_id
-from aleat.times import from_micros
+from aleat.times import calendar_time
 
 __all__ = ["tell_incidents"]
 
@@ -37,8 +37,8 @@ def _incident(
     return Incident(
         id=content_id("incident", sorted({hit.event for hit in strong})),
         number=number,
-        first=from_micros(cluster.stretches[0].first),
-        last=from_micros(max(stretch.last for stretch in cluster.stretches)),
+        first=calendar_time(cluster.stretches[0].first),
+        last=calendar_time(max(stretch.last for stretch in cluster.stretches)),
         hosts=tuple(hosts),
         accounts=_accounts(strong, grouping.weights, parameters.incidents.account_bits),
         indicators=tuple(sorted({hit.indicator for hit in members})),
@@ -78,7 +78,7 @@ def _stages(members: Sequence[Sighting]) -> tuple[tuple[str, datetime], ...]:
             time = hit.time or 0
             first[tactic] = min(time, first.get(tactic, time))
     ordered = sorted(first.items(), key=lambda item: (item[1], tactic_order(item[0])))
-    return tuple((tactic, from_micros(time)) for tactic, time in ordered)
+    return tuple((tactic, calendar_time(time)) for tactic, time in ordered)
 
 
 def _destruction(hit: Sighting) -> str:

@@ -11,7 +11,7 @@ from aleat.case.refs import ReferenceMaker
 from aleat.case.signal_rules import signal_names
 from aleat.case.tactics import is_destructive, tactics_of
 from aleat.hunt.indicator import Sighting
-from aleat.times import DAY, from_micros, micros_of
+from aleat.times import DAY, calendar_time, micros_of
 
 __all__ = ["make_timeline"]
 
@@ -56,7 +56,7 @@ def _incident(incident: Incident, hits: Sequence[Sighting], references: Referenc
         kind = "first-access" if number == 0 else "impact" if is_destructive(hit) else "sighting"
         entries.append(
             TimelineEntry(
-                time=from_micros(hit.time or 0),
+                time=calendar_time(hit.time or 0),
                 kind=kind,
                 host=hit.host,
                 level=hit.level,
@@ -101,7 +101,7 @@ def _signals(incident: Incident, signals: Sequence[Sighting], references: Refere
         by = text_of(signal, "param7", "SubjectUserName", "User")
         found.append(
             TimelineEntry(
-                time=from_micros(signal.time),
+                time=calendar_time(signal.time),
                 kind=_KINDS.get(name, name),
                 host=signal.host,
                 level=signal.level,
@@ -140,7 +140,7 @@ def _outage(outage: Outage) -> list[TimelineEntry]:
 def _removal(foothold: Foothold, references: ReferenceMaker) -> TimelineEntry:
     removal = foothold.removed_by
     return TimelineEntry(
-        time=from_micros(foothold.removed or 0),
+        time=calendar_time(foothold.removed or 0),
         kind="persistence-removed",
         host=foothold.host,
         title=removal.title if removal else "",

@@ -18,7 +18,7 @@ from aleat.release import Victim, coarsen_time, enough, tell_victim
 from aleat.release.retell import keyed_uuid
 from aleat.stix import StixObject, format_timestamp, make_object, parse_timestamp
 from aleat.stix.extensions import extend, read_extension
-from aleat.times import from_micros
+from aleat.times import calendar_time
 from aleat.trust.agreements import ReleaseTerms
 
 if TYPE_CHECKING:  # for annotations only: opening a file shouldn't load the hunt
@@ -168,8 +168,8 @@ def _finding(indicator: str, value: str, sightings: Sequence[Sighting]) -> Findi
         indicator=indicator,
         status="seen" if shown else "false-positive",
         count=len(events),
-        first=from_micros(times[0]) if times else None,
-        last=from_micros(times[-1]) if times else None,
+        first=calendar_time(times[0]) if times else None,
+        last=calendar_time(times[-1]) if times else None,
         value=value,
         reason="" if shown else ", ".join(reasons),
     )

@@ -20,7 +20,7 @@ from aleat.report.messages import Messages, load_messages
 from aleat.report.records import ReportInput
 from aleat.stix import StixObject, content_id, format_timestamp, make_bundle, make_object
 from aleat.stix.extensions import extend, extension_definition
-from aleat.times import from_micros
+from aleat.times import calendar_time
 
 __all__ = ["case_bundle", "case_objects"]
 
@@ -131,8 +131,8 @@ class _Maker:
                 sighting_of_ref=ref,
                 where_sighted_refs=[self.identity],
                 count=min(len(group), 999_999_999),
-                first_seen=from_micros(times[0]) if times else None,
-                last_seen=from_micros(times[-1]) if times else None,
+                first_seen=calendar_time(times[0]) if times else None,
+                last_seen=calendar_time(times[-1]) if times else None,
             )
 
     def campaigns(self) -> Iterator[StixObject]:

@@ -19,7 +19,7 @@ from aleat.report.messages import Messages, load_messages
 from aleat.report.records import ReportInput
 from aleat.report.swimlane import make_swimlane
 from aleat.text import clip, visible
-from aleat.times import from_micros
+from aleat.times import calendar_time
 
 if TYPE_CHECKING:
     import jinja2
@@ -94,7 +94,7 @@ def _style() -> Any:
 
 
 def _moment(sighting: Sighting) -> datetime | None:
-    return None if sighting.time is None else from_micros(sighting.time)
+    return None if sighting.time is None else calendar_time(sighting.time)
 
 
 def _when(time: datetime | None, zone: ZoneInfo) -> dict[str, str]:

@@ -27,7 +27,7 @@ from aleat.store.database import Connection
 from aleat.store.files import replacing, write_file
 from aleat.store.lake import Lake
 from aleat.store.objects import iterate_objects
-from aleat.times import from_micros
+from aleat.times import calendar_time
 from aleat.trust.markings import marking_id
 from aleat.workspace.evidence import open_lake
 from aleat.workspace.hunt import HuntVerbs, write_sightings
@@ -154,7 +154,7 @@ class CaseVerbs(HuntVerbs):
 
 
 def _at(microseconds: int | None) -> datetime | None:
-    return None if microseconds is None else from_micros(microseconds)
+    return None if microseconds is None else calendar_time(microseconds)
 
 
 def _web_batches(lake: Lake) -> Iterator[EventBatch]:
