@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aleat.case.requests import REQUEST_COLUMNS, REQUESTS_SCHEMA, empty_requests, requests_table, service_from_path
+from aleat.case.requests import (
+    REQUEST_COLUMNS,
+    REQUESTS_SCHEMA,
+    credible_requests,
+    empty_requests,
+    requests_table,
+    service_from_path,
+)
 from tests.hunt.events import batch
 
 
@@ -82,3 +89,12 @@ def test_batches_of_several_services_are_one_table() -> None:
     ]  # fmt: skip
     table = requests_table(batches)
     assert sorted(row["service"] for row in table.to_pylist()) == ["s0", "s1", "s2", "s3", "s4"]
+
+
+def test_requests_at_times_that_cannot_be_are_left_out() -> None:
+    """Of the year 1, of 9999: one such line would make the span of a service's rate ten thousand years."""
+    times = [datetime(1, 1, 3, tzinfo=UTC), datetime(2022, 7, 15, tzinfo=UTC), datetime(9999, 12, 1, tzinfo=UTC)]
+    table = requests_table([batch([{"sc-status": 200}] * 3, format="iis", channel="", times=times)])
+    (row,) = credible_requests(table, datetime(2022, 9, 1, tzinfo=UTC)).to_pylist()
+    assert row["time"] == times[1]
+    assert credible_requests(empty_requests(), times[1]).num_rows == 0

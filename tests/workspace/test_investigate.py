@@ -112,6 +112,17 @@ def test_a_second_investigation_adds_to_the_first(workspace: Workspace, tmp_path
     assert third.answer.paragraph == second.answer.paragraph
 
 
+def test_times_that_cannot_be_cost_nothing(tmp_path: Path) -> None:
+    """Lines of the calendar's ends, pushed over them by their offsets: a report is made, in any zone."""
+    line = '198.51.100.1 - - [{}] "GET /quillwiper HTTP/1.1" 200 512\n'
+    times = ("01/Jan/0001:00:00:00 +1400", "15/Jul/2022:10:00:00 +0200", "31/Dec/9999:23:59:59 -1400")
+    (tmp_path / "web.log").write_text("".join(line.format(time) for time in times), encoding="utf-8")
+    with Workspace.init(tmp_path / "case", key_folder=tmp_path / "keys", zone="America/New_York") as ws:
+        done = ws.investigate(tmp_path / "web.log", write_pack(tmp_path / "pack"), workers=1)
+    assert done.evidence.events == 3
+    assert done.report.html.is_file()
+
+
 def test_an_empty_folder_is_told_with_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing could be looked at: one line says so, and so does the code."""
     (tmp_path / "empty").mkdir()

@@ -28,7 +28,7 @@ from aleat.case.records import (
     SourceRow,
 )
 from aleat.case.refs import ReferenceMaker
-from aleat.case.requests import REQUEST_FORMATS, empty_requests
+from aleat.case.requests import REQUEST_FORMATS, credible_requests, empty_requests
 from aleat.case.signal_rules import split_signals
 from aleat.case.tell import tell_incidents
 from aleat.case.timeline import make_timeline
@@ -99,11 +99,11 @@ def build_case(
     grouping = group_sightings(hits, facts, coverage, chosen)
     incidents = tell_incidents(grouping, hits, chosen)
     impact = find_outages(
-        requests if requests is not None else empty_requests(),
+        credible_requests(requests, reference_time) if requests is not None else empty_requests(),
         hits=hits,
         signals=facts,
         incidents=incidents,
-        coverage=coverage,
+        coverage=[_until(row, reference_time) for row in coverage],
         names=names,
         addresses=addresses,
         references=references,
@@ -201,6 +201,13 @@ class _Placer:
         if key not in self._hosts:
             self._hosts[key] = service_host(*key, self._names, self._addresses, self._known) or service
         return self._hosts[key]
+
+
+def _until(row: CoverageRow, reference_time: datetime) -> CoverageRow:
+    """Return coverage that ends when the case is built at the latest: what is later can't have been seen."""
+    if row.last is None or row.last <= reference_time:
+        return row
+    return msgspec.structs.replace(row, last=reference_time)
 
 
 def _evidence_end(

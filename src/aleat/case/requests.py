@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +20,7 @@ __all__ = [
     "REQUEST_COLUMNS",
     "REQUEST_FORMATS",
     "STATUS_FIELDS",
+    "credible_requests",
     "empty_requests",
     "requests_table",
     "service_from_path",
@@ -47,6 +49,8 @@ _SERVICE_FIELDS = {
 STATUS_FIELDS = {"iis": ("sc-status",), "access": ("status", "sc-status", "response", "code")}
 _ADDRESS_FIELDS = {"iis": ("s-computername", "s-ip"), "access": ("server_addr",)}
 _KINDS = "si"
+_OLDEST = timedelta(days=50 * 365)
+_CLOCKS = timedelta(days=1)
 
 REQUEST_COLUMNS = frozenset(
     field_column(name, kind)
@@ -84,6 +88,16 @@ def service_from_path(evidence: str) -> str:
         if not _DULL_FOLDERS.fullmatch(folder):
             return folder.casefold()
     return (parts[-2] if len(parts) > 1 else stem or "unnamed").casefold()
+
+
+def credible_requests(table: pa.Table, reference_time: datetime) -> pa.Table:
+    """Leave out requests later than a day after `reference_time` (clocks differ), or 50 years before it.
+
+    Such times are damage, or a lie; a service's usual rate is kept for every hour between its first and its last.
+    """
+    time = table.column("time")
+    first, last = (pa.scalar(reference_time + span, time.type) for span in (-_OLDEST, _CLOCKS))
+    return table.filter(pc.and_(pc.greater_equal(time, first), pc.less_equal(time, last)))
 
 
 def requests_table(batches: Iterable[EventBatch]) -> pa.Table:
