@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from ahocorasick_rs import AhoCorasick, MatchKind
 
 from aleat.hunt.columns import Column, cells_of
 from aleat.hunt.expression import Exists, Regex, Text, Wildcard, fold
-from aleat.hunt.matcher import Matcher
+from aleat.hunt.matcher import Matcher, make_automaton
 from aleat.hunt.regexes import needs
 
 __all__ = ["KeywordScanner"]
@@ -42,7 +41,7 @@ class KeywordScanner:
         self._known: dict[str, tuple[int, ...]] = {}
         self._characters = 0
         if len(literals) == len(tests):
-            self._bulk = AhoCorasick(literals, matchkind=MatchKind.Standard, store_patterns=False)
+            self._bulk = make_automaton(literals)
 
     def scan(self, column: Column) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Yield (code, atoms) for each text of the column that passes any."""

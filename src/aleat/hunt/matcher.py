@@ -23,7 +23,7 @@ from datetime import datetime
 from operator import add, eq, ge, gt, le, lt
 
 import numpy as np
-from ahocorasick_rs import AhoCorasick, MatchKind
+from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 
 from aleat.hunt.expression import (
     Exists,
@@ -41,11 +41,12 @@ from aleat.hunt.expression import (
 from aleat.hunt.networks import NetworkTable, parse_network
 from aleat.hunt.regexes import find_matches, needs
 
-__all__ = ["Matcher", "number_text", "number_value", "wildcard_fits"]
+__all__ = ["Matcher", "make_automaton", "number_text", "number_value", "wildcard_fits"]
 
 _SHORTEST_PATTERN = 3
 _CHARACTERS_PER_LITERAL = 16  # a text with more for each short literal is searched for one after the other
 _LONGEST_NUMBER = 64
+_DENSE_CHARACTERS = 2_000
 _MANY_TEXTS = 64  # so many are first searched together for any literal at all, a block at a time
 _BLOCK = 1024
 _COMPARE = {"eq": eq, "lt": lt, "le": le, "gt": gt, "ge": ge}
@@ -192,6 +193,16 @@ class Matcher:
                     found[index] = tuple(sorted((*found[index], number)))
 
 
+def make_automaton(literals: list[str]) -> AhoCorasick:
+    """Return an automaton that finds every literal, overlapping ones too.
+
+    Of few literals the library makes a dense one, which takes time with the square of a long literal's length.
+    """
+    dense = sum(map(len, literals)) <= _DENSE_CHARACTERS
+    implementation = None if dense else Implementation.ContiguousNFA
+    return AhoCorasick(literals, matchkind=MatchKind.Standard, store_patterns=False, implementation=implementation)
+
+
 class _Literals:
     """Literals with what their place in the text means: for "contains" an atom's number, and so on."""
 
@@ -228,12 +239,8 @@ class _Literals:
             )
             for _, ops in long
         ]
-        self._built = (
-            AhoCorasick([literal for literal, _ in long], matchkind=MatchKind.Standard, store_patterns=False)
-            if long
-            else None
-        )
-        self._any = AhoCorasick([literal for literal in self._numbers if literal], matchkind=MatchKind.Standard)
+        self._built = make_automaton([literal for literal, _ in long]) if long else None
+        self._any = make_automaton([literal for literal in self._numbers if literal])
         used = set().union(*self._numbers)
         self._separator = next(chr(code) for code in range(1, len(used) + 2) if chr(code) not in used)
         self._ready = True
