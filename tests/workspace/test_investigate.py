@@ -38,13 +38,14 @@ def mixed(tmp_path: Path) -> Path:
 
 
 def test_everything_is_sorted_by_its_content(workspace: Workspace, mixed: Path) -> None:
-    """Logs, rules, bundles, lists, archives of rules, a news text; what is none of it is named."""
+    """Logs, rules, bundles, lists, archives of rules, a news text; what is none of it is evidence as a file."""
     done = workspace.investigate(mixed, giver="north", workers=1)
-    assert len(done.sorted.evidence) == 3
+    assert len(done.sorted.evidence) == 4
     assert names(done.sorted.statements) == {"letter.txt"}
     assert done.knowledge.kinds == {"sigma indicator": 3, "stix indicator": 2}
-    assert [Path(issue.place.path).name for issue in done.sorted.issues] == ["picture.bin"]
-    assert done.evidence.events == 130
+    assert "picture.bin" in names(done.sorted.evidence)
+    assert (done.sorted.issues, done.evidence.issues, done.evidence.files) == ((), (), 1)
+    assert done.evidence.events == 130 + 1
     assert done.sightings == 4 + 40
     assert done.answer.paragraph.startswith("Yes, you were hit")
 

@@ -44,6 +44,9 @@ _WINDOWS_LOOP = 1921  # ERROR_CANT_RESOLVE_FILENAME
 
 _SPOOL_BYTES = 16 * 1024 * 1024
 _LOG_SUFFIXES = frozenset({"", "log", "txt", "json", "jsonl", "ndjson", "csv", "tsv", "xml", "w3c"})
+_PACKAGES = frozenset({"[Content_Types].xml", "META-INF/MANIFEST.MF", "AndroidManifest.xml"})
+"""Members by which a zip archive is a document or a program: a file itself, beside what it holds."""
+
 _TAKEN = "No reader of logs recognises it; it is taken as a file."
 
 
@@ -177,7 +180,8 @@ def open_sources(
 ) -> Iterator[Source | Issue]:
     """Yield every source below `paths` (in their order, folders sorted by name), and what could not be opened.
 
-    With `files`, what no reader of logs recognises is a source of the reader "file". Where it could still be a log
+    With `files`, what no reader of logs recognises is a source of the reader "file", and so is a zip archive that is a
+    document or a program (Office, Java, Android), beside its members. Where it could still be a log
     (text, called like one), the issue "no-reader" says beside it that it was not read as one; else a note does.
     """
     walk = _Walk(limits or Limits(), options or ReadOptions(), files)
@@ -323,6 +327,9 @@ class _Walk:
             reason = f"{total} bytes would come out of an archive of {size} bytes (limit: expansion_ratio)."
             yield _issue("limit", shown, reason, "Unpack it yourself if you trust it.")
             return
+        if self.any_file and size <= FILE_BYTES and not _PACKAGES.isdisjoint(info.filename for info in infos):
+            options = replace(self.options, name=_own_name(shown, members))
+            yield Source(shown, file, members, FILE_FORMAT, size if not members else None, options, self.limits)
         seen: set[str] = set()
         for info in sorted(infos, key=lambda item: item.filename):
             name = f"{shown}!{path_text(info.filename)}"
