@@ -1,12 +1,13 @@
 # Two commands do everything: `make investigate` and `make test`. Both set up on their own.
 .DEFAULT_GOAL := help
-.PHONY: help setup investigate test test-all lint types format lock docs picture clean
+.PHONY: help setup investigate test test-all fuzz lint types format lock docs picture clean
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 EXAMPLE := examples/albania-2022
 WORKERS ?= 2
+SECONDS ?= 600
 
 help:            ## Say what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/'
@@ -46,6 +47,10 @@ test: $(VENV)/ready-dev ## Lint, types and the fast tests
 
 test-all: $(VENV)/ready-dev ## The fast tests and the long ones
 	$(BIN)/python -m pytest -n $(WORKERS) -m "long or not long"
+
+fuzz: $(VENV)/ready-dev ## Fuzz rules, patterns, events and lists, ten minutes each (or SECONDS=n)
+	for target in rules patterns events lists; do \
+		$(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS) --seed $$(date +%j) || exit 1; done
 
 lint: $(VENV)/ready-dev ## Check style
 	$(BIN)/ruff check .
