@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import zipfile
 from pathlib import Path
@@ -121,3 +122,12 @@ def test_reading_twice_gives_the_same(tmp_path: Path) -> None:
     """No clock, no randomness: the same objects in the same order."""
     write(tmp_path, a_json=bundle(TECHNIQUE), b_yml=RULE.format("b"), c_csv="domain\nevil.example\n")
     assert [i.object for i in read(tmp_path)[0]] == [i.object for i in read(tmp_path)[0]]
+
+
+@pytest.mark.parametrize("text", ['value,comment\n1.2.3.4,"a, b"\n', "1.2.3.4\n", '"value","x"\n"1.2.3.4","a""b\n'])
+def test_reading_a_list_leaves_the_csv_module_as_it_was(text: str, tmp_path: Path) -> None:
+    """Its limit is the whole process's, which can be somebody else's program."""
+    before = csv.field_size_limit()
+    (tmp_path / "list.csv").write_text(text)
+    list(read_knowledge([tmp_path / "list.csv"]))
+    assert csv.field_size_limit() == before
