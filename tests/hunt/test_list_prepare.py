@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aleat.errors import IntegrityError, Place
-from aleat.hunt import list_index
+from aleat.hunt import list_index, list_prepare
 from aleat.hunt.indicator import Indicator, ListEntry
 from aleat.hunt.list_index import ListIndex
 from aleat.hunt.list_keys import entry_keys, too_wide
@@ -194,3 +194,10 @@ def test_where_nothing_can_be_read_the_first_are_named_and_the_rest_counted() ->
     assert {row.code for row in named} == {"list-value"}
     assert len(named) == MAXIMUM_REJECTED
     assert (rest.code, rest.reason) == ("limit", "50 further values that can't be read, are not matched.")
+
+
+def test_more_expressions_than_can_be_searched_for_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(list_prepare.MAXIMUM_TESTS, "regex", 3)
+    index = ListIndex([indicator(rows_of(*(("regex", f"evil{number}[a-z]") for number in range(5))))])
+    assert [(row.code, row.reason[:1]) for row in index.not_evaluated] == [("limit", "2")]
+    assert sorted(index.lookup(["evil2x", "evil3x"])) == ["evil2x"]

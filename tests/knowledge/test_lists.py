@@ -8,11 +8,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aleat.errors import Issue
-from aleat.knowledge import Document, KnowledgeItem, Limits, read_knowledge
+from aleat.knowledge import Document, KnowledgeItem, Limits, list_lines, read_knowledge
 from aleat.knowledge.list_entries import label_marking
 from aleat.knowledge.readers import lists
 from aleat.knowledge.values import classify_values
@@ -240,6 +240,53 @@ def test_bad_lines_cost_only_themselves() -> None:
         ("f.example", "comment: f"),
     ]
     assert sorted(issue.code for issue in issues) == ["encoding", "limit"]
+
+
+def test_a_line_without_an_end_costs_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks end anywhere: in lines, in letters of several bytes, in quoted cells, in a line that is far too long."""
+    text = 'domain,comment\nëa.example,"one\ntwo"\n' + "é" * 70_000 + '\n"b.example","x, ""y"""\nc.example,z'
+    whole = read(text)
+    assert rows(whole[0][0]) == [
+        ("domain-name", "ëa.example", "one\ntwo"),
+        ("domain-name", "b.example", 'x, "y"'),
+        ("domain-name", "c.example", "z"),
+    ]
+    for size in (1, 7, 64, 4096):
+        monkeypatch.setattr(list_lines, "BLOCK_BYTES", size)
+        assert read(text) == whole
+        assert read(text.encode("utf-16")) == whole
+
+
+@settings(deadline=None)  # a shared machine
+@given(st.lists(st.sampled_from(["a.example", '"b.example"', '"c', "# f", "198.51.100.7", "\\\\.x+", ""])))
+def test_the_size_of_blocks_makes_no_difference(lines: list[str]) -> None:
+    """Values that stand in several blocks, quotes over their edges, expressions that come late."""
+    text = "\n".join(["domain,info", *(f"{line},{number % 3}" if line else "" for number, line in enumerate(lines))])
+    found = []
+    for size in (5, 1 << 20):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(list_lines, "BLOCK_BYTES", size)
+            items, issues = read(text, "list.csv")
+            found.append(([rows(item) for item in items], issues))
+    assert found[0] == found[1]
+
+
+def test_a_column_that_may_hold_labels_does_where_one_is_known() -> None:
+    """However late it comes; else it is context."""
+    late = "domain,classification\n" + "a.example,top\n" * 3 + "b.example,TLP:RED\n"
+    items, _ = read(late)
+    assert {item.markings for item in items} == {(marking_id("tlp:red"),), (label_marking("top", "classification"),)}
+    (item,), _ = read("domain,classification\na.example,C2\n")
+    assert (item.markings, rows(item)) == ((), [("domain-name", "a.example", "classification: C2")])
+
+
+def test_rows_of_many_cells_and_many_labels_are_bounded() -> None:
+    """The rest of a row stands in its last cell; rows beyond a thousand labels are kept under one nobody knows."""
+    (item,), _ = read("domain,comment\na.example" + ",x" * 20_000 + "\n")
+    assert rows(item)[0][2].count("column ") == 254
+    items, _ = read("domain,tlp\n" + "".join(f"h{number}.example,l{number}\n" for number in range(1100)))
+    assert len(items) == 1001
+    assert sum(item.entries.num_rows for item in items if item.entries is not None) == 1100
 
 
 def test_quotes_that_never_close_do_not_cost_time() -> None:

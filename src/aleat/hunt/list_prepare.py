@@ -43,7 +43,7 @@ __all__ = [
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 
-MAXIMUM_TESTS = 100_000
+MAXIMUM_TESTS = {"text": 100_000, "regex": 20_000}
 """Texts and regular expressions of one list that are searched for; each costs a look at every new text."""
 MAXIMUM_REJECTED = 1_000
 """Entries that are named one by one where they aren't matched; the rest is counted."""
@@ -217,6 +217,7 @@ class _Maker:
         self._letters: set[str] = set()
         self._lengths: dict[str, set[int]] = {"4": set(), "6": set()}
         self._tests: list[int] = []
+        self._searched = dict.fromkeys(MAXIMUM_TESTS, 0)
         self._rejected: list[Rejected] = []
         self._more = 0
         self._more_tests = 0
@@ -228,10 +229,12 @@ class _Maker:
             if not len(at):
                 continue
             numbers = at + start
-            if type_ in {"text", "regex"}:
-                room = MAXIMUM_TESTS - len(self._tests)
-                self._tests += numbers[:room].tolist()
-                self._more_tests += max(len(numbers) - room, 0)
+            if type_ in MAXIMUM_TESTS:
+                room = MAXIMUM_TESTS[type_] - self._searched[type_]
+                taken = numbers[:room].tolist()
+                self._searched[type_] += len(taken)
+                self._tests += taken
+                self._more_tests += len(numbers) - len(taken)
                 continue
             of_type = values.gather(at)
             make = _COLUMNS.get(_kind(type_))
@@ -246,7 +249,7 @@ class _Maker:
 
     def add_one(self, entry: ListEntry, row: int) -> None:
         """Add one entry, whose row has the number `row`."""
-        if entry.type in {"text", "regex"}:
+        if entry.type in MAXIMUM_TESTS:
             self._tests.append(row)
         else:
             self._add_each(entry.type, [entry.value], np.asarray([row], dtype=np.int64))

@@ -73,8 +73,12 @@ def parse_tables(blocks: Iterable[pl.DataFrame], suffix: str, *, line_characters
     rows = _Rows(delimiter, line_characters)
     if names is not None:
         blocks = chain([first.slice(1)], rest)
+    given: list[str] = names or []
     for frame in rows.split(blocks):
-        yield _rows_table(frame, names)
+        width = len(frame.columns) - 1
+        if not given:  # the first block's width decides what columns without names are called
+            given = ["value", "comment"] if width <= 2 else [f"column {number + 1}" for number in range(width)]
+        yield _rows_table(frame, given, header=names is not None)
 
 
 def column_role(name: str) -> str:
@@ -140,12 +144,9 @@ def _parted(text: pl.Series, delimiter: str) -> tuple[pl.Series, pl.Series]:
     return _trim(parts["field_0"]), _trim(parts["field_1"])
 
 
-def _rows_table(frame: pl.DataFrame, names: Sequence[str] | None) -> ListTable:
+def _rows_table(frame: pl.DataFrame, names: Sequence[str], *, header: bool) -> ListTable:
     cells = [frame[column] for column in frame.columns if column != "number"]
     width = len(cells)
-    header = names is not None
-    if names is None:
-        names = ["value", "comment"] if width <= 2 else [f"column {number + 1}" for number in range(width)]
     names = [*names, *(f"column {number + 1}" for number in range(len(names), width))]
     cells += [pl.repeat("", len(frame), dtype=pl.String, eager=True)] * (len(names) - width)
     columns = [Column(name, _trim(column), column_role(name)) for name, column in zip(names, cells, strict=True)]
