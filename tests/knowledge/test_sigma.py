@@ -120,6 +120,7 @@ def test_rules_correlations_and_filters_of_one_file_are_told_apart() -> None:
         ("no detection", RULE.replace("detection:", "detections:"), "rule-syntax"),
         ("detection that is a list", "title: x\nlogsource: {}\ndetection: [a]\n", "rule-syntax"),
         ("an action of old", "action: global\ntitle: x\n", "rule-syntax"),
+        ("an action of old in a rule", f"action: global\n{RULE}", "rule-syntax"),
         ("a key that is no text", "1: 2\ndetection: {a: b}\n", "rule-syntax"),
         ("wrong indentation", RULE.replace("    product", "   product"), "rule-syntax"),
         ("a selection twice", RULE.replace("    condition", "    selection: {a: b}\n    condition"), "rule-syntax"),

@@ -30,6 +30,7 @@ __all__ = ["detect", "make_rule_indicator", "read"]
 _STAGE = "knowledge"
 _SUFFIXES = {".yml", ".yaml"}
 _LEVELS = {"informational", "low", "medium", "high", "critical"}
+_ACTIONS = ("global", "reset", "repeat")  # parts of rules in Sigma 1, which mean nothing alone
 _SIGNS = (b"detection:", b"correlation:", b"logsource:")
 
 # Sigma's tags name ATT&CK's tactics (Sigma tags specification, namespace "attack").
@@ -117,7 +118,10 @@ def _read_document(part: YamlDocument, path: str) -> Iterator[KnowledgeItem | Is
     if part.value is None:  # nothing between two separators
         return
     kind = rule_kind(part.value)
-    if kind is not None and any(not isinstance(key, str) for key in part.value):
+    if kind is not None and part.value.get("action") in _ACTIONS:
+        reason = "The rule uses 'action', which Sigma 2 has no more."
+        yield Issue(_STAGE, "rule-syntax", place, reason, "Ask its giver for the whole rule.")
+    elif kind is not None and any(not isinstance(key, str) for key in part.value):
         yield Issue(_STAGE, "rule-syntax", place, "A rule's keys are texts.", "Quote the key that is none.")
     elif kind is not None:
         try:
