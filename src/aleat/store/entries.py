@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _GROUP_ROWS = 65_536  # of a file, read together
-_KEPT_GROUPS = 64  # decoded ones: about half a million rows in all
+_KEPT_GROUPS = 16  # decoded ones: a million rows in all
 _BLOCK_ROWS = 262_144
 
 entry_lists = sa.Table(
