@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Sequence
 from fractions import Fraction
 from math import copysign, inf, isfinite
 from operator import eq, ge, gt, le, lt, ne
@@ -117,31 +117,31 @@ def count_rules(
     """
     counts: Counter[int] = Counter()
     start, stop = 0, 0
-    known: dict[frozenset[int], bool] = {}
+    fits, stale = False, True
     rises = is_lower_bound(condition) if expression is None else not _negates(expression)
     for first, last in (_ending if rises else _full)(times, span):
         while stop <= last:
+            stale |= rules[stop] not in counts
             counts[rules[stop]] += 1
             stop += 1
         while start < first:
             counts[rules[start]] -= 1
             if not counts[rules[start]]:
                 del counts[rules[start]]
+                stale = True
             start += 1
-        found = frozenset(counts)
-        fits = known.get(found)
-        if fits is None:
-            fits = holds(condition, float(len(found))) if expression is None else _tree_holds(expression, found)
-            known[found] = fits
+        if stale:
+            fits = holds(condition, float(len(counts))) if expression is None else _tree_holds(expression, counts)
+            stale = False
         if fits:
-            yield first, last, float(len(found))
+            yield first, last, float(len(counts))
 
 
 def _negates(tree: Tree) -> bool:
     return isinstance(tree, list) and (tree[0] == "!" or any(map(_negates, tree[1:])))
 
 
-def _tree_holds(tree: Tree, rules: frozenset[int]) -> bool:
+def _tree_holds(tree: Tree, rules: Container[int]) -> bool:
     if isinstance(tree, bool):
         return tree
     if isinstance(tree, int):
@@ -287,58 +287,67 @@ def ordered(
     `places` are each event's places in the correlation's rules; `precedes` tells of two positions whether the
     first comes before the second. Of several chains that an event completes, the one that began latest is taken.
     """
-    # [so many rules - 1][place of the last of them]: (position of the first event, of the last)
-    chains: list[list[Span | None]] = [[None] * length for _ in range(wanted)]
+    growing = _Chains(times, span, precedes, wanted, length)
     at = 0
     while at < len(times):
         tied = at
         while tied < len(times) and times[tied] == times[at]:
             tied += 1
         completed: set[int] = set()
-        for _ in range(length if tied - at > 1 else 1):  # ties across sources may stand in either order
+        changed = True
+        while changed:  # ties across sources may stand in either order
             changed = False
             for position in range(at, tied):
-                grown, complete = _extend(chains, position, places[position], times, span, precedes)
-                changed |= grown
-                if complete is not None and position not in completed:
+                for place in reversed(places[position]):
+                    changed |= growing.extend(position, place)
+                first = growing.complete(position)
+                if first is not None and position not in completed:
                     completed.add(position)
-                    yield min(complete, position), max(complete, position), float(wanted)
-            if not changed:
-                break
+                    yield min(first, position), max(first, position), float(wanted)
+            changed &= tied - at > 1
         at = tied
 
 
-def _extend(
-    chains: list[list[Span | None]],
-    position: int,
-    places: Sequence[int],
-    times: Sequence[int],
-    span: int,
-    precedes: Callable[[int, int], bool],
-) -> tuple[bool, int | None]:
-    """Let an event go on with the chains; return whether any changed, and where the latest that it completes began."""
-    changed, complete = False, None
-    wanted = len(chains)
-    for place in reversed(places):
-        for size in range(min(wanted - 1, place), -1, -1):
-            if size == 0:
-                best: int | None = position
-            else:
-                before = chains[size - 1]
-                rests = wanted < len(before)  # where all are wanted, only the place before will do
-                best = None
-                for earlier in range(place) if rests else (place - 1,):
-                    chain = before[earlier]
-                    if chain is None or (best is not None and times[chain[0]] < times[best]):
-                        continue
-                    if times[position] - times[chain[0]] <= span and precedes(chain[1], position):
-                        best = chain[0]
+class _Chains:
+    """For so many rules in order, and the place of the last of them: the chain that began latest."""
+
+    def __init__(
+        self, times: Sequence[int], span: int, precedes: Callable[[int, int], bool], wanted: int, length: int
+    ) -> None:
+        self._times = times
+        self._span = span
+        self._precedes = precedes
+        self._wanted = wanted
+        self._slack = length - wanted  # so many of the rules may be left out
+        self._chains: dict[Span, Span] = {}  # (number of rules, place) → (position of the first event, of the last)
+        self._complete: dict[int, int] = {}  # for the latest positions that ended one, where it began
+
+    def extend(self, position: int, place: int) -> bool:
+        """Let an event go on with the chains as the rule at `place`; return whether one is new, or begins later."""
+        changed = False
+        for size in range(min(self._wanted, place + 1), max(place - self._slack, 0), -1):
+            best = position if size == 1 else self._best(position, place, size)
             if best is None:
                 continue
-            known = chains[size][place]
-            if known is None or times[best] >= times[known[0]]:
-                changed |= known != (best, position)
-                chains[size][place] = best, position
-            if size == wanted - 1:
-                complete = best if complete is None else max(complete, best)
-    return changed, complete
+            known = self._chains.get((size, place))
+            if known is None or self._times[best] >= self._times[known[0]]:
+                changed |= known is None or self._times[best] > self._times[known[0]]
+                self._chains[size, place] = best, position
+            if size == self._wanted:
+                self._complete[position] = max(best, self._complete.get(position, best))
+        return changed
+
+    def complete(self, position: int) -> int | None:
+        """Return where the chain began that ends with this event."""
+        return self._complete.pop(position, None)
+
+    def _best(self, position: int, place: int, size: int) -> int | None:
+        """Return where the latest chain began that the event may follow."""
+        best: int | None = None
+        for earlier in range(size - 2, min(place, size - 1 + self._slack)):
+            chain = self._chains.get((size - 1, earlier))
+            if chain is None or (best is not None and self._times[chain[0]] < self._times[best]):
+                continue
+            if self._times[position] - self._times[chain[0]] <= self._span and self._precedes(chain[1], position):
+                best = chain[0]
+        return best

@@ -30,6 +30,7 @@ CORRELATION_TYPES = (
 )
 _TEMPORAL = ("temporal", "temporal_ordered")
 _COUNTS = ("event_count", "value_count")
+_MOST_LEFT_OUT = 50  # of an order: each event is held against the square of it
 _OPERATORS = ("gt", "gte", "lt", "lte", "eq", "neq")
 _KEYS = ("type", "rules", "group-by", "timespan", "timeframe", "condition", "aliases", "generate")
 _NEARLY = {re.sub("[^a-z]", "", key): key for key in _KEYS} | {"rule": "rules", "alias": "aliases"}
@@ -199,6 +200,8 @@ class _Reader:
                 raise self.error(f"no number of the {rules} rules fulfils the condition", node)
             if kind == "temporal_ordered" and fitting != list(range(fitting[0], rules + 1)):
                 raise self.error("temporal_ordered can only ask for at least so many of its rules", node)
+            if kind == "temporal_ordered" and rules - fitting[0] > _MOST_LEFT_OUT:
+                raise self.error(f"more than {_MOST_LEFT_OUT} rules of an order may be left out", node)
 
 
 def _turns(condition: Condition) -> Iterable[int]:
