@@ -64,7 +64,9 @@ def histories(draw: st.DrawFn) -> list[Step]:
 def write(path: Path, events: Sequence[dict[str, Any]], form: str) -> None:
     """Write events to one file."""
     if form == "evtx":
-        path.with_suffix(".evtx").write_bytes(evtx_bytes([as_event(item) for item in events[:3]], [as_event(item) for item in events[3:]]))
+        path.with_suffix(".evtx").write_bytes(
+            evtx_bytes([as_event(item) for item in events[:3]], [as_event(item) for item in events[3:]])
+        )
     elif form == "array":
         path.with_suffix(".json").write_bytes(orjson.dumps(list(events), option=orjson.OPT_INDENT_2))
     else:
