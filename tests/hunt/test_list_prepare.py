@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aleat.errors import IntegrityError, Place
@@ -50,6 +50,7 @@ def keys_of(made: Prepared, keys: list[str]) -> dict[str, set[int]]:
     return {key: rows for key, rows in found.items() if rows}
 
 
+@settings(deadline=None)  # a shared machine
 @given(st.lists(st.tuples(st.sampled_from(ENTRY_TYPES), VALUES), min_size=1, max_size=8))
 def test_keys_made_by_columns_are_those_of_each_entry(entries: list[tuple[str, str]]) -> None:
     """Also of values that aren't in their usual form."""
@@ -65,6 +66,7 @@ def test_keys_made_by_columns_are_those_of_each_entry(entries: list[tuple[str, s
             assert all(row in rows for rows in keys_of(whole, keys).values())
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["url", "text", "ipv4-addr"]), VALUES), max_size=5))
 def test_what_was_prepared_comes_back(entries: list[tuple[str, str]]) -> None:
     made = prepare(rows_of(*entries))
