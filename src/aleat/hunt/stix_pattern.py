@@ -44,7 +44,6 @@ from aleat.hunt.expression import (
     all_of,
     any_of,
     atoms,
-    is_storable,
     negate,
 )
 from aleat.hunt.indicator import Indicator, ListEntry, NotEvaluated
@@ -376,10 +375,6 @@ def _test(value: Constant, operator: str, field: MappedField) -> Expression:
 def _number_tests(value: str | float, operator: str) -> list[Test] | None:
     if isinstance(value, str) or operator not in {"=", *_ORDERS}:
         return None
-    if not is_storable(value):
-        if operator == "=":
-            return [Text("equals", str(value))]
-        value = 2.0**64 if value > 0 else -(2.0**64)  # beyond what any log counts
     if operator == "=":  # both ends, since a process id may stand there in hexadecimal
         return [Number("ge", value), Number("le", value)]
     return [Number(_ORDERS[operator], value)]  # type: ignore[arg-type]
