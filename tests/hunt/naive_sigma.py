@@ -109,7 +109,7 @@ class RandomRule:
         return "|".join(part for part in (self.random.choice(NAMES), kind, link) if part)
 
     def _values(self, modifiers: str, count: int | None = None) -> list[Any]:
-        count = count or self.random.choice([1, 1, 1, 2, 3])
+        count = 1 if modifiers.startswith("exists") else count or self.random.choice([1, 1, 1, 2, 3])
         found = [self._value(set(modifiers.split("|")) - {"all", "neq", ""}) for _ in range(count)]
         return found if None not in found else [None]
 
