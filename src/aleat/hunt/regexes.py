@@ -4,7 +4,8 @@ Rust's `regex` has no look-around, no back-references and no possessive groups, 
 compile to more than 10 MiB: such a pattern raises `PatternError` with its name; there is no slow fallback.
 Python's `re` never sees a user's pattern, because it backtracks.
 
-Where the two dialects differ in meaning, `translate` keeps PCRE's: ``$`` also matches before a final newline,
+Where the two dialects differ in meaning, `translate` keeps PCRE's: ``$`` also matches before a final newline (which
+what follows in the pattern can't take then: that would be looking ahead),
 ``\\\\<`` is a character, ``[``, ``&&`` and ``{`` without a count are literal. ``\\\\w``, ``\\\\d``, ``\\\\s`` and
 ``\\\\b`` know all of Unicode.
 """
