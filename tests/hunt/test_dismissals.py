@@ -10,7 +10,6 @@ import pytest
 from aleat.errors import InputError, Place, RuleError
 from aleat.hunt import Indicator, ListEntry, Plan, Sighting, apply_filters, compile_plan, hunt_segment
 from aleat.hunt.dismissals import Dismissal, add_dismissals, filter_text, logsource_of, parse_where
-from aleat.hunt.filters import Filters
 from aleat.hunt.sigma import FilterBody, read_document
 from tests.hunt.events import SYSMON, batch
 from tests.hunt.sigma_rules import indicator, rule_text
@@ -117,17 +116,6 @@ def test_lists_their_values_and_patterns_are_dismissed_too() -> None:
     assert hidden(dismissed_where(plan, {"c-ip": ["203.0.113.8"]}, rule="list"), web) == [None, "d"]
     process = hunted(plan, [{"Image": "C:\\cmd.exe"}], channel=SYSMON, event_id=1)
     assert hidden(dismissed(plan, "i"), process) == ["d"]
-
-
-def test_only_dismissals_reach_correlations() -> None:
-    """A filter that came with rules labels what it did before; correlations are dismissed by name."""
-    given = "title: F\nlogsource: {product: windows}\nfilter:\n  rules: [rule]\n  s: {N: 0}\n  condition: s\n"
-    plan = compile_plan([RULE, indicator(given, identifier="filter")])
-    sightings = hunted(plan)
-    assert [one.hidden_by for one in Filters(plan, only_dismissals=True).apply(sightings)] == [None, None]
-    both = dismissed(plan)
-    assert [one.hidden_by for one in Filters(both, only_dismissals=True).apply(sightings)] == ["d", "d"]
-    assert hidden(both, sightings) == ["filter", "d"]
 
 
 def test_the_text_is_a_sigma_filter_with_author_and_reason() -> None:

@@ -156,6 +156,17 @@ def test_rules_lists_patterns_and_correlations_are_all_hunted(tmp_path: Path) ->
     assert result.tally.sightings == len(result.sightings)
 
 
+def test_a_filter_that_names_a_correlation_labels_it(tmp_path: Path) -> None:
+    """By its last event, as a dismissal does; one for any rule of a log source doesn't mean correlations."""
+    write(tmp_path / "logs", EVENTS)
+    text = "title: f\nlogsource: {product: windows}\nfilter:\n  s: {Computer: DC1}\n  condition: s\n  rules: "
+    for rules, wanted in (("[often]", {"DC1"}), ("any", set())):
+        plan = compile_plan([WHOAMI, OFTEN, sigma("f", text + rules)])
+        found = [one for one in hunt_paths([tmp_path / "logs"], plan).sightings if one.indicator == "often"]
+        assert found
+        assert {one.host for one in found if one.hidden_by} == wanted
+
+
 def test_records_are_numbered_through_a_source_that_was_cut(tmp_path: Path) -> None:
     folder = write(tmp_path / "logs", EVENTS)
     whole = hunt_paths([folder], compile_plan(ALL))

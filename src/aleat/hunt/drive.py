@@ -338,12 +338,11 @@ class _Gathering:
         rows = list(not_evaluated)
         started = perf_counter()
         self.report("correlate", 0, 1)
-        dismissed = Filters(self.plan, only_dismissals=True)
-        for sighting in dismissed.apply(correlate(self.plan, self._base)):
+        for sighting in self._filters.apply(correlate(self.plan, self._base)):
             self._report_sighting(sighting)
         for indicator in self.plan.patterns:
             found, limit = correlate_pattern(indicator, (one for one in self._base if one.hidden_by is None))
-            for sighting in dismissed.apply(found):
+            for sighting in self._filters.apply(found):
                 self._report_sighting(sighting)
             if limit is not None:
                 rows.append(limit)

@@ -38,13 +38,11 @@ def apply_filters(plan: Plan, sightings: Iterable[Sighting]) -> tuple[Sighting, 
 
 
 class Filters:
-    """A plan's filters made ready; `only_dismissals` leaves out those that came with rules."""
+    """A plan's filters made ready, dismissals among them."""
 
-    def __init__(self, plan: Plan, *, only_dismissals: bool = False) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._filters = [
-            (number, filter_) for number, filter_ in enumerate(plan.filters) if filter_.anywhere or not only_dismissals
-        ]
+        self._filters = list(enumerate(plan.filters))
         self._of_rule: dict[str, frozenset[int]] = {}
         self._warnings = WarningIndex(plan.warnings)
 
