@@ -149,6 +149,14 @@ def test_a_rule_without_dates_or_title_is_still_kept() -> None:
     assert strict_errors(item.object) == []
 
 
+def test_a_level_that_sigma_has_not_is_named() -> None:
+    """The rule is kept, and counts as medium (Rules specification 2.1, "Level")."""
+    (item,), (issue,) = read(RULE.replace("level: high", "level: severe"))
+    assert "level" not in (read_extension(item.object, "rule") or {})
+    assert (issue.code, str(issue.place)) == ("rule-level", "r.yml:1")
+    assert "'severe'" in issue.reason
+
+
 def test_a_rule_in_another_code_page_is_read_and_said() -> None:
     """Windows-1252; UTF-16 says so itself."""
     items, issues = read(RULE.replace("A. Analyst", "Ç. Analyst").encode("cp1252"))

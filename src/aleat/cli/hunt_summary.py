@@ -25,11 +25,12 @@ _NOTES = {
     "not-knowledge": "{} no knowledge",
     "passed-over": "{} no logs that a reader knows",
     "private-rule": "{} private rules that no other needs",
+    "rule-level": "{} rules of an unknown level, taken as medium",
     "empty": "{} empty",
     "empty-file": "{} empty",
     "empty-folder": "{} empty folders",
 }
-_FILES = frozenset(_NOTES) - {"empty-folder", "private-rule"}
+_FILES = frozenset(_NOTES) - {"empty-folder", "private-rule", "rule-level"}
 
 
 def print_hunt(result: HuntResult, notes: Mapping[str, int] | None = None, *, written: int | None = None) -> None:

@@ -29,7 +29,7 @@ __all__ = ["detect", "make_rule_indicator", "read"]
 
 _STAGE = "knowledge"
 _SUFFIXES = {".yml", ".yaml"}
-_LEVELS = {"informational", "low", "medium", "high", "critical"}
+_LEVELS = ("informational", "low", "medium", "high", "critical")
 _ACTIONS = ("global", "reset", "repeat")  # parts of rules in Sigma 1, which mean nothing alone
 _SIGNS = (b"detection:", b"correlation:", b"logsource:")
 
@@ -128,6 +128,10 @@ def _read_document(part: YamlDocument, path: str) -> Iterator[KnowledgeItem | Is
             yield KnowledgeItem(object=make_rule_indicator(part.text, part.value, kind), place=place)
         except ObjectError as error:
             yield Issue(_STAGE, "rule-syntax", place, error.reason, error.advice)
+        level = _text(part.value.get("level"))
+        if level and level.lower() not in _LEVELS:
+            reason = f"Sigma has no level {level[:40]!r}; the rule counts as medium."
+            yield Issue(_STAGE, "rule-level", place, reason, f"Levels are {', '.join(_LEVELS)}.")
     elif isinstance(part.value, dict) and ("logsource" in part.value or "action" in part.value):
         reason = "The rule has no detection."
         if "action" in part.value:
