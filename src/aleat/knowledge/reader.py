@@ -35,9 +35,7 @@ __all__ = ["NOTE_CODES", "READERS", "Reader", "detect_reader", "read_knowledge"]
 
 _STAGE = "knowledge"
 
-NOTE_CODES = frozenset(
-    {"not-a-rule", "private-rule", "rule-level", "not-knowledge", "encoding", "empty", "list-value"}
-)
+NOTE_CODES = frozenset({"not-a-rule", "private-rule", "rule-level", "not-knowledge", "encoding", "empty", "list-value"})
 """Issues with these codes tell something that the user should know; nothing that is knowledge was lost."""
 
 

@@ -372,7 +372,5 @@ class _Needs:
 
 
 def _too_many(limits: Limits, path: str, rule: YaraRule) -> InputError:
-    reason = (
-        f"The rule {rule.name} needs more than {limits.yara_needs} others (yara_needs), or too many are named."
-    )
+    reason = f"The rule {rule.name} needs more than {limits.yara_needs} others (yara_needs), or too many are named."
     return LimitError(reason, Place(path, rule.line))
