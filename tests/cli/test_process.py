@@ -145,7 +145,7 @@ def test_interrupted_it_says_so_and_goes_on(
 
 @pytest.mark.long
 def test_killed_at_random_moments_of_investigate_it_goes_on(tmp_path: Path) -> None:
-    """Twelve kills at moments drawn by a seed, two workers: the answer and the lake are those of one quiet run."""
+    """Eight kills at moments drawn by a seed, two workers: the answer and the lake are those of one quiet run."""
     logs, pack = many_logs(tmp_path / "logs", LOGS), write_pack(tmp_path / "pack")
     keys = tmp_path / "keys"
     started = time.monotonic()
@@ -156,16 +156,21 @@ def test_killed_at_random_moments_of_investigate_it_goes_on(tmp_path: Path) -> N
     rng = random.Random(2022)  # noqa: S311
     killed = 0
     case = tmp_path / "case"
-    for _ in range(12):
-        moment = time.monotonic() + rng.uniform(0.2, 1.0) * span
+    for _ in range(30):
+        begun = time.monotonic()
+        moment = begun + rng.uniform(0.1, 0.9) * span
         process = start("investigate", logs, pack, "-w", case, "--workers", "2", keys=keys)
         code, said = strike(process, lambda moment=moment: time.monotonic() > moment, signal.SIGKILL)
         assert code in (0, -signal.SIGKILL), said
+        if code == 0:  # what is left to do gets less from run to run
+            span = time.monotonic() - begun
         killed += code != 0
         if (case / "aleat.toml").exists():
             with Workspace.open(case, key_folder=keys, actor="agim") as ws:
                 assert ws.verify().faults == ()
-    assert killed >= 6
+        if killed == 8:
+            break
+    assert killed == 8
     last = aleat("investigate", logs, pack, "-w", case, keys=keys)
     assert last.code == 0
     assert last.out.split("Yes,")[1].split("Report:")[0] == quiet.out.split("Yes,")[1].split("Report:")[0]
