@@ -40,9 +40,9 @@ def browser() -> str:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A full report on disk."""
+    """A full report on disk; a name in it has no place to break."""
     path: Path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_bytes(render_html(full_report()))
+    path.write_bytes(render_html(full_report()).replace(b"task Updater", b"HealthMailbox" + b"0" * 90))
     return path
 
 
