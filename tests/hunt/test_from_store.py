@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
 
 from aleat.errors import Place
 from aleat.hunt.from_store import indicators, indicators_of_items
@@ -39,14 +37,6 @@ def pattern(name: str, **properties: object) -> StixObject:
 def entries() -> pa.Table:
     rows = {"type": ["domain-name", "ipv4-addr"], "value": ["evil.example", "198.51.100.7"], "context": ["C2", ""]}
     return pa.table({**rows, "line": [1, 2], "count": [1, 1]}).cast(ENTRY_SCHEMA)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.at(tmp_path / "aleat.db")
-    opened.create_tables()
-    yield opened
-    opened.close()
 
 
 def load(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -84,14 +83,6 @@ def test_no_damage_to_what_was_prepared_is_taken_for_it() -> None:
 
 
 # ------------------------------------------------------------------------------------------- in a workspace
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.at(tmp_path / "aleat.db")
-    opened.create_tables()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,15 +11,6 @@ from aleat.errors import IntegrityError
 from aleat.stix.entries import ENTRY_SCHEMA, empty_entries, entries_digest
 from aleat.store.database import Database
 from aleat.store.entries import put_entries, read_entries, verify_entries
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """An empty database."""
-    database = Database.at(tmp_path / "aleat.db")
-    database.create_tables()
-    yield database
-    database.close()
 
 
 def table(*values: str) -> pa.Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,14 +23,6 @@ from aleat.store.hunts import (
 )
 
 KEY = HuntKey("m1", "1")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.at(tmp_path / "aleat.db")
-    opened.create_tables()
-    yield opened
-    opened.close()
 
 
 def day(number: int) -> datetime:

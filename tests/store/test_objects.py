@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,15 +52,6 @@ def indicator(modified: str = FIRST, **more: Any) -> StixObject:
 
 def copy(giver: str = "north", **more: Any) -> Provenance:
     return Provenance(giver=giver, received=RECEIVED, **more)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """An empty database."""
-    database = Database.at(tmp_path / "aleat.db")
-    database.create_tables()
-    yield database
-    database.close()
 
 
 def put(database: Database, *items: tuple[StixObject, Provenance]) -> tuple[int, int, int, list[str]]:
