@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aleat.cli.terminal import error
+from aleat.stix.levels import LEVELS
 from aleat.text import clip, visible
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["print_hunt"]
 
-LEVELS = ("critical", "high", "medium", "low", "informational")
 _TOP = 5
 _MANY = 12
 _NAME = 60
@@ -75,7 +75,7 @@ def _print_found(result: HuntResult, written: int | None) -> None:
     from aleat.hunt.summary import techniques, top  # noqa: PLC0415
 
     tally = result.tally
-    levels = ", ".join(f"{tally.by_level[level]:,} {level}" for level in LEVELS if tally.by_level[level])
+    levels = ", ".join(f"{tally.by_level[level]:,} {level}" for level in reversed(LEVELS) if tally.by_level[level])
     error(f"{tally.sightings:,} sightings{f': {levels}' if levels else ''}; {tally.hidden:,} hidden by dismissals.")
     _print_counts("Labelled, as values that mean nothing", top(tally.meaningless), _MANY)
     if written is not None and written != tally.sightings:

@@ -12,12 +12,10 @@ from typing import Any
 import msgspec
 
 from aleat.errors import Place
+from aleat.stix.levels import LEVELS
 from aleat.store.entries import EntryRows
 
 __all__ = ["LEVELS", "Indicator", "ListEntry", "NotEvaluated", "Part", "SegmentResult", "Sighting", "level_rank"]
-
-LEVELS = ("informational", "low", "medium", "high", "critical")
-"""Sigma's levels, weakest first (Sigma rules specification 2.1, "Level")."""
 
 
 def level_rank(level: str) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 
-__all__ = ["decode_text"]
+from aleat.errors import Issue, Place
+
+__all__ = ["decode_text", "guess_issues"]
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -29,3 +31,10 @@ def decode_text(data: bytes) -> tuple[str, str | None]:
         return data.decode(), None
     except UnicodeDecodeError:
         return data.decode("cp1252", "replace"), "windows-1252"
+
+
+def guess_issues(guessed: str | None, path: str) -> tuple[Issue, ...]:
+    """Return the note that a file's code page was assumed, where it was (see `decode_text`)."""
+    if guessed is None:
+        return ()
+    return (Issue("knowledge", "encoding", Place(path), f"The file is no UTF-8; it was read as {guessed}."),)

@@ -30,7 +30,7 @@ from aleat.knowledge.list_entries import (
 )
 from aleat.knowledge.list_lines import LinesReader, lines_of_text
 from aleat.knowledge.list_table import ListTable, parse_tables
-from aleat.knowledge.text import decode_text
+from aleat.knowledge.text import decode_text, guess_issues
 from aleat.stix.entries import entries_digest
 from aleat.stix.extensions import extend
 from aleat.stix.ids import content_id
@@ -74,9 +74,7 @@ def read(document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
         classifier, collector = _collect(document, lines, limits)
     except UnicodeDecodeError:
         classifier, collector = _collect(document, lines, limits)
-    if lines.guessed is not None:
-        reason = f"The file is no UTF-8; it was read as {lines.guessed}."
-        yield Issue(_STAGE, "encoding", Place(document.path), reason)
+    yield from guess_issues(lines.guessed, document.path)
     if lines.long:
         reason = f"longer than {limits.line_characters} characters (line_characters)"
         yield _lines_issue(document, "limit", lines.long, reason)

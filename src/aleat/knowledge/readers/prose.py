@@ -24,7 +24,7 @@ from aleat.knowledge.document import Document
 from aleat.knowledge.items import UNDATED, KnowledgeItem
 from aleat.knowledge.limits import Limits
 from aleat.knowledge.readers.lists import make_list_indicator
-from aleat.knowledge.text import decode_text
+from aleat.knowledge.text import decode_text, guess_issues
 from aleat.knowledge.values import classify_values
 from aleat.stix.entries import ENTRY_SCHEMA
 from aleat.stix.ids import content_id, observable_id
@@ -97,8 +97,7 @@ def read(document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
         reason = f"The text has {len(data)} bytes, more than {MAX_BYTES} (limit on prose)."
         raise LimitError(reason, Place(document.path), advice="Cut it into its documents.")
     text, guessed = decode_text(data)
-    if guessed is not None:
-        yield Issue(_STAGE, "encoding", Place(document.path), f"The file is no UTF-8; it was read as {guessed}.")
+    yield from guess_issues(guessed, document.path)
     found = find_observables(text)
     if len(found) > limits.list_entries:
         reason = f"The text names more than {limits.list_entries} observables (list_entries)."

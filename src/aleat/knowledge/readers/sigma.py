@@ -19,17 +19,17 @@ from aleat.errors import InputError, Issue, LimitError, ObjectError, Place
 from aleat.knowledge.document import Document
 from aleat.knowledge.items import UNDATED, KnowledgeItem
 from aleat.knowledge.limits import Limits
-from aleat.knowledge.text import decode_text
+from aleat.knowledge.text import decode_text, guess_issues
 from aleat.knowledge.yaml_documents import YamlDocument, split_documents
 from aleat.stix.extensions import extend
 from aleat.stix.ids import content_id
+from aleat.stix.levels import LEVELS
 from aleat.stix.objects import StixObject, make_object
 
 __all__ = ["detect", "make_rule_indicator", "read"]
 
 _STAGE = "knowledge"
 _SUFFIXES = {".yml", ".yaml"}
-_LEVELS = ("informational", "low", "medium", "high", "critical")
 _ACTIONS = ("global", "reset", "repeat")  # parts of rules in Sigma 1, which mean nothing alone
 _SIGNS = (b"detection:", b"correlation:", b"logsource:")
 
@@ -56,9 +56,7 @@ def read(document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
     if len(data) > limits.yaml_bytes:
         raise LimitError(f"The file is larger than {limits.yaml_bytes} bytes (yaml_bytes).", Place(document.path))
     text, guessed = decode_text(data)
-    if guessed is not None:
-        reason = f"The file is no UTF-8; it was read as {guessed}."
-        yield Issue(_STAGE, "encoding", Place(document.path), reason)
+    yield from guess_issues(guessed, document.path)
     for part in split_documents(text, document.path, limits):
         if isinstance(part, InputError):
             code = "rule-syntax" if part.code == "rule" else part.code
@@ -78,7 +76,7 @@ def make_rule_indicator(text: str, rule: dict[str, Any], kind: str) -> StixObjec
         "kind": kind,
         "rule_id": rule_id,
         "rule_name": _text(rule.get("name")),
-        "level": level if level in _LEVELS else "",
+        "level": level if level in LEVELS else "",
         "status": _text(rule.get("status")),
         "author": _text(rule.get("author")),
         "tags": tags,
@@ -129,9 +127,9 @@ def _read_document(part: YamlDocument, path: str) -> Iterator[KnowledgeItem | Is
         except ObjectError as error:
             yield Issue(_STAGE, "rule-syntax", place, error.reason, error.advice)
         level = _text(part.value.get("level"))
-        if level and level.lower() not in _LEVELS:
+        if level and level.lower() not in LEVELS:
             reason = f"Sigma has no level {level[:40]!r}; the rule counts as medium."
-            yield Issue(_STAGE, "rule-level", place, reason, f"Levels are {', '.join(_LEVELS)}.")
+            yield Issue(_STAGE, "rule-level", place, reason, f"Levels are {', '.join(LEVELS)}.")
     elif isinstance(part.value, dict) and ("logsource" in part.value or "action" in part.value):
         reason = "The rule has no detection."
         if "action" in part.value:

@@ -23,10 +23,11 @@ from aleat.errors import InputError, Issue, LimitError, ObjectError, Place
 from aleat.knowledge.document import Document
 from aleat.knowledge.items import UNDATED, KnowledgeItem
 from aleat.knowledge.limits import Limits
-from aleat.knowledge.text import decode_text
+from aleat.knowledge.text import decode_text, guess_issues
 from aleat.knowledge.yara_rules import MetaValue, YaraRule, split_rules
 from aleat.stix.extensions import extend
 from aleat.stix.ids import content_id
+from aleat.stix.levels import LEVELS
 from aleat.stix.objects import StixObject, make_object
 
 __all__ = ["detect", "level_of_score", "make_yara_indicator", "read"]
@@ -38,7 +39,6 @@ _SIGN = re.compile(
     re.MULTILINE,
 )
 _SECTION = re.compile(rb"\b(?:meta|strings|condition)[ \t\r\n]*+:")
-_LEVELS = ("informational", "low", "medium", "high", "critical")
 _SCORES = ((80, "high"), (60, "medium"), (40, "low"), (0, "informational"))
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%Y-%m", "%Y%m%d", "%d/%m/%Y", "%Y")
 _TECHNIQUE = re.compile(r"\bT[01][0-9]{3}(?:\.[0-9]{3})?\b")
@@ -60,9 +60,7 @@ def read(document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
     if len(data) > limits.yara_bytes:
         raise LimitError(f"The file is larger than {limits.yara_bytes} bytes (yara_bytes).", Place(document.path))
     text, guessed = decode_text(data)
-    if guessed is not None:
-        reason = f"The file is no UTF-8; it was read as {guessed}."
-        yield Issue(_STAGE, "encoding", Place(document.path), reason)
+    yield from guess_issues(guessed, document.path)
     found = split_rules(text, document.path, limits)
     for fault in found.faults:
         yield _issue(fault, document.path)
@@ -123,14 +121,14 @@ def level_of_score(score: float) -> str:
     >>> [level_of_score(score) for score in (10, 40, 75, 100)]
     ['informational', 'low', 'medium', 'high']
     """
-    return next((level for least, level in _SCORES if score >= least), _LEVELS[0])
+    return next((level for least, level in _SCORES if score >= least), LEVELS[0])
 
 
 def _level(meta: Mapping[str, MetaValue]) -> str:
     """Return the level that a rule gives itself, as a word or as a score; the empty text where it gives none."""
     for key in ("level", "severity", "threat_level"):
         word = str(meta.get(key, "")).strip().lower()
-        if word in _LEVELS:
+        if word in LEVELS:
             return word
     for key in ("score", "severity"):
         value = meta.get(key)
