@@ -16,6 +16,7 @@ from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -297,7 +298,10 @@ class _Gathering:
         self._seconds = {"read": 0.0, "hunt": 0.0}
         self._needed = _needed_by_correlations(plan)
         self._filters = Filters(plan)
-        self._attacher = Attacher(plan, plan_digests(plan))
+
+    @cached_property
+    def _attacher(self) -> Attacher:
+        return Attacher(self.plan, plan_digests(self.plan))
 
     def note(self, found: Found, amount: int) -> None:
         """Note one job's times and issues; `amount` is what it adds to the progress."""
