@@ -14,6 +14,7 @@ ROOMS = (
     "errors",
     "text",
     "times",
+    "formats",
     "stix",
     "trust",
     "store",

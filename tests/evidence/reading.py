@@ -6,13 +6,14 @@ import io
 from typing import Any
 
 from aleat.errors import Issue
-from aleat.evidence.reader import HEAD_BYTES, RangeResult, ReadOptions, detect_reader
+from aleat.evidence.head import HEAD_BYTES, Head
+from aleat.evidence.reader import RangeResult, ReadOptions, detect_reader
 
 
 def read_bytes(data: bytes, name: str = "log", options: ReadOptions | None = None) -> list[RangeResult]:
     """Detect, cut and read; one result a range."""
     options = options or ReadOptions()
-    reader = detect_reader(data[:HEAD_BYTES], name)
+    reader = detect_reader(Head(data[:HEAD_BYTES], name))
     assert reader is not None, "no reader recognises it"
     results = []
     joined = b""
@@ -35,7 +36,7 @@ def events_of(results: list[RangeResult]) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     for result in results:
         rows: list[dict[str, Any]] = []
-        for channel, table in result.tables:
+        for _, channel, table in result.tables:
             for row in table.to_pylist():
                 event: dict[str, Any] = {"channel": channel, "fields": {}, "kinds": {}}
                 for name, value in row.items():

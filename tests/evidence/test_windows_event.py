@@ -62,7 +62,7 @@ def test_typed_events_give_what_dictionaries_give(seed: int) -> None:
         general.add_event(offset, event)
     special.add_typed(range(len(events)), typed)
     assert special.events == general.events == len(events)
-    one, other = dict(general.tables()), dict(special.tables())
+    one, other = ({channel: table for _, channel, table in rows.tables()} for rows in (general, special))
     assert one.keys() == other.keys()
     for channel, table in one.items():
         assert table.schema == other[channel].schema

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aleat.evidence.head import Head
 from aleat.evidence.reader import ReadOptions, detect_reader
 from tests.evidence.reading import events_of, issues_of, read_bytes
 
@@ -316,7 +317,7 @@ def test_a_hundred_megabytes_of_braces_take_linear_time() -> None:
 def test_no_bytes_make_the_reader_fail(junk: bytes, at: int) -> None:
     sound = lay_out(objects(2), "lines").encode()
     data = sound[:at] + junk + sound[at:]
-    reader = detect_reader(data, "x.json")
+    reader = detect_reader(Head(data, "x.json"))
     if reader is not None and reader.name == "windows-json":
         events_of(read_bytes(data, "x.json"))
 

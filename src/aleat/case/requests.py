@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aleat.evidence.batch import EventBatch, field_column
+from aleat.formats import all_formats
 
 __all__ = [
     "REQUESTS_SCHEMA",
@@ -28,7 +29,8 @@ __all__ = [
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 
-REQUEST_FORMATS = ("iis", "access")
+REQUEST_FORMATS = tuple(item.name for item in all_formats() if item.requests)
+"""Formats of web logs: those whose file has a ``[requests]``."""
 
 REQUESTS_SCHEMA = pa.schema(
     [
@@ -42,12 +44,14 @@ REQUESTS_SCHEMA = pa.schema(
     ]
 )
 
-_SERVICE_FIELDS = {
-    "iis": ("cs-host", "s-sitename"),
-    "access": ("vhost", "server_name", "virtual_host", "host_header"),
-}
-STATUS_FIELDS = {"iis": ("sc-status",), "access": ("status", "sc-status", "response", "code")}
-_ADDRESS_FIELDS = {"iis": ("s-computername", "s-ip"), "access": ("server_addr",)}
+
+def _fields_of(part: str) -> dict[str, tuple[str, ...]]:
+    return {item.name: tuple(item.requests.get(part, ())) for item in all_formats() if item.requests}
+
+
+_SERVICE_FIELDS = _fields_of("service")
+STATUS_FIELDS = _fields_of("status")
+_ADDRESS_FIELDS = _fields_of("host")
 _KINDS = "si"
 _OLDEST = timedelta(days=50 * 365)
 _CLOCKS = timedelta(days=1)

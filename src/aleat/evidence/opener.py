@@ -25,7 +25,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
 from aleat.errors import InputError, Issue, LimitError, Place
-from aleat.evidence.reader import HEAD_BYTES, ReadOptions, detect_reader
+from aleat.evidence.head import HEAD_BYTES, Head
+from aleat.evidence.reader import ReadOptions, detect_reader
 from aleat.evidence.readers.file import FILE_BYTES, FILE_FORMAT, too_large
 from aleat.text import path_text
 
@@ -274,7 +275,7 @@ class _Walk:
                 walk = self._zip if is_zip else self._gzip
                 yield from walk(stack, stream, file, shown, members, size)
             return
-        reader = detect_reader(head, shown)
+        reader = detect_reader(Head(head, shown))
         whole = size if not members else None
         if reader is not None:
             yield Source(shown, file, members, reader.name, whole, self.options, self.limits)

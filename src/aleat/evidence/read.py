@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from aleat.errors import InputError, Issue, Place
 from aleat.evidence.batch import EventBatch
+from aleat.evidence.head import HEAD_BYTES
 from aleat.evidence.opener import Source
-from aleat.evidence.reader import HEAD_BYTES, ByteRange, RangeResult, Reader, ReadOptions, RowsReader, reader_named
+from aleat.evidence.reader import ByteRange, RangeResult, Reader, ReadOptions, RowsReader, reader_named
 from aleat.evidence.windows_rows import WindowsTables
 from aleat.stix.canonical import canonical_json
 from aleat.store.lake import Lake, SegmentRow
@@ -77,7 +78,7 @@ def read_range(source: Source, span: ByteRange, data: bytes, *, record_base: int
     with paused_collector():
         result = reader.read(data, span, source.path, source.options)
     batches = tuple(
-        EventBatch(source.path, segment, record_base, reader.format, channel, table) for channel, table in result.tables
+        EventBatch(source.path, segment, record_base, form, channel, table) for form, channel, table in result.tables
     )
     return RangeRead(segment, batches, result.events, (*result.issues, *encoding_issues(result, source.path, span)))
 
@@ -114,7 +115,7 @@ def read_joined(ranges: Sequence[tuple[Source, ByteRange, bytes]]) -> JoinedRead
             segment = segment_id(hashlib.sha256(data).hexdigest(), span, reader, source.options)
             issues = (*result.issues, *encoding_issues(result, source.path, span))
             parts.append(RangeRead(segment, (), rows.events - starts[-1], issues))
-        batches = tuple(EventBatch("", "", 0, "windows", channel, table) for channel, table in rows.tables())
+        batches = tuple(EventBatch("", "", 0, form, channel, table) for form, channel, table in rows.tables())
     return JoinedRead(batches, tuple(parts), tuple(starts))
 
 

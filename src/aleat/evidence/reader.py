@@ -20,6 +20,7 @@ import pyarrow as pa
 from aleat.errors import Issue, Place
 
 if TYPE_CHECKING:
+    from aleat.evidence.head import Head
     from aleat.evidence.windows_rows import WindowsTables
 
 __all__ = [
@@ -35,9 +36,6 @@ __all__ = [
 
 RANGE_BYTES = 16 * 1024 * 1024
 """Nominal length of a range: a source is cut at the first record boundary at or after each multiple of it."""
-
-HEAD_BYTES = 1024 * 1024
-"""How much of a stream `detect` sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +75,16 @@ class ByteRange:
 
 @dataclass(slots=True)
 class RangeResult:
-    """What a range holds: tables by channel, and what could not be read."""
+    """What a range holds: tables with the format and the channel of their events, and what could not be read."""
 
-    tables: list[tuple[str, pa.Table]] = field(default_factory=list)
+    tables: list[tuple[str, str, pa.Table]] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     encodings: dict[str, int] = field(default_factory=dict)
 
     @property
     def events(self) -> int:
         """Number of events in all tables."""
-        return sum(table.num_rows for _, table in self.tables)
+        return sum(table.num_rows for _, _, table in self.tables)
 
     def lost(
         self,
@@ -104,14 +102,20 @@ class RangeResult:
 
 
 class Reader(Protocol):
-    """One log format."""
+    """One way to write down a format."""
 
-    name: str
-    version: int
-    format: str
+    @property
+    def name(self) -> str:
+        """Its name, which no other reader has."""
+        ...
 
-    def detect(self, head: bytes, name: str) -> bool:
-        """Say whether a stream that begins with `head` (at most `HEAD_BYTES`) and is called `name` is this format."""
+    @property
+    def version(self) -> int | str:
+        """What changes with what `read` gives for the same bytes."""
+        ...
+
+    def detect(self, head: Head) -> bool:
+        """Say whether a stream with this head is written so."""
         ...
 
     def cut(self, stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
@@ -144,12 +148,9 @@ def _readers() -> tuple[Reader, ...]:
     return (EvtxReader(), WindowsJsonReader(), IisReader(), AccessReader())
 
 
-def detect_reader(head: bytes, name: str) -> Reader | None:
+def detect_reader(head: Head) -> Reader | None:
     """Return the first reader that recognises a stream, or None."""
-    for reader in _readers():
-        if reader.detect(head, name):
-            return reader
-    return None
+    return next((reader for reader in _readers() if reader.detect(head)), None)
 
 
 def reader_named(name: str) -> Reader:

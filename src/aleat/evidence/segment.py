@@ -45,8 +45,7 @@ def write_range(task: RangeTask) -> SegmentDraft:
     reader = reader_named(task.source.reader)
     with paused_collector():
         result = reader.read(data, task.span, task.source.path, task.source.options)
-    tables = [(reader.format, channel, table) for channel, table in result.tables]
-    written = write_segment_file(Path(task.temporary), tables)
+    written = write_segment_file(Path(task.temporary), result.tables)
     return SegmentDraft(
         id=task.segment,
         start=task.span.start,
@@ -57,7 +56,7 @@ def write_range(task: RangeTask) -> SegmentDraft:
         file_size=written.size,
         events=result.events,
         reader=f"{reader.name}/{reader.version}",
-        coverage=tuple(row for form, channel, table in tables for row in coverage_of(form, channel, table)),
+        coverage=tuple(row for form, channel, table in result.tables for row in coverage_of(form, channel, table)),
         issues=(*result.issues, *encoding_issues(result, task.source.path, task.span)),
         encodings=result.encodings,
     )

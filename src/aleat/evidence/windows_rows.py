@@ -111,8 +111,8 @@ class WindowsTables:
         if len(group) == BLOCK_EVENTS:
             build(groups.pop(key), self._builders, self._host)
 
-    def tables(self) -> Iterator[tuple[str, pa.Table]]:
-        """Yield (channel, table), channels sorted; the collected rows are let go."""
+    def tables(self) -> Iterator[tuple[str, str, pa.Table]]:
+        """Yield ("windows", channel, table), channels sorted; the collected rows are let go."""
         for group in self._groups.values():
             _build_group(group, self._builders, self._host)
         for group in self._flat.values():
@@ -121,7 +121,7 @@ class WindowsTables:
             _build_typed(group, self._builders, self._host)
         self._groups, self._flat, self._typed = {}, {}, {}
         for channel in sorted(self._builders):
-            yield channel, self._builders.pop(channel).finish()
+            yield "windows", channel, self._builders.pop(channel).finish()
 
 
 def _payload(event: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -1,14 +1,14 @@
-"""Where STIX object paths are in events: the map of `data/stix_paths.toml`, read once.
+"""Where STIX object paths are in events: the ``[[stix]]`` tables of the formats' files (`aleat.formats`), read once.
 
 An event tells of several *objects* (a connection, its two addresses, the program that made it). A comparison
 holds of one of them, and comparisons joined by AND of the same one (STIX 2.1 §9.5): hence the map is by object,
-not by path.
+not by path. `data/stix_groups.toml` says how a table is written, and has the groups of properties.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from importlib import resources
@@ -16,12 +16,13 @@ from typing import Any
 
 import msgspec
 
+from aleat.formats import all_formats, part_digest
 from aleat.hunt.expression import Atom, Expression, Fact, Field, Joined, Subject, Text, View, all_of, any_of
 from aleat.hunt.stix_syntax import ObjectPath
 
 __all__ = ["EventObject", "MappedField", "event_objects", "mapping_digest", "path_key"]
 
-_RESERVED = frozenset({"type", "format", "channel", "events"})
+_RESERVED = frozenset({"type", "channel", "events"})
 _HASH_NAMES = {"SHA1": "SHA-1", "SHA256": "SHA-256", "SHA512": "SHA-512", "SHA384": "SHA-384", "SHA224": "SHA-224"}
 
 
@@ -44,14 +45,14 @@ class EventObject(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=1)
 def event_objects() -> tuple[EventObject, ...]:
     """Return all objects of the map."""
-    table = tomllib.loads(_text())
-    return tuple(_event_object(row, table["groups"]) for row in table["object"])
+    groups = tomllib.loads(_groups())["groups"]
+    return tuple(_event_object(item.name, row, groups) for item in all_formats() for row in item.stix)
 
 
 @lru_cache(maxsize=1)
 def mapping_digest() -> str:
     """Return the map's SHA-256 (hex): another map can give other sightings."""
-    return sha256(_text().encode()).hexdigest()
+    return sha256(f"{part_digest('stix')}\n{_groups()}".encode()).hexdigest()
 
 
 def path_key(path: ObjectPath) -> str:
@@ -73,12 +74,12 @@ def path_key(path: ObjectPath) -> str:
     return f"{head}hashes.{_HASH_NAMES.get(name, name)}"
 
 
-def _text() -> str:
-    return resources.files("aleat.hunt").joinpath("data/stix_paths.toml").read_text("utf-8")
+def _groups() -> str:
+    return resources.files("aleat.hunt").joinpath("data/stix_groups.toml").read_text("utf-8")
 
 
-def _event_object(row: dict[str, Any], groups: dict[str, dict[str, str]]) -> EventObject:
-    gate: list[Expression] = [Atom(Fact("format"), Text("equals", row["format"]))]
+def _event_object(format_: str, row: Mapping[str, Any], groups: dict[str, dict[str, str]]) -> EventObject:
+    gate: list[Expression] = [Atom(Fact("format"), Text("equals", format_))]
     if "channel" in row:
         gate.append(Atom(Fact("channel"), Text("equals", row["channel"])))
     if "events" in row:
@@ -88,7 +89,7 @@ def _event_object(row: dict[str, Any], groups: dict[str, dict[str, str]]) -> Eve
         if name not in _RESERVED:
             for key, text in _expanded(name, value, groups):
                 properties[key] = (*properties.get(key, ()), _mapped(text))
-    return EventObject(row["type"], row["format"], all_of(gate), properties)
+    return EventObject(row["type"], format_, all_of(gate), properties)
 
 
 def _expanded(name: str, value: str | list[str], groups: dict[str, dict[str, str]]) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Transforms of `aleat.hunt.views` that only STIX object paths need (`data/stix_paths.toml`)."""
+"""Transforms of `aleat.hunt.views` that only STIX object paths need (the formats' ``[[stix]]``)."""
 
 from __future__ import annotations
 

@@ -4,8 +4,20 @@ A rule's log source gives zero or more `EvidenceVariant`s: kinds of evidence tha
 facts that must hold (its gate) and the mapping of field names. A generic Windows log source has two, Sysmon's
 and the audit log's. The mapping is applied on read and its digest stands in every cache key.
 
-Two sources of knowledge: `data/taxonomy.toml`, and for Windows pySigma's pipelines, which are *asked* rather than
-run over every rule: `windows_pipelines` hands them a probe rule for each log source and field name.
+Two sources of knowledge: the ``[[sigma]]`` tables of the formats' files (`aleat.formats`), and for Windows pySigma's
+pipelines, which are *asked* rather than run over every rule: `windows_pipelines` hands them a probe rule for each log
+source and field name. `data/windows_names.toml` has what they don't know.
+
+A ``[[sigma]]`` table is one kind of evidence:
+
+* ``name`` of the variant; ``channel``, ``provider``, ``event_id`` (lists), ``where`` (field = list): facts that hold;
+* ``category``, ``product``, ``service``: a rule fits where each attribute that it gives is listed here …
+* ``needs``: … and it gives at least one of these;
+* ``fields``: Sigma's name → the source's, or a list of several (any of which may match), or a table
+  (``{join = [names], with = text}``, ``{of = name, view = transform, argument = text}``). A name that is not listed
+  is taken as it is.
+
+Sigma specification 2.1, taxonomy appendix.
 """
 
 from __future__ import annotations
@@ -20,6 +32,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from aleat.errors import RuleError
+from aleat.formats import Format, all_formats, part_digest
 from aleat.hunt.expression import (
     Atom,
     Expression,
@@ -86,7 +99,7 @@ class EvidenceVariant:
 
 @dataclass(frozen=True)
 class _Source:
-    """A ``[[source]]`` of the data file."""
+    """A ``[[sigma]]`` of a format's file."""
 
     name: str
     format: str
@@ -112,14 +125,13 @@ class _Source:
 class Taxonomy:
     """The mapping as a whole; `digest` names its version."""
 
-    def __init__(self, text: str) -> None:
-        data = tomllib.loads(text)
-        self._sources = [_read_source(entry) for entry in data["source"]]
-        windows = data["windows"]
+    def __init__(self, formats: Sequence[Format], windows_names: str) -> None:
+        self._sources = [_read_source(item.name, entry) for item in formats for entry in item.sigma]
+        windows = tomllib.loads(windows_names)
         self._windows_fields = _read_fields(windows["fields"])
         self._channels: Mapping[str, Sequence[str]] = windows["channels"]
         self._messages: Mapping[str, Sequence[str]] = windows["messages"]
-        self.digest = _digest(text)
+        self.digest = taxonomy_digest()
         self._variants: dict[LogSource, tuple[EvidenceVariant, ...]] = {}
 
     def variants(self, logsource: LogSource) -> tuple[EvidenceVariant, ...]:
@@ -182,34 +194,32 @@ class Taxonomy:
 @lru_cache(maxsize=1)
 def load_taxonomy() -> Taxonomy:
     """Return the taxonomy that the package ships."""
-    return Taxonomy(_shipped())
+    return Taxonomy(all_formats(), _windows_names())
 
 
 def taxonomy_digest() -> str:
     """Return the digest of the shipped taxonomy and the pipelines' versions, without loading either."""
-    return _digest(_shipped())
-
-
-def _shipped() -> str:
-    return resources.files("aleat.hunt").joinpath("data/taxonomy.toml").read_text("utf-8")
-
-
-def _digest(text: str) -> str:
     versions = ",".join(f"{name} {version(name)}" for name in _PACKAGES)
-    return sha256(f"{versions}\n{text}".encode()).hexdigest()
+    return sha256(f"{versions}\n{part_digest('sigma')}\n{_windows_names()}".encode()).hexdigest()
 
 
-def _read_source(entry: Mapping[str, Any]) -> _Source:
-    facts = [Atom(Fact("format"), Text("equals", entry["format"], cased=True))]
+def _windows_names() -> str:
+    return resources.files("aleat.hunt").joinpath("data/windows_names.toml").read_text("utf-8")
+
+
+def _read_source(format_: str, entry: Mapping[str, Any]) -> _Source:
+    facts = [Atom(Fact("format"), Text("equals", format_, cased=True))]
     gates: list[Expression] = list(facts)
     for name in ("channel", "provider", "event_id"):
         if name in entry:
             gates.append(any_of([Atom(Fact(name), Text("equals", value)) for value in entry[name]]))
+    for name, values in entry.get("where", {}).items():
+        gates.append(any_of([Atom(Field(name), Text("equals", value)) for value in values]))
     return _Source(
         name=entry["name"],
-        format=entry["format"],
+        format=format_,
         gate=all_of(gates),
-        accepts={name: frozenset(entry[name]) for name in ("category", "product", "service")},
+        accepts={name: frozenset(entry.get(name, ())) for name in ("category", "product", "service")},
         needs=frozenset(entry["needs"]),
         fields=_read_fields(entry.get("fields", {})),
     )

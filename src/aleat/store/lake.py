@@ -135,7 +135,7 @@ class SourceFacts:
     members: tuple[str, ...]
     container_sha256: str
     reader: str
-    reader_version: int
+    reader_version: int | str
     given_by: str
     copied: bool
     options: Mapping[str, Any]

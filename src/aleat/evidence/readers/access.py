@@ -26,6 +26,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from aleat.evidence.columns import TableBuilder
+from aleat.evidence.head import Head
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import BLOCK_LINES, LineNotes, bom_length, cut_lines, detect_encoding, numbered_lines
 from aleat.evidence.times import time_column
@@ -89,14 +90,11 @@ class AccessReader:
 
     name = "access"
     version = 1
-    format = "access"
 
-    def detect(self, head: bytes, name: str) -> bool:
+    def detect(self, head: Head) -> bool:
         """Say yes where at least half of the first lines are of the format."""
-        encoding = detect_encoding(head)
-        text = head[bom_length(head) : 256 * 1024].decode(encoding, "replace")
-        lines = [line for line in text.split("\n")[:40] if line.strip()][:20]
-        good = sum(1 for line in lines if _parse(line.rstrip("\r")) is not None)
+        lines = head.lines[:20]
+        good = sum(1 for line in lines if _parse(line) is not None)
         return good > 0 and good * 2 >= len(lines)
 
     def cut(self, stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
@@ -133,7 +131,7 @@ class AccessReader:
         notes.finish()
         rows.flush()
         if rows.records:
-            result.tables = [("", rows.builder.finish())]
+            result.tables = [("access", "", rows.builder.finish())]
         return result
 
 

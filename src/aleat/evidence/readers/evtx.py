@@ -28,6 +28,7 @@ from aleat.evidence.evtx_chunk import (
     RecordSpan,
     repair_chunk,
 )
+from aleat.evidence.head import Head
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.windows_event import decode_events
 from aleat.evidence.windows_rows import WindowsTables
@@ -45,14 +46,14 @@ class EvtxReader:
 
     name = "evtx"
     version = 1
-    format = "windows"
 
-    def detect(self, head: bytes, name: str) -> bool:
+    def detect(self, head: Head) -> bool:
         """Say yes to the file's magic or, where that is broken, to a chunk's magic where chunks stand."""
-        if head[:8] == FILE_MAGIC:
+        data = head.data
+        if data[:8] == FILE_MAGIC:
             return True
-        starts = range(FILE_HEADER_BYTES, len(head), CHUNK_BYTES)
-        return any(head[start : start + 8] == CHUNK_MAGIC for start in starts)
+        starts = range(FILE_HEADER_BYTES, len(data), CHUNK_BYTES)
+        return any(data[start : start + 8] == CHUNK_MAGIC for start in starts)
 
     def cut(self, stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
         """Cut at chunk boundaries; the file's header goes with the first range."""

@@ -21,6 +21,7 @@ import numpy as np
 
 from aleat.errors import LimitError, Place
 from aleat.evidence.columns import NO_TIME, TableBuilder
+from aleat.evidence.head import Head
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 
 __all__ = ["FILE_BYTES", "FILE_FORMAT", "FileReader", "extension_of", "file_type", "too_large"]
@@ -37,9 +38,8 @@ class FileReader:
 
     name = FILE_FORMAT
     version = 1
-    format = FILE_FORMAT
 
-    def detect(self, head: bytes, name: str) -> bool:
+    def detect(self, head: Head) -> bool:
         """Say no: what is no log is known only when all others have said no."""
         return False
 
@@ -79,7 +79,7 @@ class FileReader:
             if text:
                 builder.add_texts(start, field, [text])
         builder.add_texts(start, "size", [str(len(data))], numeric=True)
-        return RangeResult([("", builder.finish())])
+        return RangeResult([(FILE_FORMAT, "", builder.finish())])
 
 
 def too_large(path: str) -> LimitError:

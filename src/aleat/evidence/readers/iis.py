@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from typing import Any, BinaryIO
 
 from aleat.evidence.columns import TableBuilder
+from aleat.evidence.head import Head
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import BLOCK_LINES, LineNotes, bom_length, cut_lines, detect_encoding, numbered_lines
 from aleat.evidence.times import iso_seconds_column
@@ -35,13 +36,10 @@ class IisReader:
 
     name = "iis"
     version = 1
-    format = "iis"
 
-    def detect(self, head: bytes, name: str) -> bool:
+    def detect(self, head: Head) -> bool:
         """Say yes where a ``#Fields`` line near the start names fields of a web server."""
-        encoding = detect_encoding(head)
-        text = head[bom_length(head) : 64 * 1024].decode(encoding, "replace")
-        for line in text.split("\n")[:200]:
+        for line in head.text.split("\n", 200)[:200]:
             if line.startswith(_FIELDS):
                 names = set(line[len(_FIELDS) :].split())
                 return len(names & _KNOWN) >= 2 and not names & _FOREIGN
@@ -221,11 +219,11 @@ class _Work:
             for name, address in zip(names, addresses, strict=True)
         ]
 
-    def tables(self) -> list[tuple[str, Any]]:
+    def tables(self) -> list[tuple[str, str, Any]]:
         """Return the one table, if there is any row."""
         self._flush()
         self.notes.finish()
-        return [("", self.builder.finish())] if self.records else []
+        return [("iis", "", self.builder.finish())] if self.records else []
 
 
 def _times(

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from aleat.errors import Issue, Place
+from aleat.evidence.head import Head
 from aleat.evidence.json_objects import MAX_NESTING, TOO_DEEP, cut_objects, find_objects, is_too_deep
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import TextMap, bom_length, cut_lines, decode_line, detect_encoding, newline_of, split_lines
@@ -40,15 +41,10 @@ class WindowsJsonReader:
 
     name = "windows-json"
     version = 2
-    format = "windows"
 
-    def detect(self, head: bytes, name: str) -> bool:
+    def detect(self, head: Head) -> bool:
         """Say yes to JSON that names an event id or Winlogbeat's field near its start."""
-        encoding = detect_encoding(head)
-        text = head[bom_length(head) :]
-        if encoding != "utf-8":
-            text = text[: len(text) & ~1].decode(encoding, "ignore").encode("utf-8", "ignore")
-        return text.lstrip()[:1] in (b"{", b"[") and any(mark in text for mark in _MARKS)
+        return head.is_json and any(mark in head.body for mark in _MARKS)
 
     def cut(self, stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
         """Cut at line ends where each line is an object, else between objects."""

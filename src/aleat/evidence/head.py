@@ -1,0 +1,96 @@
+"""The head of a stream, by which readers say whether it is theirs: decoded once, parsed once, for all of them."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from aleat.evidence.json_objects import find_objects, is_too_deep
+from aleat.evidence.text import bom_length, detect_encoding
+
+__all__ = ["HEAD_BYTES", "Head"]
+
+HEAD_BYTES = 1024 * 1024
+"""How much of a stream a reader sees of it before it says whether it is its format."""
+
+_TEXT_BYTES = 256 * 1024
+_LINES = 40
+_OBJECTS = 20
+_WRAPPED = re.compile(rb'\s*+\{[^\[\]]{0,4096}?"(\w{1,40})"\s*+:\s*+\[(?=\s*+\{)')
+"""An object that holds the records in an array of its own: ``{"Records": [{…``, ``{"hits": {"hits": [{…``."""
+
+
+class Head:
+    """The first bytes (`data`, at most `HEAD_BYTES`) of a stream that is called `name`, and what they say."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self.data = data
+        self.name = name
+
+    @cached_property
+    def encoding(self) -> str:
+        """The text's encoding, as `detect_encoding` says."""
+        return detect_encoding(self.data)
+
+    @cached_property
+    def text(self) -> str:
+        """The first 256 KiB as text, without a byte order mark; what is no text in that encoding is replaced."""
+        return self.data[bom_length(self.data) : _TEXT_BYTES].decode(self.encoding, "replace")
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The first 40 lines that aren't blank, without line ends; the last one only where it is whole."""
+        lines = self.text.split("\n")
+        if len(lines) > 1:
+            lines.pop()
+        return [line.rstrip("\r") for line in lines if line.strip()][:_LINES]
+
+    @cached_property
+    def body(self) -> bytes:
+        """The bytes as UTF-8, without a byte order mark."""
+        data = self.data[bom_length(self.data) :]
+        if self.encoding == "utf-8":
+            return data
+        return data[: len(data) & ~1].decode(self.encoding, "ignore").encode("utf-8", "ignore")
+
+    @cached_property
+    def is_json(self) -> bool:
+        """Whether it begins like a JSON object or array."""
+        return self.body[:1024].lstrip()[:1] in (b"{", b"[")
+
+    @cached_property
+    def wrapper(self) -> tuple[str, int]:
+        """The key under which an outer object holds the records, and where in `body` its array opens; else ("", 0)."""
+        match = _WRAPPED.match(self.body)
+        return (match[1].decode(), match.end() - 1) if match else ("", 0)
+
+    @cached_property
+    def objects(self) -> list[dict[str, Any]]:
+        """The first JSON objects (those in the wrapper's array, where there is one), at most 20."""
+        if not self.is_json:
+            return []
+        found: list[dict[str, Any]] = []
+        start = self.wrapper[1]
+        if not start:
+            for line in self.body[:_TEXT_BYTES].split(b"\n", _OBJECTS)[:_OBJECTS]:
+                value = _object(line.strip().removesuffix(b","))
+                if value is not None:
+                    found.append(value)
+        if not found:
+            for item in find_objects(self.body, start):
+                if isinstance(item.value, dict):
+                    found.append(item.value)
+                if item.unfinished or len(found) == _OBJECTS:
+                    break
+        return found
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and not is_too_deep(value) else None

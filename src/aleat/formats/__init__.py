@@ -1,0 +1,91 @@
+"""What is known of each log format, as data: one file a format, read by the rooms that each part concerns.
+
+A format is a kind of event (``windows``, ``zeek``, ``cloudtrail`` …), in however many layouts it is written. Its file
+is `data/<name>.toml`:
+
+=================  =====================================================================================
+``title``, …       what it is called, its family, the documentation that it follows, notes for the docs
+``[[read]]``       how its bytes become events, one for each layout; read by `aleat.evidence.described`
+``[[sigma]]``      which Sigma log sources its events are, and Sigma's names of fields; `aleat.hunt.taxonomy`
+``[[stix]]``       which STIX objects its events tell of, and where; `aleat.hunt.stix_paths`
+``[requests]``     where it is a web log: the fields that name service, host and status; `aleat.case.requests`
+``[alert]``        where another tool alerts: the fields that name the rule; `aleat.hunt.alerts`
+=================  =====================================================================================
+
+The source's own field names are stored and all else is applied on read, so that a better mapping needs no new
+ingest. To add a format: write its file, with a sample in `tests/formats/samples`; code is wanted only for a grammar
+that no layout knows.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from importlib import resources
+from typing import Any
+
+__all__ = ["Format", "all_formats", "format_named", "part_digest"]
+
+PARTS = frozenset({"title", "family", "documentation", "notes", "read", "sigma", "stix", "requests", "alert"})
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format's file; parts that it doesn't have are empty."""
+
+    name: str
+    title: str
+    family: str
+    documentation: tuple[str, ...]
+    notes: str
+    read: Sequence[Mapping[str, Any]]
+    sigma: Sequence[Mapping[str, Any]]
+    stix: Sequence[Mapping[str, Any]]
+    requests: Mapping[str, Any]
+    alert: Mapping[str, Any]
+
+
+@lru_cache(maxsize=1)
+def all_formats() -> tuple[Format, ...]:
+    """Return all formats, sorted by name; raises `ValueError` where a file has a part that no room reads."""
+    folder = resources.files("aleat.formats").joinpath("data")
+    files = sorted((item for item in folder.iterdir() if item.name.endswith(".toml")), key=lambda item: item.name)
+    return tuple(_format(item.name.removesuffix(".toml"), item.read_text("utf-8")) for item in files)
+
+
+def format_named(name: str) -> Format | None:
+    """Return the format called `name`, or None where there is none."""
+    return _by_name().get(name)
+
+
+@lru_cache
+def part_digest(part: str) -> str:
+    """Return the SHA-256 (hex) of one part of all files: another mapping can give other sightings."""
+    parts = [(item.name, getattr(item, part)) for item in all_formats()]
+    return sha256(repr(parts).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _by_name() -> dict[str, Format]:
+    return {item.name: item for item in all_formats()}
+
+
+def _format(name: str, text: str) -> Format:
+    data = tomllib.loads(text)
+    if unknown := data.keys() - PARTS:
+        raise ValueError(f"formats/data/{name}.toml: no room reads {', '.join(sorted(unknown))}")
+    return Format(
+        name=name,
+        title=data["title"],
+        family=data["family"],
+        documentation=tuple(data.get("documentation", ())),
+        notes=data.get("notes", ""),
+        read=data.get("read", ()),
+        sigma=data.get("sigma", ()),
+        stix=data.get("stix", ()),
+        requests=data.get("requests", {}),
+        alert=data.get("alert", {}),
+    )
