@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 
 from aleat.errors import InputError, Issue, Place, WorkspaceError
+from aleat.evidence.collector import Collector, SourceHashes
 from aleat.evidence.opener import Limits, Source, open_sources
 from aleat.evidence.pool import process_pool
 from aleat.evidence.read import segment_id, source_ranges
@@ -26,6 +27,7 @@ from aleat.evidence.reader import ByteRange, ReadOptions, reader_named
 from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.evidence.segment import RangeTask, write_range
 from aleat.store.lake import Custodian, Lake, RangeRow, SegmentDraft, SourceFacts
+from aleat.store.lake_custody import Ending
 from aleat.store.lake_files import hash_file
 from aleat.trust.keys import SigningKey
 
@@ -53,6 +55,9 @@ class IngestResult:
     events: int = 0
     files: int = 0
     """How many of the new sources are no logs, and are kept as files."""
+    agreeing: int = 0
+    differing: int = 0
+    """How many of the collector's own hashes are those that were found here, and how many aren't."""
     issues: list[Issue] = field(default_factory=list)
 
 
@@ -65,6 +70,9 @@ def ingest(
     key: SigningKey,
     given_by: str,
     copy: bool = False,
+    note: str = "",
+    acquired: str = "",
+    collector: Collector | None = None,
     options: ReadOptions | None = None,
     limits: Limits | None = None,
     workers: int = 1,
@@ -73,16 +81,18 @@ def ingest(
 ) -> IngestResult:
     """Bring everything that a reader recognises below `paths` into the lake, and return what came in.
 
-    `copy` keeps the evidence in the workspace under its SHA-256; else it is referenced where it lies. Work is
-    done in this process, by `workers` processes, or by `executor`. What can't be read is in the result and in
-    the lake's issues; the rest goes on. Raises `WorkspaceError` where the disk is full or a worker dies:
-    what was committed stays, and the next ingest goes on from there.
+    `copy` keeps the evidence in the workspace under its SHA-256; else it is referenced where it lies. `note` and
+    `acquired` (a STIX timestamp) are what whoever collected it says, `collector` their own hashes. Work is done in
+    this process, by `workers` processes, or by `executor`. What can't be read is in the result and in the lake's
+    issues; the rest goes on. Raises `WorkspaceError` where the disk is full or a worker dies: what was committed
+    stays, and the next ingest goes on from there.
     """
     lake.prepare()
     with ExitStack() as stack:
         if executor is None and workers > 1:
             executor = stack.enter_context(process_pool(workers))
-        run = _Ingest(lake, Custodian(actor, time, key), given_by, copy, executor, max(workers, 2), progress)
+        stated = _Stated(given_by, copy, note, acquired, collector or Collector())
+        run = _Ingest(lake, Custodian(actor, time, key), stated, executor, max(workers, 2), progress)
         try:
             for found in open_sources(paths, limits=limits, options=options, files=True):
                 if isinstance(found, Issue):
@@ -90,6 +100,8 @@ def ingest(
                 else:
                     run.add(found)
             run.drain(0)
+            for issue in stated.collector.unmatched():
+                run.note(issue)
         except BrokenProcessPool as error:
             raise WorkspaceError(
                 "A worker process died (out of memory?). What was committed stays: run it again, with fewer workers."
@@ -97,6 +109,17 @@ def ingest(
         finally:
             run.close()
     return run.result
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What the person who adds evidence says about all of it."""
+
+    given_by: str
+    copy: bool
+    note: str
+    acquired: str
+    collector: Collector
 
 
 @dataclass(slots=True)
@@ -119,7 +142,7 @@ class _Step:
     span: ByteRange
     segment: str
     future: Future[SegmentDraft] | None
-    ending: tuple[str, int] | None
+    ending: Ending | None
 
 
 class _Ingest:
@@ -129,16 +152,14 @@ class _Ingest:
         self,
         lake: Lake,
         custodian: Custodian,
-        given_by: str,
-        copy: bool,
+        stated: _Stated,
         executor: Executor | None,
         window: int,
         progress: Callable[[IngestProgress], None] | None,
     ) -> None:
         self.lake = lake
         self.custodian = custodian
-        self.given_by = given_by
-        self.copy = copy
+        self.stated = stated
         self.executor = executor
         self.window = window if executor else 0
         self.progress = progress
@@ -146,7 +167,7 @@ class _Ingest:
         self.loose: list[Issue] = []
         self.steps: deque[_Step] = deque()
         self.flying: set[str] = set()
-        self.containers: dict[Path, str] = {}
+        self.containers: dict[tuple[Path, str], str] = {}
         self.tasks = 0
         self.done = 0
 
@@ -159,20 +180,19 @@ class _Ingest:
         """Cut one source, hand out its ranges, commit what is ready."""
         try:
             run = self._begin(source)
-            digest, size = hashlib.sha256(), 0
+            hashes = SourceHashes(source.path, self.stated.collector.of_stream(source))
             for span, data, last in _with_last(source_ranges(run.source), self.note):
-                digest.update(data)
-                size += len(data)
-                self._queue(run, span, data, (digest.hexdigest(), size) if last else None)
+                hashes.update(data)
+                self._queue(run, span, data, self._ending(source, hashes) if last else None)
                 self.drain(self.window)
         except InputError as error:
             self.note(error.issue("evidence", source.path))
 
     def _begin(self, source: Source) -> _Run:
         container = ""
-        if self.copy or source.members:
+        if self.stated.copy or source.members:
             container = self._container(source)
-        if self.copy:
+        if self.stated.copy:
             source = replace(source, file=self.lake.evidence_folder / container)
         facts = SourceFacts(
             path=source.path,
@@ -181,28 +201,42 @@ class _Ingest:
             container_sha256=container,
             reader=source.reader,
             reader_version=reader_named(source.reader).version,
-            given_by=self.given_by,
-            copied=self.copy,
+            given_by=self.stated.given_by,
+            copied=self.stated.copy,
             options=source.options.canonical(),
+            note=self.stated.note,
+            acquired=self.stated.acquired,
         )
         run = _Run(source, facts)
         if (unfinished := self.lake.open_source(facts)) is not None:
             run.id, run.committed = unfinished
         return run
 
-    def _container(self, source: Source) -> str:
+    def _container(self, source: Source, algorithm: str = "sha256") -> str:
         """Hash (and with `copy`: keep) the file that the source lies in, once."""
-        known = self.containers.get(source.file)
+        known = self.containers.get((source.file, algorithm))
         if known is None:
+            keep = self.stated.copy and algorithm == "sha256"
             try:
-                known = self.lake.keep_evidence(source.file) if self.copy else hash_file(source.file)
+                known = self.lake.keep_evidence(source.file) if keep else hash_file(source.file, algorithm)
             except OSError as error:
                 reason = f"It can't be read: {error.strerror or type(error).__name__}."
                 raise InputError(reason, Place(source.path)) from error
-            self.containers[source.file] = known
+            self.containers[source.file, algorithm] = known
         return known
 
-    def _queue(self, run: _Run, span: ByteRange, data: bytes, ending: tuple[str, int] | None) -> None:
+    def _ending(self, source: Source, hashes: SourceHashes) -> Ending:
+        """Return what is known of a source whose last byte went by; bytes that were forgotten once are told."""
+        container = self.stated.collector.of_container(source)
+        ending = hashes.ending(container, lambda algorithm: self._container(source, algorithm))
+        if (forgotten := self.lake.forgotten_on(ending.sha256)) is None:
+            return ending
+        reason = f"These bytes were forgotten on {forgotten[:10]}, and are in the workspace again."
+        advice = "Forget them again if that isn't wanted: aleat forget."
+        again = Issue("evidence", "forgotten-before", Place(source.path), reason, advice)
+        return replace(ending, issues=(*ending.issues, again))
+
+    def _queue(self, run: _Run, span: ByteRange, data: bytes, ending: Ending | None) -> None:
         digest = hashlib.sha256(data).hexdigest()
         segment = segment_id(digest, span, reader_named(run.source.reader), run.source.options)
         future: Future[SegmentDraft] | None = None
@@ -253,13 +287,12 @@ class _Ingest:
         self.flying.discard(step.segment)
         self._report(step)
 
-    def _commit_range(
-        self, run: _Run, row: RangeRow, draft: SegmentDraft | None, ending: tuple[str, int] | None
-    ) -> None:
+    def _commit_range(self, run: _Run, row: RangeRow, draft: SegmentDraft | None, ending: Ending | None) -> None:
         if row.ordinal < len(run.committed):
             if run.committed[row.ordinal] == row:  # done before the ingest was cut off
                 if ending is not None:
                     self.lake.commit(self.custodian, run.facts, run.id, [], None, ending)
+                    self._tell(ending)
                 return
             if run.id is not None:  # the file is another one now
                 self.lake.abandon_source(self.custodian, run.facts, run.id)
@@ -268,7 +301,7 @@ class _Ingest:
         run.waiting.append(row)
         if draft is None and ending is None:
             return
-        if draft is None and ending is not None and run.id is None and self._is_known(run, *ending):
+        if draft is None and ending is not None and run.id is None and self._is_known(run, ending):
             return
         if run.id is None:
             run.id = self.lake.commit(self.custodian, run.facts, None, run.waiting, draft, ending)
@@ -276,20 +309,34 @@ class _Ingest:
             self.result.files += run.source.reader == FILE_FORMAT
         else:
             self.lake.commit(self.custodian, run.facts, run.id, run.waiting, draft, ending)
+        if ending is not None:
+            self._tell(ending)
         run.waiting = []
 
-    def _is_known(self, run: _Run, sha256: str, size: int) -> bool:
+    def _is_known(self, run: _Run, ending: Ending) -> bool:
         """Say whether these bytes are in the lake already; from another path, that is noted in its custody."""
         path = run.source.path
-        if not self.lake.path_known(path, sha256):
-            same = self.lake.complete_source(sha256)
+        known = self.lake.known_source(path, ending.sha256)
+        if known is None:
+            same = self.lake.complete_source(ending.sha256)
             if same is None:
                 return False
-            self.lake.commit_copy(self.custodian, run.facts, same[0], sha256, size)
             reason = f"Its bytes are those of {same[1]}, which is there already."
-            self.note(Issue("evidence", "known-source", Place(path), reason))
+            note = Issue("evidence", "known-source", Place(path), reason)
+            ending = replace(ending, issues=(*ending.issues, note))
+            self.lake.commit_copy(self.custodian, run.facts, same[0], ending)
+        elif ending.collector:
+            self.lake.state_hashes(self.custodian, known, ending.collector)
+        self._tell(ending)
         self.result.known.append(path)
         return True
+
+    def _tell(self, ending: Ending) -> None:
+        """Take what is known of a whole source into the result."""
+        self.result.issues.extend(ending.issues)
+        agreeing = sum(one.agrees for one in ending.collector)
+        self.result.agreeing += agreeing
+        self.result.differing += len(ending.collector) - agreeing
 
     def _report(self, step: _Step) -> None:
         if step.ending is not None:
@@ -305,7 +352,7 @@ class _Ingest:
                 step.future.cancel()
         self.lake.clear_own_temporaries()
         if self.loose:
-            self.lake.add_issues(self.loose)
+            self.lake.add_issues(self.custodian, self.loose)
 
 
 def _with_last(

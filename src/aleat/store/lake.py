@@ -24,6 +24,16 @@ from aleat.errors import IntegrityError, Issue, Place, WorkspaceError
 from aleat.stix.canonical import canonical_json
 from aleat.store.database import Database, metadata
 from aleat.store.files import place_file
+from aleat.store.lake_custody import (
+    CollectorHash,
+    Ending,
+    collector_json,
+    coverage_digest,
+    issue_cells,
+    issues_digest,
+    loose_digest,
+    ranges_digest,
+)
 from aleat.store.lake_files import ColumnFilter, StoredTable, read_segment_file
 from aleat.store.ledger import append_entry
 from aleat.trust.keys import SigningKey
@@ -52,6 +62,8 @@ sources = sa.Table(
     sa.Column("abandoned", sa.Boolean, nullable=False, default=False),
     sa.Column("added", sa.String, nullable=False),
     sa.Column("actor", sa.String, nullable=False),
+    sa.Column("collector", sa.LargeBinary),  # the collector's hashes as canonical JSON; null where none was stated
+    sa.Column("forgotten", sa.String),  # when; its ranges, and what only it needed, are gone
 )
 
 ranges = sa.Table(
@@ -94,6 +106,7 @@ evidence_issues = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("source", sa.Integer),  # null: no source could be made of it
+    sa.Column("segment", sa.String),  # null: it is about no range; "": from format 1, which didn't say
     sa.Column("path", sa.String, nullable=False),
     sa.Column("code", sa.String, nullable=False),
     sa.Column("line", sa.BigInteger),
@@ -128,7 +141,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """What is known of a source before it is read."""
+    """What is known of a source before it is read: `note` and `acquired` (a STIX timestamp) as its collector says."""
 
     path: str
     file: str
@@ -139,9 +152,12 @@ class SourceFacts:
     given_by: str
     copied: bool
     options: Mapping[str, Any]
+    note: str = ""
+    acquired: str = ""
 
     def canonical(self) -> dict[str, Any]:
-        """Return the facts as JSON."""
+        """Return the facts as JSON; the note and the time of acquisition only where they were given."""
+        stated = {"note": self.note, "acquired": self.acquired}
         return {
             "path": self.path,
             "file": self.file,
@@ -152,6 +168,7 @@ class SourceFacts:
             "given_by": self.given_by,
             "copied": self.copied,
             "options": dict(self.options),
+            **{name: text for name, text in stated.items() if text},
         }
 
 
@@ -228,6 +245,8 @@ class SourceRow:
     issues: int
     unreadable_bytes: int
     encodings: Mapping[str, int]
+    collector: tuple[CollectorHash, ...] = ()
+    forgotten: str | None = None
 
 
 class Lake:
@@ -306,6 +325,7 @@ class Lake:
                     sources.c.facts == text,
                     sources.c.sha256.is_(None),
                     sources.c.abandoned.is_(False),
+                    sources.c.forgotten.is_(None),
                 )
             ).first()
             return (row.id, _range_rows(connection, row.id)) if row else None
@@ -322,16 +342,24 @@ class Lake:
         with self.database.read() as connection:
             row = connection.execute(
                 sa.select(sources.c.id, sources.c.path)
-                .where(sources.c.sha256 == sha256, sources.c.same_as.is_(None))
+                .where(sources.c.sha256 == sha256, sources.c.same_as.is_(None), sources.c.forgotten.is_(None))
                 .order_by(sources.c.id)
             ).first()
         return (row.id, row.path) if row else None
 
-    def path_known(self, path: str, sha256: str) -> bool:
-        """Say whether these bytes were already ingested from this path."""
+    def forgotten_on(self, sha256: str) -> str | None:
+        """Return when a source with these bytes was last forgotten, or None."""
         with self.database.read() as connection:
-            query = sa.select(sources.c.id).where(sources.c.path == path, sources.c.sha256 == sha256)
-            return connection.execute(query).first() is not None
+            query = sa.select(sa.func.max(sources.c.forgotten)).where(sources.c.sha256 == sha256)
+            return connection.execute(query).scalar()
+
+    def known_source(self, path: str, sha256: str) -> int | None:
+        """Return the id of the source that was ingested from this path with these bytes, or None."""
+        with self.database.read() as connection:
+            query = sa.select(sources.c.id).where(
+                sources.c.path == path, sources.c.sha256 == sha256, sources.c.forgotten.is_(None)
+            )
+            return connection.execute(query.order_by(sources.c.id)).scalars().first()
 
     def commit(
         self,
@@ -340,12 +368,12 @@ class Lake:
         source: int | None,
         new_ranges: Sequence[RangeRow],
         draft: SegmentDraft | None,
-        ending: tuple[str, int] | None,
+        ending: Ending | None,
     ) -> int:
         """Commit one step of a source in one transaction, and return the source's id.
 
         `source` is None for its first step; `new_ranges` are the ranges that this step adds (the draft's among them);
-        `ending` is (SHA-256, size) of the whole source with its last range.
+        `ending` comes with its last range.
         """
         if draft is not None:
             self._place(draft)
@@ -383,26 +411,41 @@ class Lake:
                 _append_segment(connection, custodian, facts, draft)
         return True
 
-    def commit_copy(self, custodian: Custodian, facts: SourceFacts, same_as: int, sha256: str, size: int) -> None:
-        """Note a source whose bytes are those of an earlier one."""
+    def commit_copy(self, custodian: Custodian, facts: SourceFacts, same_as: int, ending: Ending) -> int:
+        """Note a source whose bytes are those of an earlier one, and return its id."""
         with self.database.write() as connection:
             source = _insert_source(connection, custodian, facts)
-            connection.execute(
-                sources.update().where(sources.c.id == source).values(sha256=sha256, size=size, same_as=same_as)
-            )
-            about = {**facts.canonical(), **_added(connection, source)}
-            data = {**about, "sha256": sha256, "size": size, "same_as": same_as}
+            said = _end_source(connection, source, ending, same_as)
+            data = {**facts.canonical(), **_added(connection, source), **said, "same_as": same_as}
             append_entry(connection, "custody", "copy", data, **_signing(custodian))
+        return source
 
-    def add_issues(self, issues: Sequence[Issue]) -> None:
+    def state_hashes(self, custodian: Custodian, source: int, hashes: Sequence[CollectorHash]) -> None:
+        """Keep the collector's hashes of a source that is there already; nothing is done where they are the same."""
+        said = collector_json(hashes)
+        with self.database.write() as connection:
+            row = sources.c.id == source
+            if connection.execute(sa.select(sources.c.collector).where(row)).scalar_one() == canonical_json(said):
+                return
+            connection.execute(sources.update().where(row).values(collector=canonical_json(said)))
+            data = {"source": source, "collector": said}
+            append_entry(connection, "custody", "collector", data, **_signing(custodian))
+
+    def add_issues(self, custodian: Custodian, issues: Sequence[Issue]) -> None:
         """Keep issues that belong to no source; what is already there isn't added again."""
+        new: list[dict[str, Any]] = []
         with self.database.write() as connection:
             for issue in issues:
-                row = _issue_values(None, issue)
+                row = _issue_values(None, None, issue)
                 same = [evidence_issues.c[name] == row[name] for name in ("path", "code", "reason")]
                 query = sa.select(evidence_issues.c.id).where(evidence_issues.c.source.is_(None), *same)
                 if connection.execute(query).first() is None:
                     connection.execute(evidence_issues.insert(), row)
+                    new.append(row)
+            if new:
+                rows = loose_rows(connection)
+                data = {"new": len(new), "issues": len(rows), "issues_sha256": loose_digest(rows)}
+                append_entry(connection, "custody", "issues", data, **_signing(custodian))
 
     def _place(self, draft: SegmentDraft) -> None:
         target = self.segment_path(draft.id)
@@ -442,17 +485,19 @@ class Lake:
             reason = f"The segment {segment} is missing from {self.segment_folder}."
             raise WorkspaceError(f"{reason} Bring it back from a backup, or add its evidence again.") from None
 
-    def sources(self) -> list[SourceRow]:
-        """Return the custody records, in the order in which the sources came in."""
+    def sources(self, *, forgotten: bool = False) -> list[SourceRow]:
+        """Return the custody records, in the order in which the sources came in; the forgotten ones only if asked."""
+        query = sa.select(sources).order_by(sources.c.id)
+        if not forgotten:
+            query = query.where(sources.c.forgotten.is_(None))
         with self.database.read() as connection:
-            return [
-                _source_row(connection, row) for row in connection.execute(sa.select(sources).order_by(sources.c.id))
-            ]
+            return [_source_row(connection, row) for row in connection.execute(query)]
 
-    def count_sources(self) -> int:
-        """Return how many custody records there are."""
+    def count_sources(self, *, forgotten: bool = False) -> int:
+        """Return how many sources there are, or how many were forgotten."""
+        gone = sources.c.forgotten.is_not(None) if forgotten else sources.c.forgotten.is_(None)
         with self.database.read() as connection:
-            return connection.execute(sa.select(sa.func.count()).select_from(sources)).scalar_one()
+            return connection.execute(sa.select(sa.func.count()).select_from(sources).where(gone)).scalar_one()
 
     def source_ranges(self, source: int) -> list[RangeRow]:
         """Return the ranges of a source, in order."""
@@ -463,18 +508,7 @@ class Lake:
         """Return everything that could not be read, or that the user should know, in the order it was found."""
         with self.database.read() as connection:
             rows = connection.execute(sa.select(evidence_issues).order_by(evidence_issues.c.id)).all()
-        return [
-            Issue(
-                "evidence",
-                row.code,
-                Place(row.path, line=row.line, offset=row.offset),
-                row.reason,
-                row.advice,
-                row.length,
-                row.records,
-            )
-            for row in rows
-        ]
+        return [issue_of(row) for row in rows]
 
     def coverage(self) -> list[Coverage]:
         """Return events by host, format and channel over all segments, sorted."""
@@ -552,7 +586,7 @@ def _insert_segment(connection: sa.Connection, source: int, draft: SegmentDraft)
         cell_values = {**cell, "first": row.first, "last": row.last, "events": row.events}
         connection.execute(coverage.insert(), {"segment": draft.id, **cell_values})
     for issue in draft.issues:
-        connection.execute(evidence_issues.insert(), _issue_values(source, issue))
+        connection.execute(evidence_issues.insert(), _issue_values(source, draft.id, issue))
 
 
 def _append_segment(connection: sa.Connection, custodian: Custodian, facts: SourceFacts, draft: SegmentDraft) -> None:
@@ -568,14 +602,9 @@ def _append_segment(connection: sa.Connection, custodian: Custodian, facts: Sour
         "encodings": dict(draft.encodings),
         "coverage_sha256": coverage_digest(draft.coverage),
         "issues": len(draft.issues),
+        "issues_sha256": issues_digest(issue_cells(issue) for issue in draft.issues),
     }
     append_entry(connection, "custody", "segment", data, **_signing(custodian))
-
-
-def coverage_digest(rows: Sequence[Coverage]) -> str:
-    """Return a digest (hex) over a segment's coverage, whatever its order."""
-    cells = sorted([row.host, row.format, row.channel, str(row.first), str(row.last), row.events] for row in rows)
-    return hashlib.sha256(canonical_json(cells)).hexdigest()
 
 
 def _finish_source(
@@ -583,13 +612,28 @@ def _finish_source(
     custodian: Custodian,
     facts: SourceFacts,
     source: int,
-    ending: tuple[str, int],
+    ending: Ending,
     records: int,
 ) -> None:
-    sha256, size = ending
-    connection.execute(sources.update().where(sources.c.id == source).values(sha256=sha256, size=size))
-    data = {**_source_data(connection, facts, source), "sha256": sha256, "size": size, "records": records}
+    said = _end_source(connection, source, ending, None)
+    data = {**_source_data(connection, facts, source), **said, "records": records}
     append_entry(connection, "custody", "source", data, **_signing(custodian))
+
+
+def _end_source(connection: sa.Connection, source: int, ending: Ending, same_as: int | None) -> dict[str, Any]:
+    """Write what a source's end is to its row, and return what the ledger says of it."""
+    said = collector_json(ending.collector)
+    values = {"sha256": ending.sha256, "size": ending.size, "same_as": same_as}
+    values["collector"] = canonical_json(said) if said else None
+    connection.execute(sources.update().where(sources.c.id == source).values(**values))
+    for issue in ending.issues:
+        connection.execute(evidence_issues.insert(), _issue_values(source, None, issue))
+    return {
+        "sha256": ending.sha256,
+        "size": ending.size,
+        "collector": said,
+        "issues_sha256": issues_digest(issue_cells(issue) for issue in ending.issues),
+    }
 
 
 def _source_data(connection: sa.Connection, facts: SourceFacts, source: int) -> dict[str, Any]:
@@ -608,14 +652,10 @@ def _added(connection: sa.Connection, source: int) -> dict[str, Any]:
     return {"source": source, "added": row.added, "added_by": row.actor}
 
 
-def ranges_digest(rows: Sequence[RangeRow]) -> str:
-    """Return a digest (hex) over a source's ranges and their segments, in order."""
-    return hashlib.sha256(canonical_json([[row.start, row.end, row.segment] for row in rows])).hexdigest()
-
-
-def _issue_values(source: int | None, issue: Issue) -> dict[str, Any]:
+def _issue_values(source: int | None, segment: str | None, issue: Issue) -> dict[str, Any]:
     return {
         "source": source,
+        "segment": segment,
         "path": issue.place.path,
         "code": issue.code,
         "line": issue.place.line,
@@ -625,6 +665,18 @@ def _issue_values(source: int | None, issue: Issue) -> dict[str, Any]:
         "reason": issue.reason,
         "advice": issue.advice,
     }
+
+
+def issue_of(row: Any) -> Issue:
+    """Return the issue that a row of `evidence_issues` holds."""
+    place = Place(row.path, line=row.line, offset=row.offset)
+    return Issue("evidence", row.code, place, row.reason, row.advice, row.length, row.records)
+
+
+def loose_rows(connection: sa.Connection) -> list[tuple[str, list[Any]]]:
+    """Return (path, cells) of the issues that belong to no source, in the order in which they were found."""
+    query = sa.select(evidence_issues).where(evidence_issues.c.source.is_(None)).order_by(evidence_issues.c.id)
+    return [(row.path, issue_cells(issue_of(row))) for row in connection.execute(query)]
 
 
 def _range_rows(connection: sa.Connection, source: int) -> list[RangeRow]:
@@ -680,6 +732,7 @@ def _source_row(connection: sa.Connection, row: Any) -> SourceRow:
                 encodings[name] = encodings.get(name, 0) + lines
         values = orjson.loads(row.facts)
         facts = SourceFacts(**{**values, "members": tuple(values["members"])})
+        collector = tuple(CollectorHash(**one) for one in orjson.loads(row.collector or b"[]"))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise IntegrityError(f"The row of source {row.id} ({row.path}) was changed.") from error
     return SourceRow(
@@ -697,4 +750,6 @@ def _source_row(connection: sa.Connection, row: Any) -> SourceRow:
         issues=lost[0],
         unreadable_bytes=int(lost[1]),
         encodings=encodings,
+        collector=collector,
+        forgotten=row.forgotten,
     )

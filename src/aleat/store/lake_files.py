@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from aleat.errors import WorkspaceError
 
-__all__ = ["ColumnFilter", "SegmentFile", "StoredTable", "hash_file", "read_segment_file", "write_segment_file"]
+__all__ = ["ColumnFilter", "OpenSegment", "SegmentFile", "StoredTable", "hash_file", "read_segment_file", "write_segment_file"]
 
 ColumnFilter = Callable[[str], bool]
 """Says whether a field column (``<field>|<kind>``) is wanted; fixed columns always come along."""
@@ -149,6 +149,35 @@ def read_segment_file(path: Path, segment: str, wanted: ColumnFilter | None = No
                 yield StoredTable(segment, form, channel, part if len(group["parts"]) == 1 else _narrow(part))
 
 
+class OpenSegment:
+    """An open segment file, row group by row group: for those who want few columns, and few rows of all."""
+
+    def __init__(self, path: Path, segment: str) -> None:
+        self._segment = segment
+        self._file = pq.ParquetFile(path, memory_map=False)
+        self._groups = orjson.loads(self._file.schema_arrow.metadata[_KEY])["groups"]
+        self.columns: tuple[frozenset[str], ...] = tuple(frozenset(group["columns"]) for group in self._groups)
+        """For each row group the columns that it has."""
+
+    def __enter__(self) -> OpenSegment:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, group: int, wanted: Collection[str] | None = None) -> list[StoredTable]:
+        """Return a row group's tables with the columns that are wanted and there (None: all of them)."""
+        described = self._groups[group]
+        names = [name for name in described["columns"] if wanted is None or name in wanted]
+        table = self._file.read_row_group(group, columns=_in_order(self._file.schema_arrow, names), use_threads=False)
+        table = table.replace_schema_metadata(None)
+        found, start = [], 0
+        for form, channel, rows in described["parts"]:
+            found.append(StoredTable(self._segment, form, channel, table.slice(start, rows)))
+            start += rows
+        return found
+
+
 def _in_order(schema: pa.Schema, names: Iterable[str]) -> list[str]:
     wanted = set(names)
     return [name for name in schema.names if name in wanted]
@@ -167,7 +196,7 @@ def _narrow(table: pa.Table) -> pa.Table:
     return pa.table(columns)
 
 
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 (hex) of a file."""
+def hash_file(path: Path, algorithm: str = "sha256") -> str:
+    """Return a file's hash (hex) by an algorithm as `hashlib` calls it."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()

@@ -20,14 +20,23 @@ from aleat.store.lake import (
     Lake,
     SourceRow,
     coverage,
-    coverage_digest,
+    evidence_issues,
+    issue_of,
+    loose_rows,
     ranges,
-    ranges_digest,
     segments,
     sources,
 )
+from aleat.store.lake_custody import (
+    collector_json,
+    coverage_digest,
+    issue_cells,
+    issues_digest,
+    loose_digest,
+    ranges_digest,
+)
 from aleat.store.lake_files import hash_file
-from aleat.store.ledger import read_entries
+from aleat.store.lake_said import Said, read_said
 
 __all__ = ["LakeFault", "verify_lake"]
 
@@ -50,13 +59,17 @@ def verify_lake(lake: Lake, *, evidence: bool = True) -> Iterator[LakeFault]:
 
     The ledger's own chain is checked by `aleat.store.ledger.verify_ledger`.
     """
-    yield from _verify_segments(lake)
+    with lake.database.read() as connection:
+        said = read_said(connection)
+    yield from _verify_segments(lake, said)
+    yield from _verify_issues(lake, said)
     try:
-        lake.sources()
+        lake.sources(forgotten=True)
     except IntegrityError as error:  # nothing more can be said about sources than that
         yield LakeFault("row-changed", "sources", str(error))
         return
-    yield from _verify_sources(lake)
+    yield from _verify_sources(lake, said)
+    yield from _verify_remains(lake, said)
     if evidence:
         yield from _verify_evidence(lake)
 
@@ -69,6 +82,7 @@ _SEGMENT_COLUMNS = (
     "reader",
     "encodings",
     "coverage_sha256",
+    "issues_sha256",
 )
 
 
@@ -89,7 +103,7 @@ def _json(data: bytes) -> Any:
         return None
 
 
-def _verify_segments(lake: Lake) -> Iterator[LakeFault]:
+def _verify_segments(lake: Lake, said: Said) -> Iterator[LakeFault]:
     with lake.database.read() as connection:
         rows = connection.execute(sa.select(segments).order_by(segments.c.id)).all()
         cells: dict[str, list[Coverage]] = {}
@@ -97,7 +111,11 @@ def _verify_segments(lake: Lake) -> Iterator[LakeFault]:
             cells.setdefault(cell.segment, []).append(
                 Coverage(cell.host, cell.format, cell.channel, cell.first, cell.last, cell.events)
             )
-        entries = {entry.data["segment"]: entry.data for entry in read_entries(connection, "custody", "segment")}
+        issues: dict[str, list[Any]] = {}
+        query = sa.select(evidence_issues).where(evidence_issues.c.segment.is_not(None))
+        for issue in connection.execute(query.order_by(evidence_issues.c.id)):
+            issues.setdefault(issue.segment, []).append(issue_cells(issue_of(issue)))
+    entries = dict(said.segments)
     for row in rows:
         path = lake.segment_path(row.id)
         if not path.is_file():
@@ -111,68 +129,89 @@ def _verify_segments(lake: Lake) -> Iterator[LakeFault]:
             continue
         found = {**row._mapping, "coverage_sha256": coverage_digest(cells.get(row.id, []))}
         found["encodings"] = _json(row.encodings)
+        found["issues_sha256"] = issues_digest(issues.get(row.id, []))
         yield from _differences(entry, found, _SEGMENT_COLUMNS, subject, "segment")
     for missing in sorted(entries):
         yield LakeFault("row-missing", f"segment {missing}", "The ledger names a segment that has no row.")
 
 
-def _verify_sources(lake: Lake) -> Iterator[LakeFault]:
+def _verify_issues(lake: Lake, said: Said) -> Iterator[LakeFault]:
+    """Compare what could not be read with what the ledger says of it, and with the sources that it names."""
     with lake.database.read() as connection:
-        entries = [
-            *read_entries(connection, "custody", "source"),
-            *read_entries(connection, "custody", "copy"),
-        ]
-        given_up = {entry.data["source"]: entry.data for entry in read_entries(connection, "custody", "abandoned")}
-        exact = all("reader" in entry.data for entry in read_entries(connection, "custody", "segment"))
-        added = {row.id: row for row in connection.execute(sa.select(sources))}
+        rows = connection.execute(sa.select(evidence_issues).order_by(evidence_issues.c.id)).all()
+        paths = {row.id: row.path for row in connection.execute(sa.select(sources.c.id, sources.c.path))}
+        holders = {tuple(row) for row in connection.execute(sa.select(ranges.c.source, ranges.c.segment))}
+        loose = loose_digest(loose_rows(connection))
+    if said.issues_sha256 is not None and loose != said.issues_sha256:
+        reason = "What could not be read differs from the ledger's last entry on it."
+        yield LakeFault("row-changed", "issues of no source", reason)
+    for row in rows:
+        astray = row.source is not None and row.path != paths.get(row.source)
+        if astray or (row.segment and (row.source, row.segment) not in holders):
+            yield LakeFault("row-changed", row.path, "The row of something that could not be read names another place.")
+
+
+def _verify_sources(lake: Lake, said: Said) -> Iterator[LakeFault]:
+    with lake.database.read() as connection:
+        rows = {row.id: row for row in connection.execute(sa.select(sources))}
         bases = _bases(connection)
-    said = _Said(entry.data for entry in entries)
-    for source in lake.sources():
-        path, row = source.facts.path, added[source.id]
+        issues: dict[int, list[Any]] = {}
+        query = sa.select(evidence_issues).where(
+            evidence_issues.c.source.is_not(None), evidence_issues.c.segment.is_(None)
+        )
+        for issue in connection.execute(query.order_by(evidence_issues.c.id)):
+            issues.setdefault(issue.source, []).append(issue_cells(issue_of(issue)))
+    given_up, forgotten = dict(said.abandoned), dict(said.forgotten)
+    for source in lake.sources(forgotten=True):
+        path, row = source.facts.path, rows[source.id]
         if row.path != path or bases.get(source.id):
             yield LakeFault("row-changed", path, "The source's row or its ranges were changed.")
         entry = given_up.pop(source.id, None)
-        if row.abandoned != (entry is not None) and (exact or entry is not None or source.complete):
+        if row.abandoned != (entry is not None) and (said.exact or entry is not None or source.complete):
             yield LakeFault("row-changed", path, "The source's row differs from its ledger entry (abandoned).")
+        gone = forgotten.pop(source.id, None)
+        if source.forgotten != (gone.time if gone else None):
+            yield LakeFault("row-changed", path, "The source's row differs from its ledger entry (forgotten).")
         if source.complete:
-            entry = said.take(source)
+            entry = said.sources.take(source)
             if entry is None:
                 yield LakeFault("row-changed", path, "The ledger has no entry for this source's row.")
         if entry is not None:
+            expected = dict(entry) if gone is None else _without_content(entry)
+            expected["same_as"] = _expected_holder(said, source.id, entry.get("same_as"))
             found = {"same_as": source.same_as, "size": source.size, "added": source.added, "added_by": source.actor}
             found["ranges_sha256"] = ranges_digest(lake.source_ranges(source.id))
+            found["issues_sha256"] = issues_digest(issues.get(source.id, []))
+            found["collector"] = collector_json(source.collector)
             found |= source.facts.canonical()
-            yield from _differences({"same_as": None, **entry}, found, found, path, "source")
-    for path in sorted(entry["path"] for entry in (*said.left(), *given_up.values())):
+            yield from _differences(expected, found, found, path, "source")
+    left = (*said.sources.left(), *given_up.values(), *(entry.data for entry in forgotten.values()))
+    for path in sorted(entry["path"] for entry in left):
         yield LakeFault("row-missing", path, "The ledger names a source that has no row.")
 
 
-class _Said:
-    """What the ledger says of finished sources: by the row's number, or as earlier versions did, by path and bytes."""
+def _without_content(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an entry says of a source whose content was forgotten: no range is left, and no issue."""
+    return {**entry, "ranges_sha256": ranges_digest([]), "issues_sha256": issues_digest([])}
 
-    def __init__(self, entries: Iterable[dict[str, Any]]) -> None:
-        self._numbered: dict[int, dict[str, Any]] = {}
-        self._named: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for data in entries:
-            if "source" in data:
-                self._numbered[data["source"]] = data
-            else:
-                self._named.setdefault((data["path"], data["sha256"]), []).append(data)
 
-    def take(self, source: SourceRow) -> dict[str, Any] | None:
-        """Return the entry of a row, and count it as found."""
-        if (numbered := self._numbered.get(source.id)) is not None and numbered["sha256"] == source.sha256:
-            return self._numbered.pop(source.id)
-        named = self._named.get((source.facts.path, source.sha256 or ""), [])
-        options = dict(source.facts.options)  # the same bytes may have come in again, to be read otherwise
-        fitting = [place for place, data in enumerate(named) if data.get("options", options) == options]
-        return named.pop((fitting or [0])[0]) if named else None
+def _expected_holder(said: Said, source: int, same_as: int | None) -> int | None:
+    """Return the source whose ranges a copy's row must name: none where it holds them itself by now."""
+    holder = said.holder(same_as)
+    return None if holder == source else holder
 
-    def left(self) -> Iterator[dict[str, Any]]:
-        """Yield the entries that no row was found for."""
-        yield from self._numbered.values()
-        for entries in self._named.values():
-            yield from entries
+
+def _verify_remains(lake: Lake, said: Said) -> Iterator[LakeFault]:
+    """Name files of what was forgotten that are still there: a forgetting that was cut off."""
+    kept = {lake.file_of(source.facts) for source in lake.sources() if source.facts.copied}
+    files = {lake.segment_path(segment): segment for segment in said.removed}
+    for entry in said.forgotten.values():
+        if entry.data["evidence"]:
+            files[lake.evidence_folder / entry.data["evidence"]] = entry.data["path"]
+    for path in sorted(files.keys() - kept):
+        if path.is_file():
+            reason = "It was forgotten, and its file is still there. Run aleat forget once more."
+            yield LakeFault("forgotten-remains", str(path), reason)
 
 
 def _bases(connection: sa.Connection) -> dict[int, bool]:

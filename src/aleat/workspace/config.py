@@ -21,6 +21,7 @@ from aleat.stix.ids import random_id
 from aleat.stix.times import format_timestamp
 from aleat.store.files import write_file
 from aleat.store.lock import writer_lock
+from aleat.store.migrations import add_custody
 
 __all__ = [
     "CONFIG_NAME",
@@ -36,10 +37,17 @@ __all__ = [
 
 CONFIG_NAME = "aleat.toml"
 
-FORMAT = 1
+FORMAT = 2
 """The format version that this Aleat writes."""
 
-MIGRATIONS: dict[int, Callable[[Path, dict[str, Any]], dict[str, Any]]] = {}
+
+def _add_custody(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Format 2: the collector's hashes, forgotten sources, issues by segment, countersignatures of the ledgers."""
+    add_custody(folder / _DATABASE)
+    return values
+
+
+MIGRATIONS: dict[int, Callable[[Path, dict[str, Any]], dict[str, Any]]] = {1: _add_custody}
 """Steps from format N to N + 1, by N: each takes the workspace's folder and its settings, and returns the new ones.
 
 A step must bear being repeated: one that was cut off is run again from the start.
