@@ -14,7 +14,17 @@ from cyclopts import Parameter
 from aleat.cli.case_commands import print_alleged
 from aleat.cli.exit_codes import FAILED, INCOMPLETE, USAGE
 from aleat.cli.hunt_summary import print_hunt
-from aleat.cli.options import Actor, Language, NoColor, Quiet, Workers, WorkspaceOption, find, open_workspace
+from aleat.cli.options import (
+    Actor,
+    Language,
+    NoColor,
+    Quiet,
+    ReferenceTime,
+    Workers,
+    WorkspaceOption,
+    find,
+    open_workspace,
+)
 from aleat.cli.terminal import error, issues, line, progress, wants_color, wrapped
 from aleat.errors import InputError
 
@@ -124,8 +134,12 @@ def add_evidence(
     *paths: Path,
     copy: bool = False,
     giver: Giver = None,
+    note: str = "",
+    acquired: str | None = None,
+    hash_list: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
     encoding: str | None = None,
     host: str | None = None,
+    reference_time: ReferenceTime = None,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
     workers: Workers = None,
@@ -137,8 +151,13 @@ def add_evidence(
         paths: Files, folders or archives.
         copy: Keep a copy in the workspace, by its hash (default: by reference).
         giver: Who handed it over (default: ourselves).
+        note: What its collector noted (where it stood, how it was taken); stands in its custody.
+        acquired: When it was collected (2022-07-15T08:00Z; UTC unless it says).
+        hash_list: The collector's own hashes, as sha256sum, md5sum, hashdeep or Get-FileHash write them; they are
+            compared, and so are files like NAME.sha256 beside the evidence.
         encoding: The text's code page, where it is not UTF-8.
         host: The host's name, where the log doesn't say.
+        reference_time: The time that custody records as now (default: the clock's).
         workspace: The workspace's folder.
         actor: Who acts.
         workers: Worker processes.
@@ -147,9 +166,18 @@ def add_evidence(
     if not paths:
         error("Nothing to add: name files or folders.")
         return USAGE
-    with open_workspace(workspace, actor) as ws, progress(quiet=quiet) as show:
+    with open_workspace(workspace, actor, reference_time) as ws, progress(quiet=quiet) as show:
         added = ws.add_evidence(
-            *paths, copy=copy, giver=giver, encoding=encoding, host=host, workers=workers, progress=show
+            *paths,
+            copy=copy,
+            giver=giver,
+            note=note,
+            acquired=_time(acquired, UTC),
+            hash_lists=hash_list,
+            encoding=encoding,
+            host=host,
+            workers=workers,
+            progress=show,
         )
     _print_evidence(added)
     return INCOMPLETE if added.issues else 0
@@ -162,6 +190,8 @@ def _print_evidence(added: EvidenceAdded) -> None:
     )
     if added.files:
         line(f"  {added.files:,} are no logs that a reader knows: kept as files, for YARA rules and lists of hashes.")
+    if added.agreeing_hashes or added.differing_hashes:
+        line(f"  Collector's hashes: {added.agreeing_hashes:,} agree, {added.differing_hashes:,} differ.")
     if added.issues:
         error(f"  {len(added.issues)} could not be read ({added.unreadable_bytes:,} bytes):")
         issues(added.issues)

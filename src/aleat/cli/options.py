@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from aleat.errors import WorkspaceError
+from aleat.errors import InputError, WorkspaceError
 
 if TYPE_CHECKING:
     from aleat.workspace import Workspace
 
-__all__ = ["Actor", "Language", "NoColor", "Quiet", "Workers", "WorkspaceOption", "find", "open_workspace"]
+__all__ = [
+    "Actor",
+    "Language",
+    "NoColor",
+    "Quiet",
+    "ReferenceTime",
+    "Workers",
+    "WorkspaceOption",
+    "find",
+    "open_workspace",
+]
 
 WorkspaceOption = Annotated[Path | None, Parameter(name=["--workspace", "-w"], help="The workspace's folder.")]
 Actor = Annotated[str | None, Parameter(help="Who acts (default: $ALEAT_ACTOR, else your user name).")]
 Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="No progress.")]
 NoColor = Annotated[bool, Parameter(negative="", help="No colours.")]
 Workers = Annotated[int | None, Parameter(help="Worker processes (default: one a core, one for little input).")]
+ReferenceTime = Annotated[
+    str | None, Parameter(help="The time that is recorded as now (2022-07-15T08:00Z; default: the clock's).")
+]
 Language = Annotated[Literal["en", "sq"], Parameter(help="The report's language: en or sq.")]
 
 
@@ -34,11 +48,24 @@ def find(workspace: Path | None) -> Path | None:
     return find_workspace(Path.cwd())
 
 
-def open_workspace(workspace: Path | None, actor: str | None = None) -> Workspace:
-    """Open the workspace that `find` finds; raises `WorkspaceError` where there is none."""
+def open_workspace(workspace: Path | None, actor: str | None = None, reference_time: str | None = None) -> Workspace:
+    """Open the workspace that `find` finds, with a clock that stands still where a `reference_time` is given.
+
+    Raises `WorkspaceError` where there is none.
+    """
     from aleat.workspace import Workspace  # noqa: PLC0415
 
     folder = find(workspace)
     if folder is None:
         raise WorkspaceError("There is no workspace here or above. Make one with: aleat init FOLDER")
-    return Workspace.open(folder, actor=actor)
+    time = None if reference_time is None else _moment(reference_time)
+    return Workspace.open(folder, actor=actor, clock=None if time is None else lambda: time)
+
+
+def _moment(text: str) -> datetime:
+    """Return the time that an option gives, in UTC unless it says."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{text[:40]!r} is no time.", advice="Write 2022-07-15T08:00Z.") from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import Executor
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,7 @@ import orjson
 from aleat.errors import InputError, IntegrityError, Issue, TrustError, WorkspaceError
 from aleat.evidence import NOTE_CODES, RANGE_BYTES, ReadOptions
 from aleat.evidence.ingest import IngestProgress, ingest
+from aleat.stix.times import format_timestamp
 from aleat.store.database import Connection
 from aleat.store.decisions_verify import verify_decisions
 from aleat.store.dismissals import verify_dismissals
@@ -25,6 +27,7 @@ from aleat.store.lake_verify import verify_lake
 from aleat.store.ledger import LEDGERS, ledger_head, read_entries, verify_ledger
 from aleat.store.objects import knowledge_digest, verify_objects
 from aleat.trust.chain import Head
+from aleat.workspace.collector import open_collector
 from aleat.workspace.core import POLICY_NAME, Session
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import EvidenceAdded, Fault, Verified
@@ -57,6 +60,9 @@ def add_evidence(
     *,
     copy: bool = False,
     giver: str | None = None,
+    note: str = "",
+    acquired: datetime | None = None,
+    hash_lists: Sequence[Path] = (),
     encoding: str | None = None,
     host: str | None = None,
     workers: int | None = None,
@@ -65,11 +71,16 @@ def add_evidence(
 ) -> EvidenceAdded:
     """Bring everything that a reader recognises below `paths` into the lake, each source with its custody.
 
+    `note` and `acquired` are what its collector says of it; `hash_lists` are files of their hashes, which are compared.
+
     The work is done by `workers` processes, or by `executor`, of which `workers` says how many jobs it does at once
     and whose processes must see the paths and the workspace as this one does.
     """
     if encoding is not None:
         _check_encoding(encoding)
+    if acquired is not None and acquired.tzinfo is None:
+        raise InputError("The time of acquisition has no zone.", advice="Write 2022-07-15T08:00Z or +02:00.")
+    collector, unread = open_collector(hash_lists)
 
     def show(state: IngestProgress) -> None:
         progress(f"evidence {Path(state.path).name}", state.events, None)
@@ -83,19 +94,26 @@ def add_evidence(
             key=session.key,
             given_by=giver or session.config.organisation,
             copy=copy,
+            note=note.strip(),
+            acquired="" if acquired is None else format_timestamp(acquired),
+            collector=collector,
             options=ReadOptions(encoding=encoding, host=host),
             workers=workers or default_workers(() if executor is not None else paths),
             executor=executor,
             progress=show,
         )
     named = {path.as_posix() for path in paths}
-    lost = tuple(issue for issue in result.issues if issue.code not in NOTE_CODES or _is_nothing(issue, named))
+    lost = tuple(
+        issue for issue in (*unread, *result.issues) if issue.code not in NOTE_CODES or _is_nothing(issue, named)
+    )
     return EvidenceAdded(
         sources=len(result.sources),
         known_sources=len(result.known),
         segments=result.segments,
         events=result.events,
         files=result.files,
+        agreeing_hashes=result.agreeing,
+        differing_hashes=result.differing,
         unreadable_bytes=sum(issue.length or 0 for issue in lost),
         issues=lost,
     )

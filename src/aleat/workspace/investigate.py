@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from datetime import datetime
 from pathlib import Path
 
 from aleat.errors import InputError, Issue, Place, TrustError
@@ -57,6 +58,9 @@ class InvestigateVerbs(ExchangeVerbs):
         *paths: str | Path,
         copy: bool = False,
         giver: str | None = None,
+        note: str = "",
+        acquired: datetime | None = None,
+        hash_lists: Sequence[str | Path] = (),
         encoding: str | None = None,
         host: str | None = None,
         workers: int | None = None,
@@ -64,6 +68,9 @@ class InvestigateVerbs(ExchangeVerbs):
         progress: Progress = silent,
     ) -> EvidenceAdded:
         """Add what you hold: by reference, or with `copy` content-addressed; see `aleat.evidence` for the formats.
+
+        `note` and `acquired` are what whoever collected it says; `hash_lists` are files of their own hashes, which are
+        compared with what is read, as are side files (``<name>.sha256``, ``.md5`` …).
 
         The work is done by `workers` processes, or by `executor` (a cluster's, say), of which `workers` says how many
         jobs it does at once and whose processes must see the paths and the workspace as this one does.
@@ -73,6 +80,9 @@ class InvestigateVerbs(ExchangeVerbs):
             [Path(path) for path in paths],
             copy=copy,
             giver=giver,
+            note=note,
+            acquired=acquired,
+            hash_lists=[Path(path) for path in hash_lists],
             encoding=encoding,
             host=host,
             workers=workers,

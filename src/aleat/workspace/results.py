@@ -46,7 +46,8 @@ class KnowledgeAdded(msgspec.Struct, frozen=True, kw_only=True):
 class EvidenceAdded(msgspec.Struct, frozen=True, kw_only=True):
     """What `add_evidence` did: sources and segments new and known, events, byte ranges that were lost.
 
-    `files` counts those of the new sources that are no logs, and are kept as files.
+    `files` counts those of the new sources that are no logs, and are kept as files; `agreeing_hashes` and
+    `differing_hashes` what came of the collector's own hashes.
     """
 
     sources: int = 0
@@ -54,6 +55,8 @@ class EvidenceAdded(msgspec.Struct, frozen=True, kw_only=True):
     segments: int = 0
     events: int = 0
     files: int = 0
+    agreeing_hashes: int = 0
+    differing_hashes: int = 0
     unreadable_bytes: int = 0
     issues: tuple[Issue, ...] = ()
 
