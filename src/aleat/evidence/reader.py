@@ -45,17 +45,34 @@ class ReadOptions:
     `encoding` is the text's code page where it is not UTF-8 (None: UTF-8, then cp1252 line by line);
     `host` names the machine where the log itself doesn't. `name` is the file's own name, which the opener states
     where the file is taken as one (`readers.file`), and nowhere else.
+
+    `zone` is the time zone (an IANA name or ±hh:mm) of times that carry none, `zones` the same by host (glob, zone;
+    the first that fits counts), `assume_zone` what is assumed where neither says anything (None: UTC). `year` is the
+    year of the first record of a log that writes none. With `strict_time` a source for which a zone or a year would
+    have to be assumed is refused.
     """
 
     encoding: str | None = None
     host: str | None = None
     range_bytes: int = RANGE_BYTES
     name: str | None = None
+    zone: str | None = None
+    zones: tuple[tuple[str, str], ...] = ()
+    assume_zone: str | None = None
+    year: int | None = None
+    strict_time: bool = False
 
     def canonical(self) -> dict[str, Any]:
         """Return the options as JSON for a segment's id (the range's length shows in the range itself)."""
-        stated = {"encoding": self.encoding, "host": self.host}
-        return stated if self.name is None else {**stated, "name": self.name}
+        stated: dict[str, Any] = {"encoding": self.encoding, "host": self.host}
+        if self.name is not None:
+            stated["name"] = self.name
+        if self.zones:
+            stated["zones"] = [list(pair) for pair in self.zones]
+        for name in ("zone", "assume_zone", "year"):
+            if (value := getattr(self, name)) is not None:
+                stated[name] = value
+        return stated
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +161,9 @@ def _readers() -> tuple[Reader, ...]:
     from aleat.evidence.readers.evtx import EvtxReader  # noqa: PLC0415
     from aleat.evidence.readers.iis import IisReader  # noqa: PLC0415
     from aleat.evidence.readers.windows_json import WindowsJsonReader  # noqa: PLC0415
+    from aleat.evidence.readers.windows_xml import WindowsXmlReader  # noqa: PLC0415
 
-    return (EvtxReader(), WindowsJsonReader(), IisReader(), AccessReader())
+    return (EvtxReader(), WindowsJsonReader(), WindowsXmlReader(), IisReader(), AccessReader())
 
 
 def detect_reader(head: Head) -> Reader | None:
