@@ -117,6 +117,9 @@ evidence_issues = sa.Table(
     sa.Column("advice", sa.String, nullable=False),
 )
 
+_FEW_NAMES = 500
+"""Up to so many segments are asked for by name; more are picked from all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Custodian:
@@ -456,21 +459,28 @@ class Lake:
 
     # -- reading ------------------------------------------------------------------------------------------------
 
-    def segments(self) -> list[SegmentRow]:
-        """Return every committed segment, in the order of sources and ranges."""
+    def segments(self, names: Collection[str] | None = None) -> list[SegmentRow]:
+        """Return every committed segment (or those among `names`), in the order of sources and ranges."""
+
+        def among(column: sa.Column[str]) -> sa.ColumnElement[bool]:
+            few = names is not None and len(names) <= _FEW_NAMES
+            return column.in_(sorted(names or ())) if few else sa.true()
+
         with self.database.read() as connection:
             places: dict[str, list[SegmentSource]] = {}
             query = (
                 sa.select(ranges, sources.c.path)
                 .join(sources, ranges.c.source == sources.c.id)
+                .where(among(ranges.c.segment))
                 .order_by(ranges.c.source, ranges.c.ordinal)
             )
             for row in connection.execute(query):
-                places.setdefault(row.segment, []).append(SegmentSource(row.source, row.path, row.record_base))
+                if names is None or row.segment in names:
+                    places.setdefault(row.segment, []).append(SegmentSource(row.source, row.path, row.record_base))
             covered: dict[str, list[Any]] = {}
-            for row in connection.execute(sa.select(coverage)):
+            for row in connection.execute(sa.select(coverage).where(among(coverage.c.segment))):
                 covered.setdefault(row.segment, []).append(row)
-            rows = {row.id: row for row in connection.execute(sa.select(segments))}
+            rows = {row.id: row for row in connection.execute(sa.select(segments).where(among(segments.c.id)))}
         return [
             _segment_row(rows[name], where, covered.get(name, [])) for name, where in places.items() if name in rows
         ]

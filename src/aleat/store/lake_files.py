@@ -22,7 +22,15 @@ import pyarrow.parquet as pq
 
 from aleat.errors import WorkspaceError
 
-__all__ = ["ColumnFilter", "OpenSegment", "SegmentFile", "StoredTable", "hash_file", "read_segment_file", "write_segment_file"]
+__all__ = [
+    "ColumnFilter",
+    "OpenSegment",
+    "SegmentFile",
+    "StoredTable",
+    "hash_file",
+    "read_segment_file",
+    "write_segment_file",
+]
 
 ColumnFilter = Callable[[str], bool]
 """Says whether a field column (``<field>|<kind>``) is wanted; fixed columns always come along."""
