@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aleat.evidence.reader import ReadOptions
-from aleat.evidence.readers.access import split_request
 from tests.evidence.reading import events_of, issues_of, read_bytes
 
 IIS = """#Software: Microsoft Internet Information Services 10.0
@@ -186,8 +185,14 @@ def test_every_line_is_an_event_or_an_issue(junk: list[str], range_bytes: int) -
 
 
 def test_requests_without_a_method_have_no_parts() -> None:
-    assert split_request("-") == (None, None, None, None)
-    assert split_request("GET /only") == ("GET", "/only", None, None)
+    none, only = (
+        events_of(read_bytes(COMMON.replace("GET /a?b=1 HTTP/1.1", request).encode()))[0]["fields"]
+        for request in ("-", "GET /only")
+    )
+    assert none["request"] == "-"
+    assert not {"method", "uri", "query", "protocol"} & none.keys()
+    assert (only["method"], only["uri"]) == ("GET", "/only")
+    assert not {"query", "protocol"} & only.keys()
 
 
 @pytest.mark.data

@@ -19,7 +19,12 @@ HEAD_BYTES = 1024 * 1024
 _TEXT_BYTES = 256 * 1024
 _LINES = 40
 _OBJECTS = 20
-_WRAPPED = re.compile(rb'\s*+\{[^\[\]]{0,4096}?"(\w{1,40})"\s*+:\s*+\[(?=\s*+\{)')
+_WRAPPED = re.compile(
+    rb'\s*+\{(?:(?:\s*+"[^"\\]*+"\s*+:\s*+(?:"(?:[^"\\]++|\\.)*+"|[-\w.+]++)\s*+,)*+\s*+'
+    rb'"(records|value|values|items|events|logevents|findings|results|entries|logs|data|alerts)"'
+    rb'|[^\[\]]{0,4096}?"(hits)")\s*+:\s*+\[(?=\s*+\{)',
+    re.IGNORECASE,
+)
 """An object that holds the records in an array of its own: ``{"Records": [{…``, ``{"hits": {"hits": [{…``."""
 
 
@@ -65,7 +70,7 @@ class Head:
     def wrapper(self) -> tuple[str, int]:
         """The key under which an outer object holds the records, and where in `body` its array opens; else ("", 0)."""
         match = _WRAPPED.match(self.body)
-        return (match[1].decode(), match.end() - 1) if match else ("", 0)
+        return ((match[1] or match[2]).decode(), match.end() - 1) if match else ("", 0)
 
     @cached_property
     def objects(self) -> list[dict[str, Any]]:

@@ -5,8 +5,10 @@ into ranges at record boundaries (so that workers can share a file and a killed 
 turns the bytes of one range into Arrow tables. `read` is a pure function of its arguments: equal bytes,
 range, options and reader version give equal tables. What can't be read is an `Issue` with its byte range.
 
-`READERS` is the registry, in the order in which readers are asked. To add one: write `readers/<name>.py`
-with a class like `readers.access.AccessReader` (the living example), and name it here.
+`_readers` is the registry, in the order in which readers are asked. Most formats need no reader of their own: their
+file in `aleat.formats` tells a generic one (`readers.lines`, `json_records`, `delimited`, `w3c`) how they are written;
+``access.toml`` is the living example. Where a grammar needs code, write `readers/<name>.py` with a class like
+`readers.windows_json.WindowsJsonReader`, and name it here.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RANGE_BYTES",
     "ByteRange",
+    "MeasuresRecords",
     "RangeResult",
     "ReadOptions",
     "Reader",
@@ -155,15 +158,23 @@ class RowsReader(Protocol):
         ...
 
 
+@runtime_checkable
+class MeasuresRecords(Protocol):
+    """A reader whose records say how long they are; of others' records the next one's start is the end."""
+
+    def record_length(self, data: bytes, at: int) -> int | None:
+        """Return the length in bytes of the record at `at` in a range's bytes, or None where it doesn't say."""
+        ...
+
+
 def _readers() -> tuple[Reader, ...]:
     # not at the top: the seam must not load every format's libraries, and readers import the seam
-    from aleat.evidence.readers.access import AccessReader  # noqa: PLC0415
+    from aleat.evidence.described import described_readers  # noqa: PLC0415
     from aleat.evidence.readers.evtx import EvtxReader  # noqa: PLC0415
-    from aleat.evidence.readers.iis import IisReader  # noqa: PLC0415
     from aleat.evidence.readers.windows_json import WindowsJsonReader  # noqa: PLC0415
     from aleat.evidence.readers.windows_xml import WindowsXmlReader  # noqa: PLC0415
 
-    return (EvtxReader(), WindowsJsonReader(), WindowsXmlReader(), IisReader(), AccessReader())
+    return (EvtxReader(), WindowsJsonReader(), WindowsXmlReader(), *described_readers())
 
 
 def detect_reader(head: Head) -> Reader | None:

@@ -1,0 +1,239 @@
+"""Logs of JSON objects: what a ``[[read]]`` with ``layout = "json"`` says beside what all say.
+
+==============  ==================================================================================================
+``has``         lists of dotted paths: a stream is of the format where most of its first objects have all of one
+``lacks``       paths that none of them has
+``where``       ``path = [texts]``: what one of the values at the path must be
+``unwrap``      paths of objects that are the record itself where they are there (``_source``, ``@cee``)
+``parse``       paths of texts that hold JSON, which is put in their place
+==============  ==================================================================================================
+
+Objects may be lines, an array, one after another, or in an array of an outer object (``{"Records": [...]}``).
+Nested objects become fields with dotted names, lists stay lists. What is no such object is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
+
+import orjson
+import polars as pl
+
+from aleat.errors import Issue, Place
+from aleat.evidence.clock import ReadTimes, read_times, time_issues
+from aleat.evidence.columns import Flat, TableBuilder, flatten_column
+from aleat.evidence.described import Pick, Reading
+from aleat.evidence.head import Head
+from aleat.evidence.json_objects import is_too_deep
+from aleat.evidence.json_stream import JsonStream, cut_json
+from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
+from aleat.evidence.text import BLOCK_LINES
+
+__all__ = ["JsonReader", "JsonRows"]
+
+_SHARE = 0.5
+_MISSING = object()
+
+
+class JsonReader:
+    """Reads logs of one JSON format."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.name = reading.name
+        self.version = reading.version
+        own = reading.own
+        self._has = [[_path(text) for text in texts] for texts in own["has"]]
+        self._lacks = [_path(text) for text in own.get("lacks", ())]
+        self._where = {_path(text): frozenset(values) for text, values in own.get("where", {}).items()}
+        self._unwrap = [_path(text) for text in own.get("unwrap", ())]
+        self._parse = [_path(text) for text in own.get("parse", ())]
+
+    def detect(self, head: Head) -> bool:
+        """Say yes where most of the first objects are of the format."""
+        objects = head.objects
+        good = sum(1 for value in objects if self.fits(self._record(value)))
+        return good > 0 and good >= _SHARE * len(objects)
+
+    def fits(self, record: Mapping[str, Any]) -> bool:
+        """Say whether a record has what the format's records have."""
+        return (
+            any(all(at(record, path) is not _MISSING for path in paths) for paths in self._has)
+            and all(at(record, path) is _MISSING for path in self._lacks)
+            and all(text_of(at(record, path)) in values for path, values in self._where.items())
+        )
+
+    def cut(self, stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
+        """Cut at line ends where each line is an object, else between objects."""
+        return cut_json(stream, head, options)
+
+    def read(self, data: bytes, span: ByteRange, path: str, options: ReadOptions) -> RangeResult:
+        """Read the objects of one range."""
+        result = RangeResult()
+        rows = JsonRows(self.reading, path, span, options, result)
+
+        def add(offset: int, value: Any) -> bool:
+            if not isinstance(value, dict):
+                return False
+            rows.add(offset, self._record(value))
+            return True
+
+        stream = JsonStream(path, span, options, result, add)
+        stream.read(data)
+        rows.finish()
+        if stream.strange:
+            reason = f"{stream.strange} JSON values from here on are no objects, and were passed over."
+            place = Place(path, offset=stream.first_strange)
+            result.issues.append(Issue("evidence", "broken-json", place, reason, records=stream.strange))
+        return result
+
+    def _record(self, value: dict[str, Any]) -> dict[str, Any]:
+        for path in self._unwrap:
+            if isinstance(inner := at(value, path), dict):
+                value = inner
+        for path in self._parse:
+            if isinstance(text := at(value, path), str) and isinstance(parsed := _parsed(text), dict):
+                value = _with(value, path, parsed)
+        return value
+
+
+class JsonRows:
+    """Collects the records of one range, by channel and shape, and makes their tables."""
+
+    def __init__(self, reading: Reading, path: str, span: ByteRange, options: ReadOptions, result: RangeResult) -> None:
+        self._reading = reading
+        self._path = path
+        self._span = span
+        self._options = options
+        self._result = result
+        self._builders: dict[str, TableBuilder] = {}
+        self._groups: dict[tuple[str, tuple[str, ...]], list[tuple[int, int, dict[str, Any]]]] = {}
+        self._picks = {name: _picker(reading.facts.get(name, Pick())) for name in ("host", "provider", "event_id")}
+        self._channel = _picker(reading.facts.get("channel", Pick()))
+        self._record_id = _picker(reading.facts.get("record_id", Pick()))
+        self._times = [[_path(text) for text in group] for group in reading.time.groups]
+        self._read: list[ReadTimes] = []
+        self._records = 0
+        self._waiting = 0
+
+    def add(self, offset: int, record: dict[str, Any]) -> None:
+        """Add the record at `offset` in the stream."""
+        channel = pick(record, self._channel) or ""
+        self._groups.setdefault((channel, tuple(record)), []).append((self._records, offset, record))
+        self._records += 1
+        self._waiting += 1
+        if self._waiting >= BLOCK_LINES:
+            self._flush()
+
+    def finish(self) -> None:
+        """Put the tables, and what is said about their times, into the result."""
+        self._flush()
+        for channel in sorted(self._builders):
+            self._result.tables.append((self._reading.format, channel, self._builders[channel].finish()))
+        self._result.issues.extend(
+            time_issues(self._path, self._span, self._options, {self._reading.format: self._read})
+        )
+
+    def _flush(self) -> None:
+        for (channel, keys), group in self._groups.items():
+            builder = self._builders.get(channel)
+            if builder is None:
+                builder = self._builders[channel] = TableBuilder()
+            self._add_group(builder, keys, group)
+        self._groups = {}
+        self._waiting = 0
+
+    def _add_group(
+        self, builder: TableBuilder, keys: tuple[str, ...], group: list[tuple[int, int, dict[str, Any]]]
+    ) -> None:
+        numbers, offsets, records = zip(*group, strict=True)
+        flat: Flat = {}
+        rows = list(range(len(records)))
+        for key, values in zip(keys, zip(*map(dict.values, records), strict=True), strict=True):
+            flatten_column(key, rows, values, flat)
+        facts = {name: [pick(record, picker) for record in records] for name, picker in self._picks.items()}
+        hosts = facts["host"]
+        if self._options.host is not None:
+            hosts = [host or self._options.host for host in hosts]
+        texts = [self._time(record) for record in records]
+        series = pl.Series(texts, dtype=pl.String)
+        read = read_times(
+            series, self._reading.time.spec, self._options, hosts=pl.Series(hosts, dtype=pl.String), year=None
+        )
+        self._read.append(read)
+        builder.extend(
+            records=numbers,
+            offsets=offsets,
+            times=read.times,
+            time_texts=texts,
+            record_ids=[_integer(pick(record, self._record_id)) for record in records],
+            hosts=hosts,
+            providers=facts["provider"],
+            event_ids=facts["event_id"],
+            fields=((name, piece) for name, pieces in flat.items() for piece in pieces),
+        )
+
+    def _time(self, record: Mapping[str, Any]) -> str | None:
+        for group in self._times:
+            texts = [text_of(at(record, path)) for path in group]
+            if all(texts):
+                return " ".join(texts)
+        return None
+
+
+def _picker(chosen: Pick) -> tuple[list[tuple[str, ...]], str | None]:
+    return [_path(text) for text in chosen.fields], chosen.constant
+
+
+def pick(record: Mapping[str, Any], picker: tuple[Sequence[tuple[str, ...]], str | None]) -> str | None:
+    """Return a fact's text: the first path that has one, else the constant."""
+    for path in picker[0]:
+        if text := text_of(at(record, path)):
+            return text
+    return picker[1]
+
+
+def at(record: Any, path: tuple[str, ...]) -> Any:
+    """Return what stands at `path` (its keys may be dotted ones of the record), or a marker of nothing."""
+    for number, key in enumerate(path):
+        if not isinstance(record, dict):
+            return _MISSING
+        if key not in record:
+            rest = ".".join(path[number:])
+            return record.get(rest, _MISSING) if number < len(path) - 1 else _MISSING
+        record = record[key]
+    return record
+
+
+def text_of(value: Any) -> str:
+    """Return a scalar's text, or nothing."""
+    if type(value) is str:
+        return value
+    if type(value) is bool:
+        return "true" if value else "false"
+    return repr(value) if type(value) in (int, float) else ""
+
+
+def _path(text: str) -> tuple[str, ...]:
+    return tuple(text.split("."))
+
+
+def _parsed(text: str) -> Any:
+    if text.lstrip()[:1] != "{":
+        return None
+    try:
+        value = orjson.loads(text)
+    except ValueError:
+        return None
+    return None if is_too_deep(value) else value
+
+
+def _with(value: dict[str, Any], path: tuple[str, ...], item: Any) -> dict[str, Any]:
+    """Return `value` with `item` at `path`, the rest shared with it."""
+    key, *rest = path
+    return {**value, key: _with(value[key], tuple(rest), item) if rest and isinstance(value.get(key), dict) else item}
+
+
+def _integer(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 19 else None
