@@ -107,12 +107,12 @@ def read_times(
     options: ReadOptions,
     *,
     hosts: pl.Series | None = None,
-    year: int | None = None,
+    year: int | npt.NDArray[np.int64] | None = None,
 ) -> ReadTimes:
     """Return `texts` as times in UTC; what is no time becomes NaT.
 
-    `hosts` are the rows' hosts, where zones are stated by host. `year` is the year of the first text that has none:
-    a text that lies much before its predecessor begins the next year.
+    `hosts` are the rows' hosts, where zones are stated by host. `year` is the year of the first text that has none
+    (a text that lies much before its predecessor begins the next year), or each row's.
     """
     texts = (texts if texts.dtype == pl.String else texts.cast(pl.String)).rechunk()
     count = len(texts)
@@ -219,7 +219,8 @@ def _iso(texts: pl.Series) -> _Parsed:
     texts = texts.str.strip_chars()
     first = next(iter(texts.drop_nulls().head(1)), "")[:_LONGEST]
     zoned = _ENDS_ZONED.search(first) is not None
-    pattern = f"%Y-%m-%d{' ' if first[10:11] == ' ' else 'T'}%H:%M:%S{'%.f' if len(first) > 19 else ''}{'%#z' if zoned else ''}"
+    pattern = "%Y-%m-%d %H:%M:%S" if first[10:11] == " " else "%Y-%m-%dT%H:%M:%S"
+    pattern += ("%.f" if len(first) > 19 else "") + ("%#z" if zoned else "")
     found = _Parsed(_to_micros(texts, pattern), np.full(len(texts), zoned))
     rows = np.flatnonzero(found.micros == _NAT)
     if len(rows):  # what isn't written as the first one is
@@ -381,7 +382,7 @@ def _by_abbreviation(texts: pl.Series, pattern: str) -> _Parsed:
     return found
 
 
-def _give_years(micros: Micros, rows: npt.NDArray[np.intp], year: int | None) -> int:
+def _give_years(micros: Micros, rows: npt.NDArray[np.intp], year: int | Micros | None) -> int:
     """Move `rows`, read in the year 2000, to their years from `year` on; return how many have none.
 
     A text much before its predecessor (30 days) begins a new year; one from the last month after one from the first
@@ -389,12 +390,12 @@ def _give_years(micros: Micros, rows: npt.NDArray[np.intp], year: int | None) ->
     """
     if not len(rows):
         return 0
-    if year is None or not 1 <= year <= 9998:
+    if year is None:
         micros[rows] = _NAT
         return len(rows)
     moments = micros[rows]
     days = moments // DAY
-    years = year + year_steps(days)
+    years = np.clip(year + year_steps(days) if isinstance(year, int) else year[rows], 1, 9998)
     dates = days.astype("datetime64[D]")
     months = (years - 1970) * 12 + dates.astype("datetime64[M]").astype(np.int64) % 12
     of_month = dates - dates.astype("datetime64[M]").astype("datetime64[D]")

@@ -110,7 +110,8 @@ class Source:
     """One stream that a reader recognised.
 
     `path` is the path as given, with archive members behind ``!``; `file` the file on disk, `members` the
-    names inside it, outermost first ("" for what a gzip file holds). `size` is known for plain files.
+    names inside it, outermost first ("" for what a gzip file holds). `size` is known for plain files. `modified`
+    (seconds since 1970) is when it was last written, where another file stands for it now; else its file says so.
     """
 
     path: str
@@ -120,6 +121,7 @@ class Source:
     size: int | None = None
     options: ReadOptions = field(default_factory=ReadOptions)
     limits: Limits = field(default_factory=Limits)
+    modified: float | None = None
 
     @contextmanager
     def stream(self) -> Iterator[BinaryIO]:

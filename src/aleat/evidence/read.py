@@ -14,8 +14,10 @@ from aleat.errors import InputError, Issue, Place
 from aleat.evidence.batch import EventBatch
 from aleat.evidence.head import HEAD_BYTES
 from aleat.evidence.opener import Source
+from aleat.evidence.opening.modified import modified_of
 from aleat.evidence.reader import ByteRange, RangeResult, Reader, ReadOptions, RowsReader, reader_named
 from aleat.evidence.windows_rows import WindowsTables
+from aleat.evidence.years import find_years, with_years
 from aleat.stix.canonical import canonical_json
 from aleat.store.lake import Lake, SegmentRow
 from aleat.store.lake_files import ColumnFilter
@@ -54,11 +56,25 @@ def source_ranges(source: Source) -> Iterator[tuple[ByteRange, bytes]]:
         with source.stream() as stream:
             head = stream.read(HEAD_BYTES)
         with source.stream() as stream:
-            yield from reader.cut(stream, head, source.options)
+            yield from _dated(source, reader, head, reader.cut(stream, head, source.options))
     except (OSError, EOFError, zipfile.BadZipFile, gzip.BadGzipFile, KeyError, RuntimeError) as error:
         what = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         reason = f"It can't be read to its end: {what}."
         raise InputError(reason, Place(source.path), advice="What comes before was read.") from error
+
+
+def _dated(
+    source: Source, reader: Reader, head: bytes, ranges: Iterator[tuple[ByteRange, bytes]]
+) -> Iterator[tuple[ByteRange, bytes]]:
+    """Give the ranges of a log that writes no years the years in force."""
+    formats: tuple[str, ...] = getattr(reader, "yearless", ())
+    if formats:
+        modified = modified_of(source.file, source.members) if source.modified is None else source.modified
+        with source.stream() as stream:
+            years = find_years(stream, head, formats, source.path, modified, source.options)
+        if years is not None:
+            return with_years(ranges, years)
+    return ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +96,9 @@ def read_range(source: Source, span: ByteRange, data: bytes, *, record_base: int
     batches = tuple(
         EventBatch(source.path, segment, record_base, form, channel, table) for form, channel, table in result.tables
     )
-    return RangeRead(segment, batches, result.events, (*result.issues, *encoding_issues(result, source.path, span)))
+    return RangeRead(
+        segment, batches, result.events, (*span.notes, *result.issues, *encoding_issues(result, source.path, span))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +131,7 @@ def read_joined(ranges: Sequence[tuple[Source, ByteRange, bytes]]) -> JoinedRead
             starts.append(rows.events)
             result = reader.read_rows(data, span, source.path, source.options, rows)
             segment = segment_id(hashlib.sha256(data).hexdigest(), span, reader, source.options)
-            issues = (*result.issues, *encoding_issues(result, source.path, span))
+            issues = (*span.notes, *result.issues, *encoding_issues(result, source.path, span))
             parts.append(RangeRead(segment, (), rows.events - starts[-1], issues))
         batches = tuple(EventBatch("", "", 0, form, channel, table) for form, channel, table in rows.tables())
     return JoinedRead(batches, tuple(parts), tuple(starts))

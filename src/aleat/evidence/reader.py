@@ -83,7 +83,8 @@ class ByteRange:
     """Bytes `start` to `end` of a stream, cut at record boundaries, with what a reader must know to read them.
 
     `context` carries what stands before the range and changes its meaning (a header in force, the text's
-    encoding, …) and is part of the segment's id; `first_line` (from 1; 0 where lines don't count) is not.
+    encoding, …) and is part of the segment's id; `first_line` (from 1; 0 where lines don't count) is not, nor are
+    `notes`, what cutting found that must be said once.
     """
 
     index: int
@@ -91,6 +92,7 @@ class ByteRange:
     end: int
     context: Mapping[str, Any]
     first_line: int = 0
+    notes: tuple[Issue, ...] = ()
 
 
 @dataclass(slots=True)

@@ -57,7 +57,7 @@ def write_range(task: RangeTask) -> SegmentDraft:
         events=result.events,
         reader=f"{reader.name}/{reader.version}",
         coverage=tuple(row for form, channel, table in result.tables for row in coverage_of(form, channel, table)),
-        issues=(*result.issues, *encoding_issues(result, task.source.path, task.span)),
+        issues=(*task.span.notes, *result.issues, *encoding_issues(result, task.source.path, task.span)),
         encodings=result.encodings,
     )
 
