@@ -31,6 +31,7 @@ _SECTIONS = (
     "BinaryEventData",
 )
 _KNOWN = frozenset({"#attributes", "System", "RenderingInfo", *_SECTIONS})
+_PLAIN = frozenset({"#attributes", "System", "EventData"})
 _NAME_KEYS = ("@Name", "Name", "#attributes", "@name")
 BLOCK_EVENTS = 256
 """Rows of one shape are taken apart in blocks of this size, while they are in the processor's caches."""
@@ -69,7 +70,7 @@ class WindowsTables:
         """Add one event with a `System` object; `extra` are fields that stand beside it in the export."""
         system = event["System"]
         payload = event.get("EventData")
-        if type(payload) is not dict or not payload or len(event) > 3 or extra or "Data" in payload:
+        if type(payload) is not dict or not payload or extra or "Data" in payload or not event.keys() <= _PLAIN:
             payload = _payload(event, extra)
         self._add(self._groups, _build_group, offset, system, payload, (system.get("Channel"), *payload))
 
