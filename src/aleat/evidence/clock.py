@@ -12,7 +12,7 @@ epochs 1.7 (whole seconds 8).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -22,12 +22,25 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from aleat.errors import Issue, Place
+from aleat.errors import InputError, Issue, Place
 from aleat.evidence.reader import ByteRange, ReadOptions
 from aleat.evidence.zones import Localised, localise, tzdata_version
 from aleat.times import DAY, SECOND, micros_of
 
-__all__ = ["ReadTimes", "TimeSpec", "has_year", "read_times", "time_issues", "zone_issue"]
+__all__ = [
+    "TIME_NOTES",
+    "ReadTimes",
+    "TimeSpec",
+    "has_year",
+    "is_local",
+    "read_times",
+    "refusal",
+    "time_issues",
+    "zone_issue",
+]
+
+TIME_NOTES = frozenset({"zone-assumed", "zone-stated", "zone-fold", "zone-gap", "year-assumed", "year-stated"})
+"""Codes of issues that say how times were read; none was lost with them."""
 
 _NAT = np.iinfo(np.int64).min
 _LONGEST = 64
@@ -35,6 +48,7 @@ _LONGEST = 64
 
 _YEAR = re.compile(r"%[-_0]?[YyGgCDFcxs+]")
 _ENDS_ZONED = re.compile(r"[T ]\d\d:\d\d:\d\d\S*(?:Z|[+-]\d\d:?\d\d)$", re.ASCII)
+_ZONED = re.compile(r"%[:#]?z")
 _FRACTION = re.compile(r"([.,])%f")
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d\d?):?(\d\d)?", re.ASCII)
 _WCF = re.compile(r"/Date\((-?\d{1,16})(?:[+-]\d{4})?\)/", re.ASCII)
@@ -78,7 +92,8 @@ class ReadTimes:
     """Times in UTC (NaT where there is none), and what had to be assumed for how many of them.
 
     `assumed`: the zone; `ambiguous`: they occurred twice, as clocks were put back; `nonexistent`: they never occurred,
-    as clocks were put forward; `yearless`: nobody knows their year, so that they are no times.
+    as clocks were put forward; `yearless`: nobody knows their year, so that they are no times. `stated` are pairs of a
+    zone that somebody stated and how many times were read in it.
     """
 
     times: npt.NDArray[np.datetime64]
@@ -86,6 +101,7 @@ class ReadTimes:
     ambiguous: int = 0
     nonexistent: int = 0
     yearless: int = 0
+    stated: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -99,6 +115,13 @@ class _Parsed:
 def has_year(spec: TimeSpec) -> bool:
     """Say whether every format of `spec` writes the year."""
     return all(form in _NAMED or _YEAR.search(form) for form in spec.formats)
+
+
+def is_local(spec: TimeSpec) -> bool:
+    """Say whether texts of `spec` may be in a zone that neither they nor the format name."""
+    return spec.zone is None and any(
+        form not in ("epoch", "filetime") and not _ZONED.search(form) for form in spec.formats
+    )
 
 
 def read_times(
@@ -142,11 +165,26 @@ def read_times(
 
 def zone_issue(path: str, span: ByteRange, assumed: int, options: ReadOptions) -> Issue:
     """Return the note on `assumed` times of a range that were read in a zone that nobody stated."""
-    zone = options.assume_zone or "UTC"
-    edition = "" if zone == "UTC" else f" (rules of tzdata {tzdata_version()})"
-    reason = f"{assumed} times from here on carry no zone and were read as {zone}{edition}."
+    what = "UTC" if options.assume_zone is None else f"{_told(options.assume_zone)}, the case's zone"
+    reason = f"{assumed} times from here on carry no zone and were read as {what}."
     advice = "State the zone of the machine that wrote it: --log-zone Europe/Tirane, or --log-zone 'host:DC*=+02:00'."
     return Issue("evidence", "zone-assumed", Place(path, offset=span.start), reason, advice, records=0)
+
+
+def _told(zone: str) -> str:
+    """Return a zone with the edition of its rules, where it has any."""
+    return f"{zone} (rules of tzdata {tzdata_version()})" if zone[0].isalpha() and zone != "UTC" else zone
+
+
+def refusal(issues: Iterable[Issue], path: str, options: ReadOptions) -> InputError | None:
+    """Return the error that ends the reading of a source where it had to assume what `strict_time` forbids."""
+    if options.strict_time:
+        for issue in issues:
+            if issue.code in ("zone-assumed", "year-assumed", "no-year"):
+                what = "year" if "year" in issue.code else "zone"
+                reason = f"Its times carry no {what}, and --strict-time refuses to assume one."
+                return InputError(reason, Place(path), advice=issue.advice)
+    return None
 
 
 def time_issues(
@@ -157,6 +195,13 @@ def time_issues(
     place = Place(path, offset=span.start)
     if assumed := sum(item.assumed for item in read):
         yield zone_issue(path, span, assumed, options)
+    stated: dict[str, int] = {}
+    for item in read:
+        for zone, count in item.stated:
+            stated[zone] = stated.get(zone, 0) + count
+    for zone, count in sorted(stated.items()):
+        reason = f"{count} times from here on carry no zone and were read as {_told(zone)}, as was stated."
+        yield Issue("evidence", "zone-stated", place, reason, records=0)
     if twice := sum(item.ambiguous for item in read):
         reason = f"{twice} times from here on occurred twice, as clocks were put back; the first was taken."
         yield Issue("evidence", "zone-fold", place, reason, "They may be an hour later.", records=0)
@@ -178,9 +223,12 @@ def _to_utc(
 ) -> ReadTimes:
     """Shift the rows `local` of `micros` to UTC, in place."""
     assumed = ambiguous = nonexistent = 0
+    stated: dict[str, int] = {}
     for zone, rows in _zones(local, spec, options, hosts):
         if zone is None:
             assumed += len(rows)
+        elif spec.zone is None:
+            stated[zone] = stated.get(zone, 0) + len(rows)
         name = zone or options.assume_zone or "UTC"
         if name == "UTC":
             continue
@@ -188,7 +236,7 @@ def _to_utc(
         micros[rows] = found.utc
         ambiguous += found.ambiguous
         nonexistent += found.nonexistent
-    return ReadTimes(done.times, assumed, ambiguous, nonexistent, done.yearless)
+    return ReadTimes(done.times, assumed, ambiguous, nonexistent, done.yearless, tuple(sorted(stated.items())))
 
 
 def _zones(
@@ -362,7 +410,7 @@ def _by_pattern(texts: pl.Series, pattern: str) -> _Parsed:
     pattern = _FRACTION.sub("%.f", pattern)
     if not _YEAR.search(pattern):
         pattern, texts = f"%Y {pattern}", "2000 " + texts
-    zoned = "%z" in pattern or "%:z" in pattern or "%#z" in pattern
+    zoned = _ZONED.search(pattern) is not None
     return _Parsed(_to_micros(texts, pattern), np.full(len(texts), zoned))
 
 
@@ -421,7 +469,7 @@ LATE_DAYS = 335
 
 
 def _to_micros(texts: pl.Series, pattern: str) -> Micros:
-    zone = "UTC" if any(mark in pattern for mark in ("%z", "%:z", "%#z")) else None
+    zone = "UTC" if _ZONED.search(pattern) else None
     found = texts.str.to_datetime(pattern, strict=False, time_unit="us", time_zone=zone, cache=False)
     return found.to_physical().fill_null(_NAT).to_numpy().copy()
 

@@ -25,15 +25,17 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
 from aleat.errors import InputError, Issue, LimitError, Place
+from aleat.evidence.clock import TIME_NOTES
 from aleat.evidence.head import HEAD_BYTES, Head
-from aleat.evidence.reader import ReadOptions, detect_reader
+from aleat.evidence.reader import ReadOptions, detect_reader, reader_named
 from aleat.evidence.readers.file import FILE_BYTES, FILE_FORMAT, too_large
+from aleat.evidence.years import has_local_times
 from aleat.text import path_text
 
 __all__ = ["NOTE_CODES", "BoundedStream", "Limits", "Source", "open_sources"]
 
 NOTE_CODES = frozenset(
-    {"passed-over", "zone-assumed", "encoding", "known-source", "empty-file", "empty-folder", "taken-as-file"}
+    {"passed-over", "encoding", "known-source", "empty-file", "empty-folder", "taken-as-file", *TIME_NOTES}
 )
 """Issues with these codes tell something that the user should know; no evidence was lost with them."""
 
@@ -189,7 +191,14 @@ def open_sources(
     """
     walk = _Walk(limits or Limits(), options or ReadOptions(), files)
     for path in paths:
-        yield from walk.path(path, ())
+        for found in walk.path(path, ()):
+            yield found if isinstance(found, Issue) else _settled(found)
+
+
+def _settled(source: Source) -> Source:
+    """Return the source with the options that are stated for it."""
+    local_times = has_local_times(reader_named(source.reader))
+    return replace(source, options=source.options.for_source(source.path, local_times=local_times))
 
 
 class _Walk:

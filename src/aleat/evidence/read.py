@@ -17,7 +17,7 @@ from aleat.evidence.opener import Source
 from aleat.evidence.opening.modified import modified_of
 from aleat.evidence.reader import ByteRange, RangeResult, Reader, ReadOptions, RowsReader, reader_named
 from aleat.evidence.windows_rows import WindowsTables
-from aleat.evidence.years import find_years, with_years
+from aleat.evidence.years import find_years, with_years, yearless_formats
 from aleat.stix.canonical import canonical_json
 from aleat.store.lake import Lake, SegmentRow
 from aleat.store.lake_files import ColumnFilter
@@ -67,8 +67,7 @@ def _dated(
     source: Source, reader: Reader, head: bytes, ranges: Iterator[tuple[ByteRange, bytes]]
 ) -> Iterator[tuple[ByteRange, bytes]]:
     """Give the ranges of a log that writes no years the years in force."""
-    formats: tuple[str, ...] = getattr(reader, "yearless", ())
-    if formats:
+    if formats := yearless_formats(reader):
         modified = modified_of(source.file, source.members) if source.modified is None else source.modified
         with source.stream() as stream:
             years = find_years(stream, head, formats, source.path, modified, source.options)

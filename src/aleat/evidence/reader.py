@@ -14,7 +14,8 @@ file in `aleat.formats` tells a generic one (`readers.lines`, `json_records`, `d
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -51,8 +52,9 @@ class ReadOptions:
 
     `zone` is the time zone (an IANA name or ±hh:mm) of times that carry none, `zones` the same by host (glob, zone;
     the first that fits counts), `assume_zone` what is assumed where neither says anything (None: UTC). `year` is the
-    year of the first record of a log that writes none. With `strict_time` a source for which a zone or a year would
-    have to be assumed is refused.
+    year of the first record of a log that writes none: it is in the ranges' context, not in the segment's id. With
+    `strict_time` a source for which a zone or a year would have to be assumed is refused. `by_source` holds
+    statements on some sources, until `for_source` picks: (glob, "zone", "year" or "encoding", value).
     """
 
     encoding: str | None = None
@@ -64,6 +66,16 @@ class ReadOptions:
     assume_zone: str | None = None
     year: int | None = None
     strict_time: bool = False
+    by_source: tuple[tuple[str, str, str], ...] = ()
+
+    def for_source(self, path: str, *, local_times: bool = True) -> ReadOptions:
+        """Return what is stated for the source at `path`; without zones where its times are never local."""
+        found: dict[str, Any] = {}
+        for glob, kind, value in self.by_source:
+            if kind not in found and any(fnmatchcase(path, form) for form in (glob, f"*/{glob}", f"*!{glob}")):
+                found[kind] = int(value) if kind == "year" else value
+        settled = replace(self, by_source=(), **found)
+        return settled if local_times else replace(settled, zone=None, zones=(), assume_zone=None, year=None)
 
     def canonical(self) -> dict[str, Any]:
         """Return the options as JSON for a segment's id (the range's length shows in the range itself)."""
@@ -72,7 +84,7 @@ class ReadOptions:
             stated["name"] = self.name
         if self.zones:
             stated["zones"] = [list(pair) for pair in self.zones]
-        for name in ("zone", "assume_zone", "year"):
+        for name in ("zone", "assume_zone"):
             if (value := getattr(self, name)) is not None:
                 stated[name] = value
         return stated
@@ -124,7 +136,11 @@ class RangeResult:
 
 
 class Reader(Protocol):
-    """One way to write down a format."""
+    """One way to write down a format.
+
+    An attribute `local_times` that is False says that no time is ever written without a zone, so that stated zones
+    are nothing to it. Readers with a `reading` (see `described`) say so by that.
+    """
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from aleat.errors import InputError, Place
+from aleat.evidence.clock import refusal
 from aleat.evidence.opener import Source
 from aleat.evidence.read import encoding_issues, paused_collector
 from aleat.evidence.reader import ByteRange, reader_named
@@ -35,7 +36,8 @@ class RangeTask:
 def write_range(task: RangeTask) -> SegmentDraft:
     """Read a range, write its segment under the temporary name, and return the draft to be committed.
 
-    Raises `InputError` where the file changed since it was hashed, `WorkspaceError` where the disk refuses.
+    Raises `InputError` where the file changed since it was hashed or `strict_time` refuses it, `WorkspaceError` where
+    the disk refuses.
     """
     data = task.data if task.data is not None else task.source.read_range(task.span.start, task.span.end)
     if hashlib.sha256(data).hexdigest() != task.data_sha256:
@@ -45,6 +47,8 @@ def write_range(task: RangeTask) -> SegmentDraft:
     reader = reader_named(task.source.reader)
     with paused_collector():
         result = reader.read(data, task.span, task.source.path, task.source.options)
+    if (refused := refusal((*task.span.notes, *result.issues), task.source.path, task.source.options)) is not None:
+        raise refused
     written = write_segment_file(Path(task.temporary), result.tables)
     return SegmentDraft(
         id=task.segment,

@@ -20,11 +20,14 @@ from aleat.evidence.clock import ReadTimes, read_times, time_issues
 from aleat.evidence.described import Pick, Reading
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import numbered_lines
+from aleat.evidence.years import years_at
 
 __all__ = ["ColumnTables", "Lines", "Rows", "extract", "first_of"]
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"
+
+Micros = npt.NDArray[np.int64]
 
 Classify = Callable[[str], tuple[str, str] | None]
 """From one distinct word to (kind, canonical text) of its cell, or None where it says that there is none."""
@@ -149,10 +152,13 @@ class ColumnTables:
         self._parts = {}
         self._result.issues.extend(time_issues(self._path, self._span, self._options, self._read))
 
-    def read_early(self, reading: Reading, columns: Mapping[str, pl.Series], count: int) -> npt.NDArray[np.datetime64]:
+    def read_early(
+        self, reading: Reading, columns: Mapping[str, pl.Series], offsets: Micros
+    ) -> npt.NDArray[np.datetime64]:
         """Read the times of rows in their order, before they are parted."""
+        count = len(offsets)
         hosts = self._hosts(reading, columns, count)
-        read = self._read_times(reading, _time_texts(reading, columns, count)[0], hosts)
+        read = self._read_times(reading, _time_texts(reading, columns, count)[0], hosts, offsets)
         return read.times
 
     def _hosts(self, reading: Reading, columns: Mapping[str, pl.Series], count: int) -> pl.Series:
@@ -163,9 +169,9 @@ class ColumnTables:
         column = pl.Series([stated], dtype=pl.String).new_from_index(0, count)
         return first_of(replace(pick, fields=fields), {**columns, STATED: column}, count)
 
-    def _read_times(self, reading: Reading, texts: pl.Series, hosts: pl.Series) -> ReadTimes:
-        year = self._span.context.get("year")
-        read = read_times(texts, reading.time.spec, self._options, hosts=hosts, year=year)
+    def _read_times(self, reading: Reading, texts: pl.Series, hosts: pl.Series, offsets: Micros) -> ReadTimes:
+        years = years_at(self._span.context, offsets)
+        read = read_times(texts, reading.time.spec, self._options, hosts=hosts, year=years)
         self._read.setdefault(reading.format, []).append(read)
         return read
 
@@ -180,7 +186,7 @@ class ColumnTables:
         columns, count = rows.columns, len(rows.records)
         hosts = self._hosts(reading, columns, count)
         texts, used = _time_texts(reading, columns, count)
-        times = rows.times if rows.times is not None else self._read_times(reading, texts, hosts).times
+        times = rows.times if rows.times is not None else self._read_times(reading, texts, hosts, rows.offsets).times
         facts = {name: first_of(reading.facts.get(name, Pick()), columns, count) for name in ("provider", "event_id")}
         record_ids = first_of(reading.facts.get("record_id", Pick()), columns, count).cast(pl.Int64, strict=False)
         arrays: dict[str, pa.Array] = {

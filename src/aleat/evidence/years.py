@@ -10,7 +10,7 @@ bytes in equal years give equal segments, wherever the year came from.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -21,12 +21,23 @@ import numpy.typing as npt
 import polars as pl
 
 from aleat.errors import Issue, Place
-from aleat.evidence.clock import has_year, year_steps
+from aleat.evidence.clock import TimeSpec, has_year, is_local, year_steps
 from aleat.evidence.reader import ByteRange, ReadOptions
 from aleat.evidence.text import cut_lines, detect_encoding
 from aleat.times import calendar_time
 
-__all__ = ["YearScan", "Years", "scan_years", "solve_years", "with_years", "yearless_formats", "years_at"]
+__all__ = [
+    "YearScan",
+    "Years",
+    "find_years",
+    "has_local_times",
+    "scan_years",
+    "solve_years",
+    "time_specs",
+    "with_years",
+    "yearless_formats",
+    "years_at",
+]
 
 _BLOCK = 4 * 1024 * 1024
 _HEAD = 120
@@ -74,10 +85,22 @@ class Years:
     note: Issue
 
 
-def yearless_formats(patterns: Sequence[Any]) -> tuple[str, ...]:
-    """Return those formats of `TimeSpec`s that write no year."""
-    formats = (form for spec in patterns for form in spec.formats)
-    return tuple(dict.fromkeys(form for form in formats if not has_year(replace(patterns[0], formats=(form,)))))
+def time_specs(reader: Any) -> tuple[TimeSpec, ...]:
+    """Return how a reader's times may be written, where a description says it (see `described`); else nothing."""
+    readings = [getattr(reader, "reading", None), *(item.reading for item in getattr(reader, "patterns", ()))]
+    return tuple(dict.fromkeys(item.time.spec for item in readings if item is not None))
+
+
+def has_local_times(reader: Any) -> bool:
+    """Say whether a stated zone can mean something to a reader."""
+    specs = time_specs(reader)
+    return any(map(is_local, specs)) if specs else bool(getattr(reader, "local_times", True))
+
+
+def yearless_formats(reader: Any) -> tuple[str, ...]:
+    """Return the strftime patterns of a reader's times that have no year."""
+    forms = (form for spec in time_specs(reader) for form in spec.formats)
+    return tuple(dict.fromkeys(form for form in forms if not has_year(TimeSpec((form,)))))
 
 
 @lru_cache(maxsize=64)

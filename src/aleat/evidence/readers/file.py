@@ -38,6 +38,7 @@ class FileReader:
 
     name = FILE_FORMAT
     version = 1
+    local_times = False
 
     def detect(self, head: Head) -> bool:
         """Say no: what is no log is known only when all others have said no."""

@@ -148,7 +148,7 @@ class LinesReader:
                     length = len(left.texts[int(place)])
                     notes.odd(int(left.offsets[place]), int(left.numbers[place]), length, pattern.odd)
                 if not has_year(pattern.reading.time.spec):
-                    early[places[matched]] = tables.read_early(pattern.reading, columns, int(matched.sum()))
+                    early[places[matched]] = tables.read_early(pattern.reading, columns, lines.offsets[places[matched]])
                 found.extend(_grown(pattern, places[matched], columns))
                 places, left = places[~matched], left.where(~matched)
         taken = np.ones(len(lines), np.bool_)
