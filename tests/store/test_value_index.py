@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -109,7 +108,7 @@ def test_a_damaged_part_is_not_believed(lake: Lake, place: int) -> None:
     damaged[place] ^= 1
     path.write_bytes(damaged)
     index = ValueIndex(lake)
-    covered = {segment for segment in index.look_up("GET")} | {segment for segment, _ in index.missing}
+    covered = set(index.look_up("GET")) | {segment for segment, _ in index.missing}
     assert covered == holding(lake, "GET")
     assert index.missing
     assert not ValueIndex(lake).rebuild().same
@@ -128,7 +127,7 @@ def test_a_part_that_was_cut_or_replaced_is_as_good_as_none(lake: Lake) -> None:
     second.write_bytes(first.read_bytes())
     first.write_bytes(b"")
     index = ValueIndex(lake)
-    assert {segment for segment in index.look_up("GET")} | {key[0] for key in index.missing} == holding(lake, "GET")
+    assert set(index.look_up("GET")) | {key[0] for key in index.missing} == holding(lake, "GET")
     index.refresh()
     assert second.read_bytes() == other
 
@@ -175,7 +174,7 @@ def test_a_filter_hardly_ever_says_yes_for_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.values"
     part = Part(path, write_part(path, SegmentValues("s", "f", {}, {"Guid|s": numbers(inside)}, ())))
     assert path.stat().st_size < 5 * len(inside)
-    assert all(part.look_up(hash_text(text)) for text in random.Random(7).sample(inside, 200))
+    assert all(part.look_up(hash_text(text)) for text in inside[::100])
     passed = sum(bool(part.look_up(hash_text(f"other {number}"))) for number in range(2000))
     assert passed <= 4
 

@@ -23,6 +23,7 @@ __all__ = [
     "Workers",
     "WorkspaceOption",
     "find",
+    "moment",
     "open_workspace",
 ]
 
@@ -58,11 +59,11 @@ def open_workspace(workspace: Path | None, actor: str | None = None, reference_t
     folder = find(workspace)
     if folder is None:
         raise WorkspaceError("There is no workspace here or above. Make one with: aleat init FOLDER")
-    time = None if reference_time is None else _moment(reference_time)
+    time = None if reference_time is None else moment(reference_time)
     return Workspace.open(folder, actor=actor, clock=None if time is None else lambda: time)
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
     """Return the time that an option gives, in UTC unless it says."""
     try:
         time = datetime.fromisoformat(text)

@@ -28,7 +28,7 @@ from aleat.hunt.indicator import Part, Sighting
 from aleat.text import visible, visible_json
 from aleat.times import from_micros
 
-__all__ = ["FORMATS", "SightingWriter", "escape_cell", "format_time", "open_writer", "sighting_line"]
+__all__ = ["FORMATS", "SightingWriter", "dump_json", "escape_cell", "format_time", "open_writer", "sighting_line"]
 
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
@@ -108,7 +108,7 @@ def _seconds_text(seconds: int) -> str | None:
 
 def sighting_line(sighting: Sighting) -> bytes:
     """Return one line of JSON, without its end."""
-    return _dump(_record(sighting))
+    return dump_json(_record(sighting))
 
 
 def escape_cell(text: str) -> str:
@@ -149,7 +149,8 @@ def _part(part: Part) -> dict[str, Any]:
     }
 
 
-def _dump(value: Any) -> bytes:
+def dump_json(value: Any) -> bytes:
+    """Return a value as compact JSON, whatever its integers' size and its texts' surrogates."""
     try:
         return orjson.dumps(value)
     except (orjson.JSONEncodeError, TypeError):  # an integer of more than 64 bits, or a lone surrogate
@@ -309,8 +310,8 @@ def _fit(text: str, width: int) -> str:
 def _flat(sighting: Sighting) -> dict[str, Any]:
     """Return a record whose cells are texts and numbers: fields and parts as JSON."""
     record = _record(sighting)
-    record["fields"] = _dump(record["fields"]).decode()
-    record["parts"] = None if record["parts"] is None else _dump(record["parts"]).decode()
+    record["fields"] = dump_json(record["fields"]).decode()
+    record["parts"] = None if record["parts"] is None else dump_json(record["parts"]).decode()
     return record
 
 

@@ -11,9 +11,11 @@ from typing import Self
 from aleat.workspace.case import BuiltCase
 from aleat.workspace.config import CONFIG_NAME, Config, find_workspace
 from aleat.workspace.core import Clock, default_actor
-from aleat.workspace.evidence import export_heads, verify
+from aleat.workspace.custody import ForgottenSource, ShownEvent
+from aleat.workspace.evidence import verify
 from aleat.workspace.hunt import Hunted, hunt_once, write_sightings
 from aleat.workspace.investigate import InvestigateVerbs
+from aleat.workspace.lake import FieldSeen, LakeVerbs, Search
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import (
     EvidenceAdded,
@@ -30,10 +32,14 @@ __all__ = [
     "Config",
     "EvidenceAdded",
     "Fault",
+    "FieldSeen",
+    "ForgottenSource",
     "Hunted",
     "Investigation",
     "KnowledgeAdded",
     "ReportFiles",
+    "Search",
+    "ShownEvent",
     "Sorted",
     "Verified",
     "Workspace",
@@ -44,7 +50,7 @@ __all__ = [
 ]
 
 
-class Workspace(InvestigateVerbs):
+class Workspace(InvestigateVerbs, LakeVerbs):
     """Everything a case is made of, in one folder.
 
     >>> with Workspace.open_or_init("case") as ws:                             # doctest: +SKIP
@@ -71,7 +77,3 @@ class Workspace(InvestigateVerbs):
     def verify(self, *, head: str | Path | None = None, progress: Progress = silent) -> Verified:
         """Re-check every hash, chain and signature; `head` is a file of heads that was exported before."""
         return verify(self, head=Path(head) if head else None, progress=progress)
-
-    def export_heads(self) -> bytes:
-        """Return the ledgers' heads as JSON, to be kept where the workspace isn't."""
-        return export_heads(self)
