@@ -16,14 +16,19 @@ from aleat.cli.exit_codes import FAILED, INCOMPLETE, USAGE
 from aleat.cli.hunt_summary import print_hunt
 from aleat.cli.options import (
     Actor,
+    Encoding,
     Language,
+    LogYear,
+    LogZone,
     NoColor,
     Quiet,
     ReferenceTime,
+    StrictTime,
     Workers,
     WorkspaceOption,
     find,
     open_workspace,
+    stated,
 )
 from aleat.cli.terminal import error, issues, line, progress, wants_color, wrapped
 from aleat.errors import InputError
@@ -51,7 +56,6 @@ def register(app: cyclopts.App) -> None:
     app.command(hunt)
     app.command(report)
     app.command(verify)
-    app.command(ledger)
     app.command(investigate)
 
 
@@ -137,7 +141,10 @@ def add_evidence(
     note: str = "",
     acquired: str | None = None,
     hash_list: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
-    encoding: str | None = None,
+    encoding: Encoding = (),
+    log_zone: LogZone = (),
+    log_year: LogYear = (),
+    strict_time: StrictTime = False,
     host: str | None = None,
     reference_time: ReferenceTime = None,
     workspace: WorkspaceOption = None,
@@ -155,7 +162,10 @@ def add_evidence(
         acquired: When it was collected (2022-07-15T08:00Z; UTC unless it says).
         hash_list: The collector's own hashes, as sha256sum, md5sum, hashdeep or Get-FileHash write them; they are
             compared, and so are files like NAME.sha256 beside the evidence.
-        encoding: The text's code page, where it is not UTF-8.
+        encoding: The code page of text that is not UTF-8 (default: guessed, and said).
+        log_zone: The time zone of logs that write none.
+        log_year: The year of the first line of logs that write none.
+        strict_time: Refuse sources for which a zone or a year would be assumed.
         host: The host's name, where the log doesn't say.
         reference_time: The time that custody records as now (default: the clock's).
         workspace: The workspace's folder.
@@ -166,6 +176,7 @@ def add_evidence(
     if not paths:
         error("Nothing to add: name files or folders.")
         return USAGE
+    logs = stated(log_zone, log_year, encoding, host=host, strict_time=strict_time)
     with open_workspace(workspace, actor, reference_time) as ws, progress(quiet=quiet) as show:
         added = ws.add_evidence(
             *paths,
@@ -174,8 +185,7 @@ def add_evidence(
             note=note,
             acquired=_time(acquired, UTC),
             hash_lists=hash_list,
-            encoding=encoding,
-            host=host,
+            logs=logs,
             workers=workers,
             progress=show,
         )
@@ -208,6 +218,10 @@ def hunt(
     time_offset: str | None = None,
     placeholders: Path | None = None,
     navigator: Path | None = None,
+    encoding: Encoding = (),
+    log_zone: LogZone = (),
+    log_year: LogYear = (),
+    strict_time: StrictTime = False,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
     workers: Workers = None,
@@ -229,6 +243,10 @@ def hunt(
             Parquet stay in UTC.
         placeholders: Values for Sigma's placeholders: TOML, name = ["value", …] (a workspace's: placeholders.toml).
         navigator: Write the ATT&CK techniques seen to this file, as a layer for the ATT&CK Navigator.
+        encoding: With PATHS: the code page of text that is not UTF-8 (default: guessed, and said).
+        log_zone: With PATHS: the time zone of logs that write none.
+        log_year: With PATHS: the year of the first line of logs that write none.
+        strict_time: With PATHS: refuse sources for which a zone or a year would be assumed.
         workspace: The workspace's folder.
         actor: Who acts.
         workers: Worker processes.
@@ -243,6 +261,10 @@ def hunt(
     color = output is None and wants_color(no_color=no_color)
     kind = format or (_format_of(output) if output else "table")
     target = output or sys.stdout.buffer
+    logs = stated(log_zone, log_year, encoding, strict_time=strict_time)
+    if not paths and logs != stated((), (), ()):
+        error("What is in the workspace was read already: state zones, years and code pages with aleat add evidence.")
+        return USAGE
     with progress(quiet=quiet) as show:
         if not (paths or rules):
             with open_workspace(workspace, actor) as ws:
@@ -263,6 +285,7 @@ def hunt(
                 placeholders=placeholders,
                 zone=zone,
                 color=color,
+                logs=logs,
                 workers=workers,
                 progress=show,
             )
@@ -334,7 +357,7 @@ def verify(*, head: Path | None = None, workspace: WorkspaceOption = None, quiet
     """Re-check every hash, chain and signature in the workspace.
 
     Args:
-        head: A file of ledger heads that was exported before (aleat ledger --heads): finds a cut tail.
+        head: A file of ledger heads that was exported before (aleat ledger head): finds a cut tail.
         workspace: The workspace's folder.
         quiet: No progress.
     """
@@ -348,30 +371,12 @@ def verify(*, head: Path | None = None, workspace: WorkspaceOption = None, quiet
         error(f"FAULT {fault.what} {fault.name}: {fault.reason}")
     for name in found.absent:
         error(f"absent: {name} is kept by reference and is not there; it was not checked")
+    if found.forgotten:
+        line(f"{_count(found.forgotten, 'source')} forgotten before.")
+    for name in found.countersigned:
+        line(f"The ledgers' heads were countersigned by {name}.")
     line("Everything fits." if not found.faults else f"{len(found.faults)} faults.")
     return FAILED if found.faults else (INCOMPLETE if found.absent else 0)
-
-
-def ledger(
-    *,
-    heads: Annotated[bool, Parameter(negative="")] = False,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
-    workspace: WorkspaceOption = None,
-) -> int:
-    """Export the ledgers as JSON lines, or only their heads.
-
-    Args:
-        heads: Only the heads: keep them where the workspace isn't, for aleat verify --head.
-        output: The file to write (default: standard output).
-        workspace: The workspace's folder.
-    """
-    with open_workspace(workspace) as ws:
-        data = ws.export_heads() if heads else b"".join(ws.export_ledgers())
-    if output:
-        output.write_bytes(data)
-    else:
-        sys.stdout.buffer.write(data)
-    return 0
 
 
 def investigate(
@@ -382,6 +387,10 @@ def investigate(
     copy: bool = False,
     language: Language = "en",
     zone: str = "UTC",
+    encoding: Encoding = (),
+    log_zone: LogZone = (),
+    log_year: LogYear = (),
+    strict_time: StrictTime = False,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
     workers: Workers = None,
@@ -396,7 +405,12 @@ def investigate(
         name: The case's name (default: the folder's).
         copy: Keep a copy of the evidence in the workspace.
         language: The report's language: en or sq.
-        zone: The case's time zone, where a new workspace is made.
+        zone: The case's time zone, where a new workspace is made: shown beside UTC, and assumed for logs that write
+            none.
+        encoding: The code page of text that is not UTF-8 (default: guessed, and said).
+        log_zone: The time zone of logs that write none.
+        log_year: The year of the first line of logs that write none.
+        strict_time: Refuse sources for which a zone or a year would be assumed.
         workspace: The workspace's folder (default: the nearest one, else a new folder aleat-case here).
         actor: Who acts.
         workers: Worker processes.
@@ -408,6 +422,7 @@ def investigate(
     if not paths:
         error("Nothing to investigate: name files or folders.")
         return USAGE
+    logs = stated(log_zone, log_year, encoding, strict_time=strict_time)
     folder = find(workspace) or Path("aleat-case")
     with Workspace.open_or_init(folder, actor=actor, zone=zone) as ws, progress(quiet=quiet) as show:
         done = ws.investigate(
@@ -417,6 +432,7 @@ def investigate(
             name=name,
             copy=copy,
             language=language,
+            logs=logs,
             workers=workers,
             progress=show,
         )

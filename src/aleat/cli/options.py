@@ -12,19 +12,25 @@ from cyclopts import Parameter
 from aleat.errors import InputError, WorkspaceError
 
 if TYPE_CHECKING:
+    from aleat.evidence import ReadOptions
     from aleat.workspace import Workspace
 
 __all__ = [
     "Actor",
+    "Encoding",
     "Language",
+    "LogYear",
+    "LogZone",
     "NoColor",
     "Quiet",
     "ReferenceTime",
+    "StrictTime",
     "Workers",
     "WorkspaceOption",
     "find",
     "moment",
     "open_workspace",
+    "stated",
 ]
 
 WorkspaceOption = Annotated[Path | None, Parameter(name=["--workspace", "-w"], help="The workspace's folder.")]
@@ -34,6 +40,38 @@ NoColor = Annotated[bool, Parameter(negative="", help="No colours.")]
 Workers = Annotated[int | None, Parameter(help="Worker processes (default: one a core, one for little input).")]
 ReferenceTime = Annotated[
     str | None, Parameter(help="The time that is recorded as now (2022-07-15T08:00Z; default: the clock's).")
+]
+LogZone = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--log-zone",
+        negative="",
+        help="Time zone of logs that write none: Europe/Tirane or +02:00 for all, 'fw/*.log=+02:00' by source, "
+        "'host:DC*=Europe/Tirane' by host; may be repeated, the first that fits counts (default: the case's zone, "
+        "said as an assumption).",
+    ),
+]
+LogYear = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--log-year",
+        negative="",
+        help="Year of the first line of logs that write none: 2022, or 'fw/*.log=2022' by source (default: solved from "
+        "the log's order and modification time).",
+    ),
+]
+Encoding = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--encoding",
+        negative="",
+        help="Code page of text that is not UTF-8: cp1250 for all, 'fw/*.log=cp852' by source (default: guessed, and "
+        "said).",
+    ),
+]
+StrictTime = Annotated[
+    bool,
+    Parameter(name="--strict-time", negative="", help="Refuse sources for which a zone or a year would be assumed."),
 ]
 Language = Annotated[Literal["en", "sq"], Parameter(help="The report's language: en or sq.")]
 
@@ -70,3 +108,17 @@ def moment(text: str) -> datetime:
     except ValueError:
         raise InputError(f"{text[:40]!r} is no time.", advice="Write 2022-07-15T08:00Z.") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def stated(
+    log_zone: tuple[str, ...],
+    log_year: tuple[str, ...],
+    encoding: tuple[str, ...],
+    *,
+    host: str | None = None,
+    strict_time: bool = False,
+) -> ReadOptions:
+    """Return what these options state about logs; raises `InputError` for a zone or a code page that is unknown."""
+    from aleat.evidence import read_options  # noqa: PLC0415
+
+    return read_options(encodings=encoding, host=host, log_zones=log_zone, log_years=log_year, strict_time=strict_time)

@@ -20,6 +20,7 @@ from aleat.evidence.read import (
     source_ranges,
 )
 from aleat.evidence.reader import RANGE_BYTES, ByteRange, Reader, ReadOptions
+from aleat.evidence.statements import check_encoding, read_options
 
 __all__ = [
     "FIXED_SCHEMA",
@@ -37,11 +38,13 @@ __all__ = [
     "Reader",
     "Source",
     "can_join",
+    "check_encoding",
     "field_column",
     "ingest",
     "open_sources",
     "read_batches",
     "read_joined",
+    "read_options",
     "read_range",
     "read_segment",
     "segment_id",

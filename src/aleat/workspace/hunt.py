@@ -16,7 +16,7 @@ import msgspec
 
 from aleat.case import signals
 from aleat.errors import Issue
-from aleat.evidence import NOTE_CODES
+from aleat.evidence import NOTE_CODES, ReadOptions
 from aleat.hunt import LEVELS, Indicator, NotEvaluated, Plan, Sighting, compile_plan
 from aleat.hunt.dismissals import add_dismissals
 from aleat.hunt.drive import hunt_lake, hunt_paths
@@ -147,6 +147,7 @@ def hunt_once(
     placeholders: Path | None = None,
     zone: timezone = UTC,
     color: bool = False,
+    logs: ReadOptions | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress = silent,
@@ -156,7 +157,7 @@ def hunt_once(
     Sightings at or above `min_level` are written as they are found, so that memory doesn't grow with them; where
     `since` or `until` (aware times) is given, only those at or after the one and before the other.
     `placeholders` is a file of values for Sigma's placeholders; `workers` and `executor` are as in `HuntVerbs.hunt`,
-    `zone` and `color` as in `aleat.hunt.open_writer`.
+    `zone` and `color` as in `aleat.hunt.open_writer`. `logs` is what is stated about zones, years and code pages.
     """
     issues: list[Issue] = []
     rejected: list[NotEvaluated] = []
@@ -190,7 +191,9 @@ def hunt_once(
                 writer.write(sighting)
                 written += 1
 
-        result = hunt_paths(paths, plan, workers=workers, executor=executor, sink=sink, progress=_told(progress))
+        result = hunt_paths(
+            paths, plan, workers=workers, executor=executor, options=logs, sink=sink, progress=_told(progress)
+        )
     result = _completed(result, plan, seconds)
     found = tuple(issue for issue in result.issues if issue.code not in NOTE_CODES)
     notes = Counter(issue.code for issue in (*issues, *result.issues) if _is_note(issue))
