@@ -31,7 +31,13 @@ BEHIND = {
     "index": "Workspace.rebuild_index",
     "report": "Workspace.report",
     "verify": "Workspace.verify",
-    "ledger": "Workspace.export_ledgers",
+    "custody": "Workspace.custody",
+    "show": "Workspace.show",
+    "forget": "Workspace.forget",
+    "ledger export": "Workspace.export_ledgers",
+    "ledger head": "Workspace.export_heads",
+    "ledger countersign": "Workspace.countersign",
+    "ledger add": "Workspace.keep_countersignature",
     "investigate": "Workspace.investigate",
     "case": "Workspace.build_case",
     "impact": "Workspace.build_case",
@@ -141,8 +147,8 @@ def test_every_view_of_a_case_is_printed(tmp_path: Path, run: Call) -> None:
             assert ran.code == 0, ran
             assert language == "sq" or said in ran.out
             assert not {character for character in ran.said if ord(character) < 32} - {"\n"}
-    assert run("ledger", "-w", case).out.count('"kind":"segment"') == 3
-    assert '"custody"' in run("ledger", "-w", case, "--heads").out
+    assert run("ledger", "export", "-w", case).out.count('"kind":"segment"') == 3
+    assert '"custody"' in run("ledger", "head", "-w", case).out
 
 
 def test_a_workspace_is_found_from_below_and_by_name(

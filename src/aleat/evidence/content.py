@@ -1,4 +1,4 @@
-"""The bytes of a file that is evidence as a whole, opened again: where it lay when it came in, or in the copy."""
+"""The original bytes of evidence, opened again: where it lay when it came in, or in the copy; always by their hash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from aleat.errors import InputError, Place
 from aleat.evidence.opener import Source
 from aleat.evidence.readers.file import FILE_BYTES
 
-__all__ = ["read_content"]
+__all__ = ["read_content", "read_original"]
+
+_BLOCK = 1024 * 1024
 
 
 def read_content(sources: Sequence[Source], sha256: str) -> bytes:
@@ -20,11 +22,20 @@ def read_content(sources: Sequence[Source], sha256: str) -> bytes:
 
     The error's code is "absent" where no file is there, "changed" where those that are hold other bytes.
     """
+    return _read_first(sources, 0, FILE_BYTES + 1, sha256, "YARA rules were not evaluated in it")
+
+
+def read_original(sources: Sequence[Source], start: int, end: int, sha256: str) -> bytes:
+    """Return bytes `start` to `end` of the innermost stream, with this SHA-256; errors as `read_content`'s."""
+    return _read_first(sources, start, end, sha256, "its original bytes can't be shown")
+
+
+def _read_first(sources: Sequence[Source], start: int, end: int, sha256: str, consequence: str) -> bytes:
     found = False
     for source in sources:
         try:
             with source.stream() as stream:
-                data = _read(stream)
+                data = _read(stream, start, end)
         except (OSError, EOFError, InputError, zipfile.BadZipFile, gzip.BadGzipFile, KeyError, RuntimeError):
             continue
         found = True
@@ -32,25 +43,25 @@ def read_content(sources: Sequence[Source], sha256: str) -> bytes:
             return data
     path = sources[0].path if sources else ""
     if found:
-        error = InputError(
-            "The file was changed since it was added; YARA rules were not evaluated in it.",
-            Place(path),
-            advice="Add it again.",
-        )
+        reason = f"The file was changed since it was added; {consequence}."
+        error = InputError(reason, Place(path), advice="Add it again.")
         error.code = "changed"
     else:
-        error = InputError(
-            "The file is absent: it can't be opened where it lay when it was added; "
-            "YARA rules were not evaluated in it.",
-            Place(path),
-            advice="Put it back, or add it again with --copy.",
-        )
+        reason = f"The file is absent: it can't be opened where it lay when it was added; {consequence}."
+        error = InputError(reason, Place(path), advice="Put it back, or add it again with --copy.")
         error.code = "absent"
     raise error
 
 
-def _read(stream: BinaryIO) -> bytes:
-    pieces, left = [], FILE_BYTES + 1
+def _read(stream: BinaryIO, start: int, end: int) -> bytes:
+    """Return bytes `start` to `end` of a stream at its beginning, which may not be able to seek."""
+    if start and stream.seekable():
+        stream.seek(start)
+    else:
+        left = start
+        while left and (block := stream.read(min(left, _BLOCK))):
+            left -= len(block)
+    pieces, left = [], end - start
     while left and (block := stream.read(left)):
         pieces.append(block)
         left -= len(block)

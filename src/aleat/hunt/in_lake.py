@@ -18,10 +18,10 @@ from aleat.store.database import Database
 from aleat.store.hunts import read_facts
 from aleat.store.lake import Lake, SegmentRow, SegmentSource
 
-__all__ = ["file_content", "file_sources", "find_event", "lake_notes"]
+__all__ = ["file_content", "file_sources", "find_event", "lake_notes", "segment_sources"]
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
-_RECORD = re.compile(r"(.+):([0-9]{1,18})", re.DOTALL)
+_RECORD = re.compile(r"(.+)[:#]([0-9]{1,18})", re.DOTALL)
 _LISTED = 5
 _notes_decoder = msgspec.msgpack.Decoder(tuple[LogNotes, ...])
 
@@ -31,8 +31,8 @@ Progress = Callable[[int, int], None]
 def find_event(lake: Lake, event: str, *, progress: Progress | None = None) -> tuple[EventBatch, int]:
     """Return the batch that holds an event, and its row there.
 
-    `event` is ``EVIDENCE:RECORD``, the path as it was given (or an end of it that only one has) and the record's
-    ordinal, or an event digest, for which all segments are looked through. Raises `InputError` where there is none.
+    `event` is ``EVIDENCE:RECORD`` (or ``EVIDENCE#RECORD``), the path as it was given (or an end of it that only one
+    has) and the record's ordinal, or an event digest, for which all segments are looked through. Raises `InputError` where there is none.
     """
     if _DIGEST.fullmatch(event):
         return _by_digest(lake, event, progress)
@@ -58,11 +58,16 @@ def file_sources(lake: Lake) -> dict[int, list[Source]]:
     return found
 
 
+def segment_sources(lake: Lake, segment: SegmentRow) -> list[Source]:
+    """Return the sources that hold a segment's bytes, copies among them, as they can be opened now."""
+    held = file_sources(lake)
+    return [source for place in segment.sources for source in held[place.source]]
+
+
 def file_content(lake: Lake, batch: EventBatch) -> FileContent:
     """Return the file that a record of format "file" is about; raises `InputError` where its bytes aren't to be had."""
     row = next(row for row in lake.segments() if row.id == batch.segment)
-    held = file_sources(lake)
-    sources = [source for place in row.sources for source in held[place.source]]
+    sources = segment_sources(lake, row)
     return FileContent(sources[0].path, read_content(sources, row.data_sha256))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from aleat.report.answer import Answer, first_things, make_answer
 from aleat.report.bundle import case_bundle, case_objects
+from aleat.report.custody import CustodyForm, CustodySource, render_custody_html, render_custody_text
 from aleat.report.html import entry_text, render_html
 from aleat.report.messages import LANGUAGES, Messages, load_messages
 from aleat.report.records import ReportInput
@@ -15,6 +16,8 @@ from aleat.report.records import ReportInput
 __all__ = [
     "LANGUAGES",
     "Answer",
+    "CustodyForm",
+    "CustodySource",
     "Messages",
     "ReportInput",
     "case_bundle",
@@ -23,5 +26,7 @@ __all__ = [
     "first_things",
     "load_messages",
     "make_answer",
+    "render_custody_html",
+    "render_custody_text",
     "render_html",
 ]

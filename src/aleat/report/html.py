@@ -24,7 +24,7 @@ from aleat.times import calendar_time
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["MAX_ROWS", "entry_text", "render_html"]
+__all__ = ["MAX_ROWS", "entry_text", "environment", "render_html", "style"]
 
 MAX_ROWS = 400
 """At most this many rows of a long table stand in the page; the rest is in the files beside it."""
@@ -36,7 +36,7 @@ def render_html(report: ReportInput, *, language: str = "en", beside: str = "sig
     zone = ZoneInfo(report.zone)
     case = report.case
     moments = [_moment(sighting) for sighting in case.sightings]
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     page = template.render(
         report=report,
         case=case,
@@ -59,13 +59,14 @@ def render_html(report: ReportInput, *, language: str = "en", beside: str = "sig
         called=lambda hypothesis: hypothesis_name(hypothesis.name, messages),
         max_rows=MAX_ROWS,
         beside=beside,
-        style=_style(),
+        style=style(),
     )
     return page.encode("utf-8", errors="replace")
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return what renders the package's templates: everything is escaped, and made visible."""
     import jinja2  # noqa: PLC0415 (only reports need it)
 
     environment = jinja2.Environment(
@@ -86,7 +87,8 @@ def _finalize(value: Any) -> Any:
 
 
 @cache
-def _style() -> Any:
+def style() -> Any:
+    """Return the pages' style sheet."""
     import markupsafe  # noqa: PLC0415
 
     text = (files("aleat.report") / "templates" / "style.css").read_text(encoding="utf-8")

@@ -25,7 +25,18 @@ Connection = sa.Connection
 
 metadata = sa.MetaData()
 
-_TABLES = ("allies", "decisions", "dismissals", "entries", "exchanges", "hunts", "lake", "ledger", "objects")
+_TABLES = (
+    "allies",
+    "countersignatures",
+    "decisions",
+    "dismissals",
+    "entries",
+    "exchanges",
+    "hunts",
+    "lake",
+    "ledger",
+    "objects",
+)
 """The files of this room that declare tables."""
 
 _BUSY_SECONDS = 30
@@ -80,6 +91,12 @@ class Database:
                 f"The workspace's database refused: {reason}. Is the disk full, the folder not to be written to, "
                 "or its file damaged? What was committed stays."
             ) from error
+
+    def truncate_log(self) -> None:
+        """Bring everything into the database's own file, and empty its log: what was deleted is in neither."""
+        if self.engine.dialect.name == "sqlite":
+            with self.read() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close all connections."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["place_file", "replacing", "sync_file", "temporary_path", "write_file"]
+__all__ = ["place_file", "replacing", "sync_file", "sync_folder", "temporary_path", "write_file"]
 
 
 def temporary_path(path: Path) -> Path:
@@ -41,7 +41,7 @@ def write_file(path: Path, data: bytes) -> None:
 def place_file(temporary: Path, path: Path) -> None:
     """Give a synced file its name, and make that durable."""
     temporary.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def sync_file(path: Path) -> None:
@@ -50,7 +50,7 @@ def sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` durable, where the system has a way to."""
     if os.name == "nt":
         return

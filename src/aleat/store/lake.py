@@ -520,6 +520,16 @@ class Lake:
             rows = connection.execute(sa.select(evidence_issues).order_by(evidence_issues.c.id)).all()
         return [issue_of(row) for row in rows]
 
+    def source_issues(self, source: SourceRow) -> list[Issue]:
+        """Return what could not be read of a source, or should be known of it, in the order of offsets."""
+        about = evidence_issues.c.source == source.id
+        if source.same_as is not None:
+            about |= (evidence_issues.c.source == source.same_as) & evidence_issues.c.segment.is_not(None)
+        order = (evidence_issues.c.offset, evidence_issues.c.id)
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(evidence_issues).where(about).order_by(*order)).all()
+        return [issue_of(row) for row in rows]
+
     def coverage(self) -> list[Coverage]:
         """Return events by host, format and channel over all segments, sorted."""
         query = (

@@ -179,7 +179,8 @@ def _verify_sources(lake: Lake, said: Said) -> Iterator[LakeFault]:
         if entry is not None:
             expected = dict(entry) if gone is None else _without_content(entry)
             expected["same_as"] = _expected_holder(said, source.id, entry.get("same_as"))
-            found = {"same_as": source.same_as, "size": source.size, "added": source.added, "added_by": source.actor}
+            found: dict[str, Any] = {"same_as": source.same_as, "size": source.size}
+            found |= {"added": source.added, "added_by": source.actor}
             found["ranges_sha256"] = ranges_digest(lake.source_ranges(source.id))
             found["issues_sha256"] = issues_digest(issues.get(source.id, []))
             found["collector"] = collector_json(source.collector)

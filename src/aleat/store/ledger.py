@@ -21,7 +21,7 @@ from aleat.store.database import metadata
 from aleat.trust.chain import GENESIS, ChainFault, Entry, Head, check_chain, make_entry
 from aleat.trust.keys import PublicKey, SigningKey
 
-__all__ = ["LEDGERS", "append_entry", "export_ledger", "ledger_head", "read_entries", "verify_ledger"]
+__all__ = ["LEDGERS", "append_entry", "entry_hash", "export_ledger", "ledger_head", "read_entries", "verify_ledger"]
 
 LEDGERS = ("custody", "decisions", "release", "exchange")
 """custody: what came in; decisions: who decided what; release: what left; exchange: asks, gives, answers."""
@@ -70,6 +70,12 @@ def ledger_head(connection: sa.Connection, ledger: str) -> Head:
         .limit(1)
     ).first()
     return Head(ledger, row.seq, row.hash) if row else Head(ledger, 0, GENESIS)
+
+
+def entry_hash(connection: sa.Connection, ledger: str, seq: int) -> str | None:
+    """Return the hash of entry `seq` of `ledger`, or None where there is no such entry."""
+    where = (ledger_entries.c.ledger == ledger) & (ledger_entries.c.seq == seq)
+    return connection.execute(sa.select(ledger_entries.c.hash).where(where)).scalar()
 
 
 def read_entries(connection: sa.Connection, ledger: str, kind: str | None = None) -> Iterator[Entry]:

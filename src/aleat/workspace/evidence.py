@@ -10,14 +10,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-import orjson
-
-from aleat.errors import InputError, IntegrityError, Issue, TrustError, WorkspaceError
-from aleat.evidence import NOTE_CODES, RANGE_BYTES, ReadOptions
+from aleat.errors import InputError, IntegrityError, Issue, TrustError
+from aleat.evidence import NOTE_CODES, RANGE_BYTES, ReadOptions, check_encoding
 from aleat.evidence.ingest import IngestProgress, ingest
 from aleat.stix.times import format_timestamp
 from aleat.store.database import Connection
+from aleat.store.countersignatures import read_received, verify_countersignatures
 from aleat.store.decisions_verify import verify_decisions
 from aleat.store.dismissals import verify_dismissals
 from aleat.store.entries import verify_entries
@@ -27,17 +25,17 @@ from aleat.store.lake_verify import verify_lake
 from aleat.store.ledger import LEDGERS, ledger_head, read_entries, verify_ledger
 from aleat.store.objects import knowledge_digest, verify_objects
 from aleat.trust.chain import Head
+from aleat.text import clip
 from aleat.workspace.collector import open_collector
 from aleat.workspace.core import POLICY_NAME, Session
 from aleat.workspace.progress import Progress, silent
+from aleat.workspace.heads import read_heads
 from aleat.workspace.results import EvidenceAdded, Fault, Verified
 
-__all__ = ["add_evidence", "default_workers", "export_heads", "open_lake", "verify"]
+__all__ = ["add_evidence", "default_workers", "open_lake", "verify"]
 
 _FEW_BYTES = 2 * RANGE_BYTES
 """Below this much input one process is faster than several."""
-
-_MAX_HEADS = 1024 * 1024
 
 _Found = TypeVar("_Found")
 
@@ -134,7 +132,7 @@ def _is_nothing(issue: Issue, named: Set[str]) -> bool:
 
 def verify(session: Session, *, head: Path | None = None, progress: Progress = silent) -> Verified:
     """Check every hash, chain and signature; `head` is a file of heads that was exported before."""
-    expected = _read_heads(head) if head else {}
+    expected = _read_own_heads(session, head) if head else {}
     lake = open_lake(session)
     faults: list[Fault] = []
     absent: list[str] = []
@@ -150,6 +148,7 @@ def verify(session: Session, *, head: Path | None = None, progress: Progress = s
     for number, found_fault in enumerate(_readable(verify_lake(lake), broken=broken)):
         progress("lake", number, None)
         if found_fault.absent:
+        countersigned = _countersigners(connection) if not faults else ()
             absent.append(found_fault.subject)
         else:
             faults.append(Fault(found_fault.kind, found_fault.subject, found_fault.reason))
@@ -160,10 +159,12 @@ def verify(session: Session, *, head: Path | None = None, progress: Progress = s
         segments=len(lake.segments()),
         entries=entries,
         lake=lake.identity(),
+        forgotten=lake.count_sources(forgotten=True),
         heads=session.heads(),
     )
 
 
+        countersigned=countersigned,
 def _stored_faults(session: Session, connection: Connection) -> Iterator[Fault]:
     """Yield what is wrong with objects, lists, decisions and the policy."""
     yield from (Fault("object", fault.id, fault.reason) for fault in verify_objects(connection))
@@ -181,18 +182,20 @@ def _stored_faults(session: Session, connection: Connection) -> Iterator[Fault]:
 
 
 def _readable(found: Iterator[_Found], *, broken: bool) -> Iterator[_Found]:
+    for name, reason in verify_countersignatures(connection):
+        yield Fault("countersigned", name, reason)
+
+
+def _countersigners(connection: Connection) -> tuple[str, ...]:
+    """Return who countersigned the ledgers' heads, and when."""
+    pages = read_received(connection)
+    return tuple(f"{one.organisation} on {one.time[:10]}" for page in pages for one in page.countersignatures)
     """Yield what is found; where a ledger is `broken`, checks against it end where it can't be read any more."""
     try:
         yield from found
     except (IntegrityError, LookupError, TypeError, ValueError):
         if not broken:
             raise
-
-
-def export_heads(session: Session) -> bytes:
-    """Return the ledgers' heads as JSON; keep them where the workspace isn't, or have an ally sign them."""
-    heads = [msgspec.structs.asdict(head) for head in session.heads()]
-    return orjson.dumps({"workspace": session.config.id, "heads": heads}, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def _verify_knowledge(connection: Connection) -> Iterator[Fault]:
@@ -202,14 +205,12 @@ def _verify_knowledge(connection: Connection) -> Iterator[Fault]:
         yield Fault("object", "knowledge", "The objects or their provenance differ from the custody ledger's digest.")
 
 
-def _read_heads(path: Path) -> dict[str, Head]:
-    try:
-        with path.open("rb") as file:
-            content = orjson.loads(file.read(_MAX_HEADS))
-        heads = msgspec.convert(content["heads"], list[Head])
-    except (OSError, ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
-        raise WorkspaceError(f"{path} is no file of ledger heads (aleat ledger --heads makes one).") from error
-    return {head.ledger: head for head in heads}
+def _read_own_heads(session: Session, path: Path) -> dict[str, Head]:
+    """Return the heads of a page that was exported here before; raises `TrustError` where it is another's."""
+    statement = read_heads(path).statement
+    if statement.workspace != session.config.id:
+        raise TrustError(f"{path} holds the heads of another workspace ({clip(statement.organisation, 80)}).")
+    return {head.ledger: head for head in statement.heads}
 
 
 def _total_bytes(paths: Sequence[Path], enough: int) -> int:

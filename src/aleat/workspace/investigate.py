@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from aleat.errors import InputError, Issue, Place, TrustError
+from aleat.evidence import ReadOptions
 from aleat.exchange import Received
+from aleat.workspace.custody import CustodyVerbs
 from aleat.workspace.evidence import add_evidence
-from aleat.workspace.exchange import ExchangeVerbs
 from aleat.workspace.knowledge import add_knowledge, add_statements
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import EvidenceAdded, Investigation, KnowledgeAdded
@@ -19,7 +20,7 @@ from aleat.workspace.sorting import sealed_files, sort_paths
 __all__ = ["InvestigateVerbs"]
 
 
-class InvestigateVerbs(ExchangeVerbs):
+class InvestigateVerbs(CustodyVerbs):
     """The verbs that take things in, and the one that does it all."""
 
     def add_knowledge(
@@ -63,6 +64,7 @@ class InvestigateVerbs(ExchangeVerbs):
         hash_lists: Sequence[str | Path] = (),
         encoding: str | None = None,
         host: str | None = None,
+        logs: ReadOptions | None = None,
         workers: int | None = None,
         executor: Executor | None = None,
         progress: Progress = silent,
@@ -85,6 +87,7 @@ class InvestigateVerbs(ExchangeVerbs):
             hash_lists=[Path(path) for path in hash_lists],
             encoding=encoding,
             host=host,
+            logs=logs,
             workers=workers,
             executor=executor,
             progress=progress,
@@ -102,10 +105,14 @@ class InvestigateVerbs(ExchangeVerbs):
         name: str = "",
         copy: bool = False,
         language: str = "en",
+        logs: ReadOptions | None = None,
         workers: int | None = None,
         progress: Progress = silent,
     ) -> Investigation:
-        """Do it all with what is at `paths`, in any order, and return what was done and the answer."""
+        """Do it all with what is at `paths`, in any order, and return what was done and the answer.
+
+        `logs` is what is stated about zones, years and code pages of the logs among it.
+        """
         found = sort_paths([Path(path) for path in paths], progress=progress)
         knowledge, evidence = KnowledgeAdded(), EvidenceAdded()
         issues: list[Issue] = list(found.issues)
@@ -114,7 +121,7 @@ class InvestigateVerbs(ExchangeVerbs):
         if found.statements:
             issues += self.add_statements(*found.statements)
         if found.evidence:
-            evidence = self.add_evidence(*found.evidence, copy=copy, workers=workers, progress=progress)
+            evidence = self.add_evidence(*found.evidence, copy=copy, logs=logs, workers=workers, progress=progress)
         built = self.build_case(name or _case_name(self.folder, paths), workers=workers, progress=progress)
         return Investigation(
             sorted=found,

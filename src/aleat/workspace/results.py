@@ -80,6 +80,10 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     lake: str
     """The lake's identity: a Merkle root over its segments."""
     heads: tuple[Head, ...]
+    forgotten: int = 0
+    """How many sources were forgotten; they aren't among `sources`."""
+    countersigned: tuple[str, ...] = ()
+    """Which allies countersigned the ledgers' heads, and when; empty where a ledger has a fault."""
 
 
 class ReportFiles(msgspec.Struct, frozen=True, kw_only=True):
