@@ -67,6 +67,7 @@ class ReadOptions:
     year: int | None = None
     strict_time: bool = False
     by_source: tuple[tuple[str, str, str], ...] = ()
+    slack: bool = False
 
     def for_source(self, path: str, *, local_times: bool = True) -> ReadOptions:
         """Return what is stated for the source at `path`; without zones where its times are never local."""
@@ -87,6 +88,8 @@ class ReadOptions:
         for name in ("zone", "assume_zone"):
             if (value := getattr(self, name)) is not None:
                 stated[name] = value
+        if self.slack:
+            stated["slack"] = True
         return stated
 
 
@@ -114,11 +117,18 @@ class RangeResult:
     tables: list[tuple[str, str, pa.Table]] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     encodings: dict[str, int] = field(default_factory=dict)
+    account: dict[str, int] = field(default_factory=dict)
+    """What the range's bytes are, by kind, where the reader tells of every byte (EVTX: see `evtx_records`)."""
 
     @property
     def events(self) -> int:
         """Number of events in all tables."""
         return sum(table.num_rows for _, _, table in self.tables)
+
+    def count(self, kind: str, length: int) -> None:
+        """Add `length` bytes of a kind to the account."""
+        if length:
+            self.account[kind] = self.account.get(kind, 0) + length
 
     def lost(
         self,
@@ -191,8 +201,9 @@ def _readers() -> tuple[Reader, ...]:
     from aleat.evidence.readers.evtx import EvtxReader  # noqa: PLC0415
     from aleat.evidence.readers.windows_json import WindowsJsonReader  # noqa: PLC0415
     from aleat.evidence.readers.windows_xml import WindowsXmlReader  # noqa: PLC0415
+    from aleat.evidence.readers.zeek import ZeekReader  # noqa: PLC0415
 
-    return (EvtxReader(), WindowsJsonReader(), WindowsXmlReader(), *described_readers())
+    return (EvtxReader(), WindowsJsonReader(), WindowsXmlReader(), ZeekReader(), *described_readers())
 
 
 def detect_reader(head: Head) -> Reader | None:

@@ -22,7 +22,7 @@ from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import numbered_lines
 from aleat.evidence.years import years_at
 
-__all__ = ["ColumnTables", "Lines", "Rows", "extract", "first_of"]
+__all__ = ["ColumnTables", "Lines", "Rows", "extract", "first_of", "named", "split_columns"]
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"
@@ -81,6 +81,32 @@ def extract(texts: pl.Series, pattern: str) -> tuple[npt.NDArray[np.bool_], dict
         matched |= groups[name].is_not_null().to_numpy()
     mask = pl.Series(matched)
     return matched, {name: groups[name].filter(mask) for name in groups.columns}
+
+
+def split_columns(
+    texts: pl.Series, names: Sequence[str], separator: str
+) -> tuple[dict[str, pl.Series], npt.NDArray[np.bool_]]:
+    """Return the columns of the texts that have one value for each of `names`, and which texts those are."""
+    width = len(names)
+    if not width:
+        return {}, np.zeros(len(texts), np.bool_)
+    good = (texts.str.count_matches(separator, literal=True) == width - 1).to_numpy()
+    if not good.all() and separator == " ":  # blanks that were doubled
+        texts = texts.str.strip_chars().str.replace_all(" +", " ")
+        good = (texts.str.count_matches(" ", literal=True) == width - 1).to_numpy()
+    split = texts.filter(pl.Series(good)).str.split_exact(separator, width - 1).struct.unnest()
+    return named(names, [split[name] for name in split.columns]), good
+
+
+def named(names: Sequence[str], columns: Sequence[pl.Series]) -> dict[str, pl.Series]:
+    """Return columns by their names; the second of one name is kept beside the first."""
+    fields: dict[str, pl.Series] = {}
+    for name, column in zip(names, columns, strict=True):
+        field = name
+        while field in fields:
+            field += "~"
+        fields[field] = column
+    return fields
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@
 ``lacks``       paths that none of them has
 ``where``       ``path = [texts]``: what one of the values at the path must be
 ``unwrap``      paths of objects that are the record itself where they are there (``_source``, ``@cee``)
+``channels``    ``name = [paths]``: the channel of records that name none themselves: the first whose paths are all there
 ``parse``       paths of texts that hold JSON, which is put in their place
 ==============  ==================================================================================================
 
@@ -111,6 +112,10 @@ class JsonRows:
         self._groups: dict[tuple[str, tuple[str, ...]], list[tuple[int, int, dict[str, Any]]]] = {}
         self._picks = {name: _picker(reading.facts.get(name, Pick())) for name in ("host", "provider", "event_id")}
         self._channel = _picker(reading.facts.get("channel", Pick()))
+        self._channels = {
+            name: [_path(text) for text in paths] for name, paths in reading.own.get("channels", {}).items()
+        }
+        self._channel_of: dict[tuple[str, ...], str] = {}
         self._record_id = _picker(reading.facts.get("record_id", Pick()))
         self._times = [[_path(text) for text in group] for group in reading.time.groups]
         self._read: list[ReadTimes] = []
@@ -119,12 +124,24 @@ class JsonRows:
 
     def add(self, offset: int, record: dict[str, Any]) -> None:
         """Add the record at `offset` in the stream."""
-        channel = pick(record, self._channel) or ""
-        self._groups.setdefault((channel, tuple(record)), []).append((self._records, offset, record))
+        keys = tuple(record)
+        channel = pick(record, self._channel) or (self._by_keys(keys, record) if self._channels else "")
+        self._groups.setdefault((channel, keys), []).append((self._records, offset, record))
         self._records += 1
         self._waiting += 1
         if self._waiting >= BLOCK_LINES:
             self._flush()
+
+    def _by_keys(self, keys: tuple[str, ...], record: Mapping[str, Any]) -> str:
+        channel = self._channel_of.get(keys)
+        if channel is None:
+            fitting = (
+                name
+                for name, paths in self._channels.items()
+                if all(at(record, path) is not _MISSING for path in paths)
+            )
+            channel = self._channel_of[keys] = next(fitting, "")
+        return channel
 
     def finish(self) -> None:
         """Put the tables, and what is said about their times, into the result."""

@@ -4,21 +4,26 @@
 ``fields``       names of which at least two stand in the ``#Fields`` of the format's logs
 ``lacks``        names that none of its logs has
 ``separator``    what parts the values: ``" "`` (default), tab, or ``","`` with quotes as in CSV
+``quotes``       true: values parted by blanks may be quoted, as proxies do
+``directive``    ``name = [texts]``: what one of the format's directives says (``Log-type = ["EWS Logs"]``); the text
+                 is the group ``fact_<name>`` of the lines below it, for ``channel`` and the like
 ===============  ================================================================================================
 
 ``#Fields`` may change anywhere in a file; ``#Date`` gives the day of logs without a date field, which goes on at each
-midnight that their times pass.
+midnight that their times pass. A line of the fields' names that is no directive, as Exchange writes it, is no record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from aleat.evidence.described import Reading
@@ -26,7 +31,7 @@ from aleat.evidence.head import Head
 from aleat.evidence.pairs import split_delimited
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding
-from aleat.evidence.text_columns import ColumnTables, Lines, Rows
+from aleat.evidence.text_columns import ColumnTables, Lines, Rows, named, split_columns
 
 __all__ = ["W3cReader"]
 
@@ -44,26 +49,42 @@ class W3cReader:
         self._known = frozenset(reading.own["fields"])
         self._lacks = frozenset(reading.own.get("lacks", ()))
         self._separator: str = reading.own.get("separator", " ")
+        self._quotes: bool = reading.own.get("quotes", False)
+        self._directives: dict[str, list[str]] = reading.own.get("directive", {})
 
     def detect(self, head: Head) -> bool:
         """Say yes where a ``#Fields`` line near the start names fields of the format."""
         for line in head.text.split("\n", 200)[:200]:
             if line.startswith(_FIELDS):
                 names = set(self._names(line[len(_FIELDS) :]))
-                return len(names & self._known) >= 2 and not names & self._lacks
+                good = len(names & self._known) >= 2 and not names & self._lacks
+                return good and self._says(head.text[: 64 * 1024])
         return False
 
+    def _says(self, text: str) -> bool:
+        """Say whether the directives near the start are the format's."""
+        found = (re.search(rf"^#{re.escape(name)}:([^\r\n]{{0,200}})", text, re.M) for name in self._directives)
+        return all(
+            match is not None and match[1].strip() in texts
+            for match, texts in zip(found, self._directives.values(), strict=True)
+        )
+
     def _names(self, text: str) -> tuple[str, ...]:
-        parts = text.split() if self._separator == " " else text.split(self._separator)
+        parts = text.split(",") if self._separator == "," else text.split()
         return tuple(name.strip() for name in parts)
 
     def cut(self, stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
         """Cut at line ends; each range knows the fields and the date in force where it starts."""
         encoding = detect_encoding(head)
         fields, clock = "", _Clock("")
+        said = dict.fromkeys(self._directives, "")
         for span, data in cut_lines(stream, encoding, options.range_bytes, {}):
-            force = {"encoding": encoding, "fields": fields, "date": clock.day, "clock": clock.last}
+            force: dict[str, Any] = {"encoding": encoding, "fields": fields, "date": clock.day, "clock": clock.last}
+            if said:
+                force["said"] = dict(said)
             yield replace(span, context=force), data
+            for name in said:
+                said[name] = _last_directive(data, f"#{name}:", encoding) or said[name]
             fields = _last_directive(data, _FIELDS, encoding) or fields
             clock = self._clock_after(data, encoding, fields, clock)
 
@@ -90,26 +111,40 @@ class W3cReader:
         tables = ColumnTables(path, span, options, result)
         names = self._names(str(span.context["fields"]))
         clock = _Clock(str(span.context["date"]), int(span.context["clock"]))
+        said = dict(span.context.get("said", {}))
         directives = np.flatnonzero(lines.texts.str.starts_with("#").to_numpy()).tolist()
         records = 0
         for start, end in pairwise([-1, *directives, len(lines)]):
             if end - start > 1:
                 block = lines.part(int(start) + 1, int(end))
-                records += self._take(block, names, clock, records, tables, notes)
+                records += self._take(block, names, clock, said, records, tables, notes)
             if end < len(lines):
                 text = lines.texts[int(end)]
                 if text.startswith(_FIELDS):
                     names = self._names(text[len(_FIELDS) :])
                 elif text.startswith(_DATE):
                     clock = _Clock(text[len(_DATE) :].strip())
+                else:
+                    name, _, value = text[1:].partition(":")
+                    if name in said:
+                        said[name] = value.strip()
         notes.finish()
         tables.finish()
         return result
 
     def _take(
-        self, lines: Lines, names: Sequence[str], clock: _Clock, records: int, tables: ColumnTables, notes: LineNotes
+        self,
+        lines: Lines,
+        names: Sequence[str],
+        clock: _Clock,
+        said: Mapping[str, str],
+        records: int,
+        tables: ColumnTables,
+        notes: LineNotes,
     ) -> int:
         """Read lines under one header, and return how many records they gave."""
+        if self._separator == ",":
+            lines = self._without_headers(lines, names)
         columns, good = self._split(lines, names)
         for place in np.flatnonzero(~good):
             reason = self._reason(lines.texts[int(place)], names)
@@ -120,33 +155,28 @@ class W3cReader:
             if "date" not in columns and "time" in columns and clock.day:
                 days = [clock.date_of(text) for text in columns["time"].to_list()]
                 columns["date"] = pl.Series(days, dtype=pl.String)
+            for name, text in said.items():
+                columns[f"fact_{name}"] = pl.Series([text], dtype=pl.String).new_from_index(0, count)
             tables.add(self.reading, Rows(np.arange(records, records + count), lines.offsets[good], columns))
         return count
 
-    def _split(self, lines: Lines, names: Sequence[str]) -> tuple[dict[str, pl.Series], np.ndarray]:
+    def _without_headers(self, lines: Lines, names: Sequence[str]) -> Lines:
+        """Leave out lines that name the fields."""
+        headers = lines.texts == ",".join(names)
+        if not names and len(lines):
+            headers = pl.Series([len(self._known & set(text.split(","))) >= 2 for text in lines.texts[:1].to_list()])
+            headers = headers.extend_constant(False, len(lines) - 1)
+        return lines.where(~headers.to_numpy()) if headers.any() else lines
+
+    def _split(self, lines: Lines, names: Sequence[str]) -> tuple[dict[str, pl.Series], npt.NDArray[np.bool_]]:
         """Return the columns of the lines that have as many values as there are names, and which those are."""
+        if self._separator != ",":
+            return split_columns(lines.texts, names, self._separator)
         width = len(names)
-        if not width:
-            return {}, np.zeros(len(lines), np.bool_)
-        if self._separator == ",":
-            rows = [split_delimited(text, ",") for text in lines.texts.to_list()]
-            good = np.array([len(row) == width for row in rows])
-            values = list(zip(*[row for row in rows if len(row) == width], strict=True)) or [()] * width
-            columns = [pl.Series(column, dtype=pl.String) for column in values]
-        else:
-            texts = lines.texts
-            good = (texts.str.count_matches(self._separator, literal=True) == width - 1).to_numpy()
-            if not good.all() and self._separator == " ":  # blanks that were doubled
-                texts = texts.str.strip_chars().str.replace_all(" +", " ")
-                good = (texts.str.count_matches(" ", literal=True) == width - 1).to_numpy()
-            split = texts.filter(pl.Series(good)).str.split_exact(self._separator, width - 1).struct.unnest()
-            columns = [split[name] for name in split.columns]
-        fields: dict[str, pl.Series] = {}
-        for name, column in zip(names, columns, strict=True):
-            while name in fields:
-                name += "~"  # noqa: PLW2901 - the second of one name is kept beside the first
-            fields[name] = column
-        return fields, good
+        rows = [split_delimited(text, ",") for text in lines.texts.to_list()]
+        good = np.array([len(row) == width for row in rows])
+        values = list(zip(*[row for row in rows if len(row) == width], strict=True)) or [()] * width
+        return named(names, [pl.Series(column, dtype=pl.String) for column in values]), good
 
     @staticmethod
     def _reason(text: str, names: Sequence[str]) -> str:
