@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import Executor
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -14,8 +15,8 @@ from aleat.errors import InputError, IntegrityError, Issue, TrustError
 from aleat.evidence import NOTE_CODES, RANGE_BYTES, ReadOptions, check_encoding
 from aleat.evidence.ingest import IngestProgress, ingest
 from aleat.stix.times import format_timestamp
-from aleat.store.database import Connection
 from aleat.store.countersignatures import read_received, verify_countersignatures
+from aleat.store.database import Connection
 from aleat.store.decisions_verify import verify_decisions
 from aleat.store.dismissals import verify_dismissals
 from aleat.store.entries import verify_entries
@@ -24,12 +25,12 @@ from aleat.store.lake import Lake
 from aleat.store.lake_verify import verify_lake
 from aleat.store.ledger import LEDGERS, ledger_head, read_entries, verify_ledger
 from aleat.store.objects import knowledge_digest, verify_objects
-from aleat.trust.chain import Head
 from aleat.text import clip
+from aleat.trust.chain import Head
 from aleat.workspace.collector import open_collector
 from aleat.workspace.core import POLICY_NAME, Session
-from aleat.workspace.progress import Progress, silent
 from aleat.workspace.heads import read_heads
+from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import EvidenceAdded, Fault, Verified
 
 __all__ = ["add_evidence", "default_workers", "open_lake", "verify"]
@@ -63,6 +64,7 @@ def add_evidence(
     hash_lists: Sequence[Path] = (),
     encoding: str | None = None,
     host: str | None = None,
+    logs: ReadOptions | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress = silent,
@@ -70,12 +72,11 @@ def add_evidence(
     """Bring everything that a reader recognises below `paths` into the lake, each source with its custody.
 
     `note` and `acquired` are what its collector says of it; `hash_lists` are files of their hashes, which are compared.
+    `logs` is what is stated about zones, years and code pages (`aleat.evidence.read_options`).
 
     The work is done by `workers` processes, or by `executor`, of which `workers` says how many jobs it does at once
     and whose processes must see the paths and the workspace as this one does.
     """
-    if encoding is not None:
-        _check_encoding(encoding)
     if acquired is not None and acquired.tzinfo is None:
         raise InputError("The time of acquisition has no zone.", advice="Write 2022-07-15T08:00Z or +02:00.")
     collector, unread = open_collector(hash_lists)
@@ -95,7 +96,7 @@ def add_evidence(
             note=note.strip(),
             acquired="" if acquired is None else format_timestamp(acquired),
             collector=collector,
-            options=ReadOptions(encoding=encoding, host=host),
+            options=_options(session, logs or ReadOptions(), encoding, host),
             workers=workers or default_workers(() if executor is not None else paths),
             executor=executor,
             progress=show,
@@ -117,12 +118,14 @@ def add_evidence(
     )
 
 
-def _check_encoding(name: str) -> None:
-    """Raise `InputError` where Python knows no text encoding of that name."""
-    try:
-        b"a".decode(name, errors="replace")
-    except LookupError:
-        raise InputError(f"The encoding {name!r} is unknown.", advice="Known are utf-8, cp1252, utf-16-le …") from None
+def _options(session: Session, logs: ReadOptions, encoding: str | None, host: str | None) -> ReadOptions:
+    """Return what is stated about the logs, with the case's zone as the one that is assumed."""
+    zone = session.config.zone
+    options = logs if logs.assume_zone or zone == "UTC" else replace(logs, assume_zone=zone)
+    if encoding is not None:
+        check_encoding(encoding)
+        options = replace(options, encoding=encoding)
+    return options if host is None else replace(options, host=host)
 
 
 def _is_nothing(issue: Issue, named: Set[str]) -> bool:
@@ -145,10 +148,10 @@ def verify(session: Session, *, head: Path | None = None, progress: Progress = s
             entries += ledger_head(connection, ledger).entries
         broken = bool(faults)
         faults += _readable(_stored_faults(session, connection), broken=broken)
+        countersigned = _countersigners(connection) if not faults else ()
     for number, found_fault in enumerate(_readable(verify_lake(lake), broken=broken)):
         progress("lake", number, None)
         if found_fault.absent:
-        countersigned = _countersigners(connection) if not faults else ()
             absent.append(found_fault.subject)
         else:
             faults.append(Fault(found_fault.kind, found_fault.subject, found_fault.reason))
@@ -156,15 +159,15 @@ def verify(session: Session, *, head: Path | None = None, progress: Progress = s
         faults=tuple(faults),
         absent=tuple(absent),
         sources=lake.count_sources(),
+        forgotten=lake.count_sources(forgotten=True),
         segments=len(lake.segments()),
         entries=entries,
         lake=lake.identity(),
-        forgotten=lake.count_sources(forgotten=True),
         heads=session.heads(),
+        countersigned=countersigned,
     )
 
 
-        countersigned=countersigned,
 def _stored_faults(session: Session, connection: Connection) -> Iterator[Fault]:
     """Yield what is wrong with objects, lists, decisions and the policy."""
     yield from (Fault("object", fault.id, fault.reason) for fault in verify_objects(connection))
@@ -179,9 +182,6 @@ def _stored_faults(session: Session, connection: Connection) -> Iterator[Fault]:
         yield Fault("decision", name, reason)
     for name, reason in verify_dismissals(connection):
         yield Fault("decision", name, reason)
-
-
-def _readable(found: Iterator[_Found], *, broken: bool) -> Iterator[_Found]:
     for name, reason in verify_countersignatures(connection):
         yield Fault("countersigned", name, reason)
 
@@ -190,6 +190,9 @@ def _countersigners(connection: Connection) -> tuple[str, ...]:
     """Return who countersigned the ledgers' heads, and when."""
     pages = read_received(connection)
     return tuple(f"{one.organisation} on {one.time[:10]}" for page in pages for one in page.countersignatures)
+
+
+def _readable(found: Iterator[_Found], *, broken: bool) -> Iterator[_Found]:
     """Yield what is found; where a ledger is `broken`, checks against it end where it can't be read any more."""
     try:
         yield from found
