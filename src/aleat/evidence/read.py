@@ -115,6 +115,9 @@ class JoinedRead:
 
 def can_join(source: Source) -> bool:
     """Say whether a source's ranges can be read together with those of others like it."""
+    options = source.options
+    if options.zone or options.zones or options.assume_zone or options.strict_time:
+        return False
     return isinstance(reader_named(source.reader), RowsReader)
 
 

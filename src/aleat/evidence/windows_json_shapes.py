@@ -226,8 +226,6 @@ def _text(value: Any) -> str:
 def _add(rows: WindowsTables, offset: int, facts: dict[str, Any], host: Any, fields: dict[str, Any]) -> None:
     event_id, record, provider = facts["event_id"], facts["record_id"], facts["provider"]
     time = facts["time"]
-    if type(time) is str and not _ZONED.fullmatch(time[_DATE_ONLY_SIGN:]) and not time.startswith("/Date("):
-        rows.zoneless += 1
     if type(record) is str:
         record = int(record) if record.isascii() and record.isdecimal() and len(record) < 19 else None
     rows.add_flat(

@@ -12,10 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 from msgspec import UNSET
 
+from aleat.evidence.clock import ReadTimes, TimeSpec, read_times
 from aleat.evidence.columns import Flat, Piece, TableBuilder, flatten_column
+from aleat.evidence.reader import ReadOptions
 from aleat.evidence.times import time_column
 from aleat.evidence.windows_event import Event, flatten_systems
 
@@ -54,13 +59,39 @@ _Group = list[tuple[int, int, Any, dict[str, Any]]]
 """Events of one shape: record, offset, system values (or the flat event), payload."""
 
 
+class _Clock:
+    """Reads times that are in UTC, or in the zone that is stated or assumed; `found` is what was read so."""
+
+    def __init__(self, host: str | None, options: ReadOptions | None) -> None:
+        self.host = host
+        self.found: list[ReadTimes] = []
+        self._options = options
+
+    def read(self, values: Sequence[Any], hosts: Sequence[str | None]) -> npt.NDArray[np.datetime64]:
+        if self._options is None or all(type(value) is str and value[-1:] == "Z" for value in values):
+            return time_column(values)
+        texts = pl.Series([_time_text(value) for value in values], dtype=pl.String)
+        found = read_times(texts, _TIMES, self._options, hosts=pl.Series(hosts, dtype=pl.String))
+        self.found.append(found)
+        return found.times
+
+
+_TIMES = TimeSpec(("iso", "epoch"))
+
+
+def _time_text(value: Any) -> str | None:
+    if type(value) is str:
+        return value
+    return repr(value) if type(value) in (int, float) else None
+
+
 class WindowsTables:
     """Collects Windows events of one range and makes one table a channel."""
 
-    def __init__(self, host: str | None = None) -> None:
+    def __init__(self, host: str | None = None, options: ReadOptions | None = None) -> None:
+        """Take the `host` of events that name none, and what is stated about their times (else all are UTC)."""
         self.events = 0
-        self.zoneless = 0
-        self._host = host
+        self.clock = _Clock(host, options)
         self._groups: dict[tuple[Any, ...], _Group] = {}
         self._flat: dict[tuple[Any, ...], _Group] = {}
         self._typed: dict[tuple[Any, ...], _Group] = {}
@@ -88,7 +119,7 @@ class WindowsTables:
             group.append((number, offset, event.System, payload))
             number += 1
             if len(group) == BLOCK_EVENTS:
-                _build_typed(groups.pop(key), self._builders, self._host)
+                _build_typed(groups.pop(key), self._builders, self.clock)
         self.events = number
 
     def add_flat(self, offset: int, event: FlatEvent) -> None:
@@ -98,7 +129,7 @@ class WindowsTables:
     def _add(
         self,
         groups: dict[tuple[Any, ...], _Group],
-        build: Callable[[_Group, dict[str, TableBuilder], str | None], None],
+        build: Callable[[_Group, dict[str, TableBuilder], _Clock], None],
         offset: int,
         system: Any,
         payload: dict[str, Any],
@@ -110,16 +141,16 @@ class WindowsTables:
         group.append((self.events, offset, system, payload))
         self.events += 1
         if len(group) == BLOCK_EVENTS:
-            build(groups.pop(key), self._builders, self._host)
+            build(groups.pop(key), self._builders, self.clock)
 
     def tables(self) -> Iterator[tuple[str, str, pa.Table]]:
         """Yield ("windows", channel, table), channels sorted; the collected rows are let go."""
         for group in self._groups.values():
-            _build_group(group, self._builders, self._host)
+            _build_group(group, self._builders, self.clock)
         for group in self._flat.values():
-            _build_flat(group, self._builders, self._host)
+            _build_flat(group, self._builders, self.clock)
         for group in self._typed.values():
-            _build_typed(group, self._builders, self._host)
+            _build_typed(group, self._builders, self.clock)
         self._groups, self._flat, self._typed = {}, {}, {}
         for channel in sorted(self._builders):
             yield "windows", channel, self._builders.pop(channel).finish()
@@ -213,17 +244,17 @@ def _put(out: dict[str, Any], name: str, value: Any) -> None:
     out[name] = value
 
 
-def _build_group(group: _Group, builders: dict[str, TableBuilder], host: str | None) -> None:
+def _build_group(group: _Group, builders: dict[str, TableBuilder], clock: _Clock) -> None:
     records, offsets, systems, payloads = zip(*group, strict=True)
     system: Flat = {}
     flatten_column("", list(range(len(records))), systems, system)
     system.pop("", None)
-    _build(records, offsets, system, payloads, builders, host)
+    _build(records, offsets, system, payloads, builders, clock)
 
 
-def _build_typed(group: _Group, builders: dict[str, TableBuilder], host: str | None) -> None:
+def _build_typed(group: _Group, builders: dict[str, TableBuilder], clock: _Clock) -> None:
     records, offsets, systems, payloads = zip(*group, strict=True)
-    _build(records, offsets, flatten_systems(systems), payloads, builders, host)
+    _build(records, offsets, flatten_systems(systems), payloads, builders, clock)
 
 
 def _build(
@@ -232,13 +263,13 @@ def _build(
     system: Flat,
     payloads: Sequence[dict[str, Any]],
     builders: dict[str, TableBuilder],
-    host: str | None,
+    clock: _Clock,
 ) -> None:
     rows = list(range(len(records)))
     payload = _flat_payload(rows, payloads)
     channel = _text_cells(_take(system, "Channel", len(rows)))[0] or ""
     times = _take(system, "TimeCreated.SystemTime", len(rows))
-    hosts = _named(_text_cells(_full(system.get("Computer"), len(rows))), host)
+    hosts = _named(_text_cells(_full(system.get("Computer"), len(rows))), clock.host)
     builder = builders.get(channel) or builders.setdefault(channel, TableBuilder())
     record_ids = _integers(_take(system, "EventRecordID", len(rows)))
     event_ids = _text_cells(_take(system, "EventID", len(rows)))
@@ -246,7 +277,7 @@ def _build(
     builder.extend(
         records=records,
         offsets=offsets,
-        times=time_column(times),
+        times=clock.read(times, hosts),
         time_texts=_text_cells(times),
         record_ids=record_ids,
         hosts=hosts,
@@ -256,19 +287,20 @@ def _build(
     )
 
 
-def _build_flat(group: _Group, builders: dict[str, TableBuilder], host: str | None) -> None:
+def _build_flat(group: _Group, builders: dict[str, TableBuilder], clock: _Clock) -> None:
     records, offsets, events, payloads = zip(*group, strict=True)
     rows = list(range(len(records)))
     payload = _flat_payload(rows, payloads)
-    channels, providers, event_ids, record_ids, times, hosts, _ = zip(*events, strict=True)
+    channels, providers, event_ids, record_ids, times, named, _ = zip(*events, strict=True)
     builder = builders.get(channels[0]) or builders.setdefault(channels[0], TableBuilder())
+    hosts = _named(named, clock.host)
     builder.extend(
         records=records,
         offsets=offsets,
-        times=time_column(times),
+        times=clock.read(times, hosts),
         time_texts=_text_cells(times),
         record_ids=record_ids,
-        hosts=_named(hosts, host),
+        hosts=hosts,
         providers=providers,
         event_ids=event_ids,
         fields=_fields(payload, {}),

@@ -9,8 +9,8 @@ NXLog, Security-Datasets  everything flat: ``EventID``, ``Channel``, ``Hostname`
 ========================  =============================================================================
 
 Wrappers of the export tool are taken off (``winlog.event_data.X`` is the source's field ``X``); all else is
-kept under the name that it has. The time is the event's own where it has a zone; a text without one is taken
-as UTC, and counted ("zone-assumed"). `offset` is the byte of the object's opening brace.
+kept under the name that it has. The time is the event's own where it has a zone; a text without one is read
+in the stated zone, else as UTC, which is said ("zone-assumed"). `offset` is the byte of the object's opening brace.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from aleat.errors import Issue, Place
+from aleat.evidence.clock import time_issues
 from aleat.evidence.head import Head
 from aleat.evidence.json_stream import JsonStream, cut_json
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
@@ -47,7 +48,7 @@ class WindowsJsonReader:
     def read(self, data: bytes, span: ByteRange, path: str, options: ReadOptions) -> RangeResult:
         """Read the objects of one range."""
         result = RangeResult()
-        rows = WindowsTables(options.host)
+        rows = WindowsTables(options.host, options)
 
         def add(offset: int, value: Any) -> bool:
             try:
@@ -63,7 +64,5 @@ class WindowsJsonReader:
             reason = f"{stream.strange} JSON objects from here on are no Windows events, and were passed over."
             place = Place(path, offset=stream.first_strange)
             result.issues.append(Issue("evidence", "not-windows", place, reason, records=stream.strange))
-        if rows.zoneless:
-            reason = f"{rows.zoneless} events have a time without a zone: it was taken as UTC."
-            result.issues.append(Issue("evidence", "zone-assumed", Place(path, offset=span.start), reason))
+        result.issues.extend(time_issues(path, span, options, {"windows": rows.clock.found}))
         return result

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from aleat.errors import Issue, Place
+from aleat.evidence.clock import time_issues, zone_issue
 from aleat.evidence.head import Head
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import bom_length, decode_line, detect_encoding
@@ -73,16 +74,22 @@ class WindowsXmlReader:
 
     def read(self, data: bytes, span: ByteRange, path: str, options: ReadOptions) -> RangeResult:
         """Read the events of one range."""
-        rows = WindowsTables(options.host)
-        result = self.read_rows(data, span, path, options, rows)
+        rows = WindowsTables(options.host, options)
+        work = _Work(data, span, path, options, rows)
+        result = work.read()
         result.tables = list(rows.tables())
+        result.issues.extend(time_issues(path, span, options, {"windows": rows.clock.found}))
         return result
 
     def read_rows(
         self, data: bytes, span: ByteRange, path: str, options: ReadOptions, rows: WindowsTables
     ) -> RangeResult:
         """Read the events of one range into `rows`, which may hold those of other ranges already."""
-        return _Work(data, span, path, options, rows).read()
+        work = _Work(data, span, path, options, rows)
+        result = work.read()
+        if work.zoneless:
+            result.issues.append(zone_issue(path, span, work.zoneless, options))
+        return result
 
 
 def _declared(head: bytes) -> str | None:
@@ -178,11 +185,6 @@ class _Work:
             reason = f"{more} more events between here and byte {self.span.end} can't be read."
             place = Place(self.path, offset=self.span.start)
             self.result.issues.append(Issue("evidence", "broken-xml", place, reason, records=more))
-        if self.zoneless:
-            reason = f"{self.zoneless} events have a time without a zone: it was taken as UTC."
-            self.result.issues.append(
-                Issue("evidence", "zone-assumed", Place(self.path, offset=self.span.start), reason)
-            )
         return self.result
 
     def _event(self, start: int, end: int) -> None:
