@@ -6,8 +6,11 @@ at the end. Texts are hostile: each transform is linear in the text's length.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from ipaddress import ip_address
 
+from aleat.hunt.object_views import OBJECT_TRANSFORMS
 from aleat.hunt.stix_views import STIX_TRANSFORMS
 
 __all__ = ["TRANSFORMS", "view"]
@@ -72,6 +75,27 @@ def _account_domain(text: str, _: str) -> tuple[str, ...]:
     return (domain,) if found else ()
 
 
+_BETWEEN = re.compile(r"[\s,;\"'\[\]=]++")
+
+
+def _addresses(text: str, _: str) -> tuple[str, ...]:
+    """All addresses in a text: a chain of proxies (``X-Forwarded-For``, ``Forwarded``), ``address:port``, with zones.
+
+    Which of a chain is the client is for an analyst to say: any but the last proxy's own can be made up.
+    """
+    found: dict[str, None] = {}
+    for part in _BETWEEN.split(text[:_LONGEST_CHAIN]):
+        host, colon, port = part.rpartition(":")
+        bare = host if colon and port.isdecimal() and host.count(":") == 0 else part.partition("%")[0]
+        try:
+            found[str(ip_address(bare))] = None
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+_LONGEST_CHAIN = 4096
+
 TRANSFORMS: dict[str, Transform] = {
     "before": _before,
     "after": _after,
@@ -81,7 +105,9 @@ TRANSFORMS: dict[str, Transform] = {
     "pair": _pair,
     "account": _account,
     "account_domain": _account_domain,
+    "addresses": _addresses,
     **STIX_TRANSFORMS,
+    **OBJECT_TRANSFORMS,
 }
 
 
@@ -90,5 +116,7 @@ def view(transform: str, text: str, argument: str = "") -> tuple[str, ...]:
 
     >>> view("pair", "MD5=0A,SHA256=0B", "sha256"), view("before", "/a?b=c", "?"), view("after", "/a", "?")
     (('0B',), ('/a',), ())
+    >>> view("addresses", "198.51.100.7, [2001:db8::1]:443, unknown, 10.0.0.1:8080")
+    ('198.51.100.7', '2001:db8::1', '10.0.0.1')
     """
     return TRANSFORMS[transform](text, argument)

@@ -3,12 +3,14 @@
 ================  =====================================================================================
 ``detect``        expressions (Python's `re`, linear, anchored at a line's start); a stream is of the format
                   where at least ``share`` (default 0.5) of its first lines match one
+``lacks``         expressions that none of the first lines match
 ``start``         expression of the lines with which a record starts; others belong to the record before
 ``split``         expression of what starts a record in the middle of a line
 ``skip``          expression of lines that are no records (comments)
 ``pattern``       tables, tried in order: ``regex`` (Rust's syntax, named groups are fields), and where they
                   differ from the reading's: ``channel``, ``event_id``, ``provider``, ``host``, ``time``
-``…expand``       ``{field, style, columns, separator}``: a group whose text names its values (`pairs`)
+``…expand``       ``{field, style, columns, separator}``: a group whose text names its values (`pairs`); or
+                  ``{field, forms}``: expressions of which the first that fits a group's text names parts of it
 ``…carries``      the group that holds another format's line, as syslog does (see ``within``)
 ``…odd``          what is wrong with lines of this form, which were read all the same
 ``within``        ``"syslog"``: lines of this format may stand in a syslog message: one from a program that
@@ -68,6 +70,7 @@ class LinesReader:
         own = reading.own
         self.patterns = [_pattern(reading, table) for table in own["pattern"]]
         self._detect = [re.compile(text) for text in own["detect"]]
+        self._lacks = [re.compile(text) for text in own.get("lacks", ())]
         self._share = own.get("share", 0.5)
         self._start = own.get("start", "")
         self._split = own.get("split", "")
@@ -86,6 +89,8 @@ class LinesReader:
         if head.is_json:
             return False
         lines = [line[:_DETECT_CHARACTERS] for line in head.lines[:_DETECT_LINES] if not self._is_comment(line)]
+        if any(expression.match(line) for expression in self._lacks for line in lines):
+            return False
         good = sum(1 for line in lines if self.recognises(line))
         return good > 0 and good >= self._share * len(lines)
 
@@ -188,12 +193,34 @@ def _expanded(
     if field not in columns:
         yield reading, places, columns
         return
+    if "forms" in step:
+        yield from _formed(step["forms"], field, reading, places, columns)
+        return
     rest = {name: column for name, column in columns.items() if name != field}
     for rows, values in expand(columns[field], step["style"], step.get("columns", ()), step.get("separator", ",")):
         inner = {name: column.gather(rows) for name, column in (rest if values else columns).items()}
         for name, column in values.items():
             inner[_free(name, inner)] = column
         yield reading, places[rows], inner
+
+
+def _formed(
+    forms: Sequence[str], field: str, reading: Reading, places: npt.NDArray[np.int64], columns: dict[str, pl.Series]
+) -> Iterator[tuple[Reading, npt.NDArray[np.int64], dict[str, pl.Series]]]:
+    """Yield the rows by the first of `forms` that a group's text has, with its parts; the rest as they are."""
+    left = np.arange(len(places))
+    for form in forms:
+        matched, parts = extract(columns[field].gather(left), form)
+        if matched.any():
+            chosen = left[matched]
+            inner = {name: column.gather(chosen) for name, column in columns.items()}
+            for name, column in parts.items():
+                inner[name if name not in inner or inner[name].is_null().all() else _free(name, inner)] = column
+            yield reading, places[chosen], inner
+            left = left[~matched]
+            if not len(left):
+                return
+    yield reading, places[left], {name: column.gather(left) for name, column in columns.items()}
 
 
 def _carried(
@@ -225,13 +252,18 @@ def _carried(
 
 
 def _within(outer: Reading, inner: Reading, columns: Mapping[str, pl.Series]) -> Reading:
-    """Return the inner format's reading, which takes from the envelope what its own line doesn't say."""
+    """Return the inner format's reading, which takes from the envelope what its own line doesn't say.
+
+    A time without a year is only the envelope's, so that those of a file are all in one order.
+    """
     facts = dict(inner.facts)
     for name in ("host", "provider"):
         if name in outer.facts:
             own = facts.get(name, Pick())
             facts[name] = Pick((*own.fields, *(field for field in outer.facts[name].fields)), own.constant)
-    has_time = any(all(name in columns for name in group) for group in inner.time.groups)
+    has_time = has_year(inner.time.spec) and any(
+        all(name in columns for name in group) for group in inner.time.groups
+    )
     return replace(inner, facts=facts, time=inner.time if has_time else outer.time)
 
 
