@@ -22,6 +22,7 @@ from aleat.evidence.batch import EventBatch, split_column
 from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.hunt.expression import Atom, Everywhere, Fact, Field, FieldsMatch, Joined, View, normalise_name
 from aleat.hunt.matcher import Matcher
+from aleat.hunt.object_views import UNDER
 from aleat.hunt.plan import FACT_FIELDS, Plan, Tree, atom_numbers
 
 __all__ = [
@@ -318,6 +319,8 @@ class _Gates:
         if isinstance(leaf, FieldsMatch):
             return all(not isinstance(side, Field | View) or side.name in fields for side in (leaf.left, leaf.right))
         subject = leaf.subject
+        if isinstance(subject, View) and subject.transform == UNDER:
+            return any(name.startswith(f"{subject.name}.") for name in fields)
         if isinstance(subject, Field | View):
             return subject.name in fields or subject.name in FACT_FIELDS
         if isinstance(subject, Joined):

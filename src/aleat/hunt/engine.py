@@ -41,12 +41,13 @@ from aleat.hunt.indicator import SegmentResult, Sighting
 from aleat.hunt.keywords import KeywordScanner
 from aleat.hunt.lists import ListHunter
 from aleat.hunt.matcher import Matcher
+from aleat.hunt.object_views import UNDER
 from aleat.hunt.plan import FACT_FIELDS, Plan, Tree, Variant, atom_numbers
 from aleat.hunt.rows import RowReader
 from aleat.hunt.trees import Predicate, evaluate_gate, make_predicate
 from aleat.hunt.views import view
 
-__all__ = ["Hunter", "hunt_segment"]
+__all__ = ["Hunter", "hunt_segment", "is_among"]
 
 _MEMORY = 96_000_000
 _PER_TEXT = 120  # bytes of a cached text beside its characters
@@ -115,6 +116,7 @@ class Hunter:
         self.subjects: list[Subject] = []
         self.subject_of: list[int] = []
         self._by_name: dict[str, list[int]] = {}
+        self._under: dict[str, list[int]] = {}
         self._by_fact: dict[str, list[int]] = {}
         self._joined: list[int] = []
         self._atoms_of: dict[int, list[int]] = {}
@@ -165,7 +167,9 @@ class Hunter:
                 self._atoms_of.setdefault(number, []).append(atom)
         self.subjects = list(numbers)
         for number, subject in enumerate(self.subjects):
-            if isinstance(subject, Field | View):
+            if isinstance(subject, View) and subject.transform == UNDER:
+                self._under.setdefault(subject.name, []).append(number)
+            elif isinstance(subject, Field | View):
                 self._by_name.setdefault(subject.name, []).append(number)
                 fact = FACT_FIELDS.get(subject.name)
                 if fact:
@@ -237,7 +241,10 @@ class Hunter:
     # -------------------------------------------------------------------------------------------- hunt
 
     def columns(self) -> frozenset[str] | None:
-        """Return the (normalised) names of all fields that can decide anything here; None: every field can."""
+        """Return the (normalised) names of all fields that can decide anything here; None: every field can.
+
+        A name that ends in a dot stands for all that begin so (see `is_among`).
+        """
         names = set(FACT_FIELDS)
         for number in self._atoms_of:
             subject = self.subjects[number]
@@ -349,7 +356,7 @@ class Hunter:
     def _field_contributions(self, table: Table, subjects: frozenset[int]) -> list[_Contribution]:
         found: list[_Contribution] = []
         for field, kind in table.fields:
-            for subject in self._by_name.get(normalise_name(field), ()):
+            for subject in self._reading(normalise_name(field)):
                 if subject in subjects:
                     column = table.column(field, kind)
                     found.append(_Contribution(column, self._sets_of(subject, column)))
@@ -365,6 +372,14 @@ class Hunter:
                 column = table.joined(joined)
                 found.append(_Contribution(column, self._sets_of(subject, column)))
         return [contribution for contribution in found if contribution.sets.any()]
+
+    def _reading(self, name: str) -> Sequence[int]:
+        """Return the subjects that read a field: under its name, or under that of an object that it is part of."""
+        found = self._by_name.get(name, ())
+        if not self._under or "." not in name:
+            return found
+        parents = [self._under[parent] for parent in _parents(name) if parent in self._under]
+        return [*found, *(number for numbers in parents for number in numbers)] if parents else found
 
     def _keyword_contributions(self, table: Table, actives: list[_Active]) -> list[_Contribution]:
         atoms = frozenset().union(*[active.everywhere for active in actives])
@@ -498,9 +513,26 @@ class _Facts:
         return list(found), place[inverse]
 
 
+def is_among(name: str, columns: frozenset[str]) -> bool:
+    """Say whether a field's normalised name is among those that `Hunter.columns` returns."""
+    return name in columns or ("." in name and any(f"{parent}." in columns for parent in _parents(name)))
+
+
+def _parents(name: str) -> list[str]:
+    """Return the names of the objects that a dotted name is part of, the outermost first.
+
+    >>> _parents("a.b.c")
+    ['a', 'a.b']
+    """
+    parts = name.split(".")[:-1]
+    return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
 def _names_of(subject: Subject) -> tuple[str, ...]:
     if isinstance(subject, Joined):
         return subject.names
+    if isinstance(subject, View) and subject.transform == UNDER:
+        return (f"{subject.name}.",)
     return (subject.name,) if isinstance(subject, Field | View) else ()
 
 

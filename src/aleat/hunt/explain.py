@@ -41,6 +41,7 @@ from aleat.hunt.expression import (
 from aleat.hunt.filters import apply_filters
 from aleat.hunt.indicator import Indicator, NotEvaluated
 from aleat.hunt.lists import ListHunter
+from aleat.hunt.object_views import UNDER
 from aleat.hunt.plan import FACT_FIELDS, Plan, Tree, Variant, atom_numbers
 from aleat.hunt.rows import RowReader
 from aleat.hunt.trees import make_predicate
@@ -385,7 +386,7 @@ class _Explainer:
         """Return the cells of a subject (None: a null); of everything, only those that passed."""
         if isinstance(subject, Field | View):
             found: list[Seen | None] = []
-            for column in self.table.of_name(subject.name):
+            for column in self._columns_of(subject):
                 found += _cells(column, subject, cells)
             if isinstance(subject, Field) and subject.name in FACT_FIELDS:
                 found += self._fact(FACT_FIELDS[subject.name], passed)
@@ -397,6 +398,16 @@ class _Explainer:
             code = int(column.codes[0])
             return [Seen("", column.texts[code], passed)] if code >= 0 else []
         return [Seen(field, text, True) for field, text in sorted(cells)]
+
+    def _columns_of(self, subject: Field | View) -> list[Column]:
+        if isinstance(subject, View) and subject.transform == UNDER:
+            start = f"{subject.name}."
+            return [
+                self.table.column(field, kind)
+                for field, kind in self.table.fields
+                if normalise_name(field).startswith(start)
+            ]
+        return self.table.of_name(subject.name)
 
     def _fact(self, name: str, passed: bool) -> list[Seen | None]:
         if name == "format":
@@ -425,6 +436,8 @@ class _Explainer:
             for number, _ in atom_numbers(variant.tree):
                 leaf = self.plan.atoms[number]
                 subject = leaf.subject if isinstance(leaf, Atom) else leaf.left
+                if isinstance(subject, View) and subject.transform == UNDER:
+                    continue
                 if isinstance(subject, Field | View) and subject.name not in known | FACT_FIELDS.keys():
                     found[subject.name] = None
         return tuple(found)

@@ -15,7 +15,9 @@ A ``[[sigma]]`` table is one kind of evidence:
 * ``needs``: … and it gives at least one of these;
 * ``fields``: Sigma's name → the source's, or a list of several (any of which may match), or a table
   (``{join = [names], with = text}``, ``{of = name, view = transform, argument = text}``). A name that is not listed
-  is taken as it is.
+  is taken as it is;
+* ``nested``: the events are of nested objects. A name that is not listed stands also for all that is below it
+  (``requestParameters``), and for what is inside lists of objects on its way (``target.displayName``).
 
 Sigma specification 2.1, taxonomy appendix.
 """
@@ -49,6 +51,7 @@ from aleat.hunt.expression import (
     map_leaves,
     normalise_name,
 )
+from aleat.hunt.object_views import UNDER
 from aleat.hunt.plan import LogSource
 
 if TYPE_CHECKING:
@@ -107,6 +110,7 @@ class _Source:
     accepts: Mapping[str, frozenset[str]]
     needs: frozenset[str]
     fields: Mapping[str, tuple[Subject, ...]] = field(default_factory=dict)
+    nested: bool = False
 
     def fits(self, logsource: LogSource) -> bool:
         given = {
@@ -117,9 +121,13 @@ class _Source:
         return bool(self.needs & given.keys()) and all(value in self.accepts[name] for name, value in given.items())
 
     def variant(self) -> EvidenceVariant:
-        return EvidenceVariant(
-            self.name, self.format, self.gate, lambda name: self.fields.get(normalise_name(name), (Field(name),))
-        )
+        return EvidenceVariant(self.name, self.format, self.gate, self._subjects)
+
+    def _subjects(self, name: str) -> tuple[Subject, ...]:
+        found = self.fields.get(normalise_name(name))
+        if found is not None:
+            return found
+        return (Field(name), *_nested(name)) if self.nested else (Field(name),)
 
 
 class Taxonomy:
@@ -222,7 +230,15 @@ def _read_source(format_: str, entry: Mapping[str, Any]) -> _Source:
         accepts={name: frozenset(entry.get(name, ())) for name in ("category", "product", "service")},
         needs=frozenset(entry["needs"]),
         fields=_read_fields(entry.get("fields", {})),
+        nested=entry.get("nested", False),
     )
+
+
+def _nested(name: str) -> list[Subject]:
+    """Return where else a name of nested objects may be: below it, or inside a list of objects on its way."""
+    parts = name.split(".")
+    inside = [View(".".join(parts[:count]), "inside", ".".join(parts[count:])) for count in range(1, len(parts))]
+    return [View(name, UNDER), *inside]
 
 
 def _read_fields(table: Mapping[str, Any]) -> dict[str, tuple[Subject, ...]]:

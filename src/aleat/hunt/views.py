@@ -86,12 +86,34 @@ def _addresses(text: str, _: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for part in _BETWEEN.split(text[:_LONGEST_CHAIN]):
         host, colon, port = part.rpartition(":")
-        bare = host if colon and port.isdecimal() and host.count(":") == 0 else part.partition("%")[0]
-        try:
-            found[str(ip_address(bare))] = None
-        except ValueError:
-            continue
+        forms = [part.partition("%")[0]]
+        if colon and port.isdecimal():
+            forms.append(host.partition("%")[0])
+        if (address := next(filter(None, map(_address, forms)), None)) is not None:
+            found[address] = None
     return tuple(found)
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
+
+
+def _word(text: str, number: str) -> tuple[str, ...]:
+    """One of the words between blanks, counted from 0: of a request line the method, the target, the protocol."""
+    words = text.split()
+    return (words[int(number)],) if int(number) < len(words) else ()
+
+
+def _url_path(text: str, _: str) -> tuple[str, ...]:
+    """The path of a URL or of a request's target, without the query."""
+    _, found, rest = text.partition("://")
+    if found:
+        _, slash, path = rest.partition("/")
+        text = slash + path
+    return (text.partition("?")[0],)
 
 
 _LONGEST_CHAIN = 4096
@@ -106,6 +128,8 @@ TRANSFORMS: dict[str, Transform] = {
     "account": _account,
     "account_domain": _account_domain,
     "addresses": _addresses,
+    "word": _word,
+    "url_path": _url_path,
     **STIX_TRANSFORMS,
     **OBJECT_TRANSFORMS,
 }

@@ -23,7 +23,7 @@ from aleat.evidence.content import read_content
 from aleat.evidence.read import paused_collector
 from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.hunt.coverage import LogNotes, describe_batch, describe_parts
-from aleat.hunt.engine import Hunter
+from aleat.hunt.engine import Hunter, is_among
 from aleat.hunt.expression import normalise_name
 from aleat.hunt.indicator import Indicator, Sighting
 from aleat.hunt.list_index import ListIndex
@@ -167,7 +167,7 @@ class Worker:
             content, issues, left = self._content(job)
             found = self._hunt(job.segment, batches, job.rules, issues, perf_counter() - started, content)
             return msgspec.structs.replace(self.packed(found), left=left)
-        batches = _read_segment(job, lambda column: normalise_name(column.rpartition("|")[0]) in columns)
+        batches = _read_segment(job, lambda column: is_among(normalise_name(column.rpartition("|")[0]), columns))
         read = perf_counter() - started
         complete: list[EventBatch] = []
 

@@ -5,8 +5,10 @@
 ``lacks``       paths that none of them has
 ``where``       ``path = [texts]``: what one of the values at the path must be
 ``unwrap``      paths of objects that are the record itself where they are there (``_source``, ``@cee``)
-``channels``    ``name = [paths]``: the channel of records that name none themselves: the first whose paths are all there
+``channels``    ``name = [paths]``: the channel of records that name none: the first whose paths are all there
 ``parse``       paths of texts that hold JSON, which is put in their place
+``each``        path of a list of objects: each is a record of its own, in the list's place, the rest beside it
+``pairs``       ``path = {name = key, values = [keys]}``: lists of named values, which become an object of their own
 ==============  ==================================================================================================
 
 Objects may be lines, an array, one after another, or in an array of an outer object (``{"Records": [...]}``).
@@ -50,6 +52,10 @@ class JsonReader:
         self._where = {_path(text): frozenset(values) for text, values in own.get("where", {}).items()}
         self._unwrap = [_path(text) for text in own.get("unwrap", ())]
         self._parse = [_path(text) for text in own.get("parse", ())]
+        self._each = _path(own["each"]) if "each" in own else ()
+        self._pairs = [
+            (_path(text), str(table["name"]), tuple(table["values"])) for text, table in own.get("pairs", {}).items()
+        ]
 
     def detect(self, head: Head) -> bool:
         """Say yes where most of the first objects are of the format."""
@@ -77,7 +83,8 @@ class JsonReader:
         def add(offset: int, value: Any) -> bool:
             if not isinstance(value, dict):
                 return False
-            rows.add(offset, self._record(value))
+            for record in self._records(self._record(value)):
+                rows.add(offset, record)
             return True
 
         stream = JsonStream(path, span, options, result, add)
@@ -97,6 +104,21 @@ class JsonReader:
             if isinstance(text := at(value, path), str) and isinstance(parsed := _parsed(text), dict):
                 value = _with(value, path, parsed)
         return value
+
+    def _records(self, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the records that one object holds."""
+        items = at(record, self._each) if self._each else None
+        if isinstance(items, list) and items and all(isinstance(item, dict) for item in items):
+            for item in items:
+                yield self._paired(_with(record, self._each, item))
+        else:
+            yield self._paired(record)
+
+    def _paired(self, record: dict[str, Any]) -> dict[str, Any]:
+        for path, name, values in self._pairs:
+            if isinstance(items := at(record, path), list) and items:
+                record = _with(record, path, _named(items, name, values))
+        return record
 
 
 class JsonRows:
@@ -244,6 +266,18 @@ def _parsed(text: str) -> Any:
     except ValueError:
         return None
     return None if is_too_deep(value) else value
+
+
+def _named(items: list[Any], name: str, values: Sequence[str]) -> Any:
+    """Return a list of named values as an object; the list itself where it is none."""
+    found: dict[str, Any] = {}
+    for item in items:
+        if not isinstance(item, dict) or not isinstance(key := item.get(name), str):
+            return items
+        while key in found:
+            key += "~"
+        found[key] = next((item[place] for place in values if place in item), None)
+    return found
 
 
 def _with(value: dict[str, Any], path: tuple[str, ...], item: Any) -> dict[str, Any]:
