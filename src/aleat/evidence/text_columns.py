@@ -44,15 +44,29 @@ class Lines:
     @classmethod
     def of(cls, data: bytes, span: ByteRange, skip: int, options: ReadOptions, result: RangeResult) -> Lines:
         """Split and decode a range; blank lines are left out."""
-        found = list(numbered_lines(data, span, skip, options.encoding, result.encodings))
-        offsets, numbers, texts = zip(*found, strict=True) if found else ((), (), ())
-        lines = cls(
-            pl.Series(texts, dtype=pl.String).str.strip_chars_end("\r"),
-            np.array(offsets, np.int64),
-            np.array(numbers, np.int64),
-        )
-        filled = (lines.texts.str.strip_chars() != "").to_numpy()
+        lines = cls._plain(data, span, skip) if options.encoding is None else None
+        if lines is None:
+            found = list(numbered_lines(data, span, skip, options.encoding, result.encodings))
+            offsets, numbers, texts = zip(*found, strict=True) if found else ((), (), ())
+            lines = cls(pl.Series(texts, dtype=pl.String), np.array(offsets, np.int64), np.array(numbers, np.int64))
+        if b"\r" in data:
+            lines.texts = lines.texts.str.strip_chars_end("\r")
+        filled = lines.texts.str.contains(r"\S").to_numpy()
         return lines if filled.all() else lines.where(filled)
+
+    @classmethod
+    def _plain(cls, data: bytes, span: ByteRange, skip: int) -> Lines | None:
+        """Split UTF-8 without a step for each line; None where the bytes are something else."""
+        if span.context["encoding"] != "utf-8":
+            return None
+        try:
+            text = data[skip:].decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+        ends = np.flatnonzero(np.frombuffer(data, np.uint8, offset=skip) == _FEED) if len(data) > skip else []
+        offsets = np.concatenate([[0], np.asarray(ends, np.int64) + 1]) + (span.start + skip)
+        texts = pl.Series([text], dtype=pl.String).str.split("\n").explode()
+        return cls(texts, offsets, np.arange(len(offsets)))
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -69,6 +83,7 @@ class Lines:
 STATED = "<stated>"
 """Among the fields of a host: here the host counts that was stated for the source (else behind all fields)."""
 
+_FEED = 0x0A
 _FACT = "fact_"
 """Groups whose names begin so are no fields."""
 
