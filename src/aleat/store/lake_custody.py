@@ -69,8 +69,9 @@ class Ending:
 
 
 def collector_json(hashes: Iterable[CollectorHash]) -> list[dict[str, Any]]:
-    """Return the collector's hashes as JSON, in a fixed order."""
-    return sorted((one.canonical() for one in hashes), key=canonical_json)
+    """Return the collector's hashes as JSON, in a fixed order: the container's first."""
+    ordered = sorted(hashes, key=lambda one: (one.of, one.list, one.algorithm, one.stated))
+    return [one.canonical() for one in ordered]
 
 
 def coverage_digest(rows: Iterable[Any]) -> str:

@@ -17,13 +17,11 @@ from aleat.errors import InputError, NotPermittedError, WorkspaceError
 from aleat.stix.times import format_timestamp
 from aleat.store.decisions import holds, require
 from aleat.store.files import sync_folder
-from aleat.store.hunts import hunt_facts, hunt_results
 from aleat.store.lake import (
     Custodian,
     Lake,
     SourceFacts,
     SourceRow,
-    coverage,
     evidence_issues,
     ranges,
     segments,
@@ -32,6 +30,7 @@ from aleat.store.lake import (
 from aleat.store.lake_custody import ranges_digest
 from aleat.store.lake_said import read_said
 from aleat.store.ledger import append_entry
+from aleat.store.value_index import forget_index
 
 __all__ = ["Forgotten", "clear_forgotten", "forget_source", "source_ids"]
 
@@ -125,6 +124,7 @@ def clear_forgotten(lake: Lake) -> int:
         what = error.strerror or type(error).__name__
         advice = "The ledger says that it is forgotten: run aleat forget once more."
         raise WorkspaceError(f"{error.filename}: can't be removed: {what}. {advice}") from error
+    forget_index(lake, sorted(said.removed))
     lake.database.truncate_log()
     return removed
 
@@ -175,14 +175,22 @@ def _drop_ranges(connection: sa.Connection, source: int) -> tuple[list[str], int
             about = (evidence_issues.c.source == source) & (evidence_issues.c.segment == segment)
             connection.execute(evidence_issues.update().where(about).values(source=other.id, path=other.path))
     events = 0
+    tables = _tables_by_segment(connection)
     for start in range(0, len(gone), _CHUNK):
         some = gone[start : start + _CHUNK]
         query_events = sa.select(sa.func.coalesce(sa.func.sum(segments.c.events), 0)).where(segments.c.id.in_(some))
         events += int(connection.execute(query_events).scalar_one())
-        for table in (coverage, evidence_issues, hunt_results, hunt_facts):
+        for table in tables:
             connection.execute(sa.delete(table).where(table.c.segment.in_(some)))
         connection.execute(sa.delete(segments).where(segments.c.id.in_(some)))
     return gone, events
+
+
+def _tables_by_segment(connection: sa.Connection) -> list[sa.TableClause]:
+    """Return every table that says something of a segment: coverage, issues, what hunts found, caches."""
+    inspector = sa.inspect(connection)
+    columns = {name: {one["name"] for one in inspector.get_columns(name)} for name in inspector.get_table_names()}
+    return [sa.table(name, sa.column("segment")) for name, held in columns.items() if "segment" in held]
 
 
 def _lonely_copy(connection: sa.Connection, source: SourceRow) -> str:

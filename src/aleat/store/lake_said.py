@@ -60,18 +60,12 @@ class Said:
     sources: SaidSources = field(default_factory=SaidSources)
     abandoned: dict[int, dict[str, Any]] = field(default_factory=dict)
     forgotten: dict[int, Entry] = field(default_factory=dict)
-    heirs: dict[int, int] = field(default_factory=dict)
-    """By a forgotten source: the copy that took its ranges over."""
+    same_as: dict[int, int | None] = field(default_factory=dict)
+    """By a copy: who holds its bytes now; None where that is itself, since the source that held them was forgotten."""
     issues_sha256: str | None = None
     """Over the issues that belong to no source; None where no entry says."""
     exact: bool = True
     """No entry is of the first version, which said less."""
-
-    def holder(self, source: int | None) -> int | None:
-        """Return who holds the ranges now that `source` held once."""
-        while source in self.heirs:
-            source = self.heirs[source]
-        return source
 
 
 def read_said(connection: sa.Connection) -> Said:
@@ -90,6 +84,8 @@ def _replay(entries: Iterable[Entry]) -> Said:
                 said.exact = said.exact and "reader" in data
             case "source" | "copy":
                 said.sources.add(data)
+                if "source" in data and entry.kind == "copy":
+                    said.same_as[data["source"]] = data["same_as"]
             case "collector":
                 said.sources.correct(data["source"], "collector", data["collector"])
             case "abandoned":
@@ -108,5 +104,6 @@ def _forget(said: Said, entry: Entry) -> None:
         said.segments.pop(segment, None)
         said.removed.add(segment)
     if data["heir"] is not None:
-        said.heirs[data["source"]] = data["heir"]
+        held = [copy for copy, holder in said.same_as.items() if holder == data["source"]]
+        said.same_as |= dict.fromkeys(held, data["heir"]) | {data["heir"]: None}
         said.sources.correct(data["heir"], "ranges_sha256", data["ranges_sha256"])

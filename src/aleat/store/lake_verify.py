@@ -178,7 +178,7 @@ def _verify_sources(lake: Lake, said: Said) -> Iterator[LakeFault]:
                 yield LakeFault("row-changed", path, "The ledger has no entry for this source's row.")
         if entry is not None:
             expected = dict(entry) if gone is None else _without_content(entry)
-            expected["same_as"] = _expected_holder(said, source.id, entry.get("same_as"))
+            expected["same_as"] = said.same_as.get(source.id, entry.get("same_as"))
             found: dict[str, Any] = {"same_as": source.same_as, "size": source.size}
             found |= {"added": source.added, "added_by": source.actor}
             found["ranges_sha256"] = ranges_digest(lake.source_ranges(source.id))
@@ -194,12 +194,6 @@ def _verify_sources(lake: Lake, said: Said) -> Iterator[LakeFault]:
 def _without_content(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an entry says of a source whose content was forgotten: no range is left, and no issue."""
     return {**entry, "ranges_sha256": ranges_digest([]), "issues_sha256": issues_digest([])}
-
-
-def _expected_holder(said: Said, source: int, same_as: int | None) -> int | None:
-    """Return the source whose ranges a copy's row must name: none where it holds them itself by now."""
-    holder = said.holder(same_as)
-    return None if holder == source else holder
 
 
 def _verify_remains(lake: Lake, said: Said) -> Iterator[LakeFault]:
