@@ -5,6 +5,9 @@ r"""Texts that name their values: ``key=value`` in the styles of firewalls and s
 ``cef``     extension of ArcSight's Common Event Format (rev. 26): values run up to the next `` key=``
 ``leef``    attributes of QRadar's Log Event Extended Format 2.0: parted by a tab, or the delimiter stated
 ``csv``     values by their place, quoted by RFC 4180
+``sd``      structured data of RFC 5424: ``[id name="value"]``, named ``id.name``
+``colon``   ``Key: value, Key: value``: Cisco FTD's events
+``marked``  ``key:"value"; key:"value"``: Check Point's log exporter
 ==========  =====================================================================================================
 
 Expressions are possessive, so that they take linear time.
@@ -31,6 +34,9 @@ MAX_PAIRS = 1000
 _QUOTED = re.compile(
     r'([A-Za-z_@][\w.\-/@]*+)=(?:"((?:[^"\\]++|\\.)*+)"|\'((?:[^\'\\]++|\\.)*+)\'|([^\s"\']*+\S*+))', re.DOTALL
 )
+_SD_ELEMENT = re.compile(r'\[([^\s\]="]++)((?:[^\]"\\]++|\\.|"(?:[^"\\]++|\\.)*+")*+)\]', re.DOTALL)
+_COLON_KEY = re.compile(r"(?:^|(?<=, ))([A-Z][A-Za-z0-9_]{0,63}+): ")
+_MARKED = re.compile(r'([A-Za-z_][\w.\-]*+):\s?(?:"((?:[^"\\]++|\\.)*+)"|([^\s";]++))')
 _CEF_KEY = re.compile(r"(?:^|(?<=\s))([\w.\[\]\-]++)=")
 _CEF_ESCAPES = {r"\=": "=", r"\\": "\\", r"\n": "\n", r"\r": "\r", r"\|": "|"}
 _ESCAPE = re.compile(r"\\[=\\nr|]")
@@ -104,6 +110,47 @@ def _labelled(found: dict[str, str]) -> dict[str, str]:
     return out
 
 
+def _structured(_columns: tuple[str, ...], _separator: str) -> Parse:
+    def parse(text: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for element, parameters in _SD_ELEMENT.findall(text):
+            _put(found, element, "")
+            for key, double, single, bare in _QUOTED.findall(parameters):
+                value = double or single or bare
+                if "\\" in value:
+                    value = value.replace('\\"', '"').replace("\\]", "]").replace("\\\\", "\\")
+                _put(found, f"{element}.{key}", value)
+                if len(found) >= MAX_PAIRS:
+                    return found
+        return {key: value for key, value in found.items() if value or "." in key}
+
+    return parse
+
+
+def _colon(_columns: tuple[str, ...], _separator: str) -> Parse:
+    def parse(text: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        keys = list(_COLON_KEY.finditer(text))[:MAX_PAIRS]
+        for match, following in zip(keys, [*keys[1:], None], strict=True):
+            value = text[match.end() : following.start() - 2 if following else len(text)]
+            _put(found, match[1], value.strip())
+        return found
+
+    return parse
+
+
+def _marked(_columns: tuple[str, ...], _separator: str) -> Parse:
+    def parse(text: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for key, quoted, bare in _MARKED.findall(text):
+            _put(found, key, quoted.replace('\\"', '"').replace("\\\\", "\\") if "\\" in quoted else quoted or bare)
+            if len(found) >= MAX_PAIRS:
+                break
+        return found
+
+    return parse
+
+
 def _leef(_columns: tuple[str, ...], separator: str) -> Parse:
     def parse(text: str) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -139,4 +186,7 @@ STYLES: dict[str, Callable[[tuple[str, ...], str], Parse]] = {
     "cef": _cef,
     "leef": _leef,
     "csv": _by_place,
+    "sd": _structured,
+    "colon": _colon,
+    "marked": _marked,
 }

@@ -22,7 +22,7 @@ from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import numbered_lines
 from aleat.evidence.years import years_at
 
-__all__ = ["ColumnTables", "Lines", "Rows", "extract", "first_of", "named", "split_columns"]
+__all__ = ["FACT", "ColumnTables", "Lines", "Rows", "extract", "first_of", "named", "split_columns"]
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"
@@ -63,8 +63,8 @@ class Lines:
             text = data[skip:].decode("utf-8")
         except UnicodeDecodeError:
             return None
-        ends = np.flatnonzero(np.frombuffer(data, np.uint8, offset=skip) == _FEED) if len(data) > skip else []
-        offsets = np.concatenate([[0], np.asarray(ends, np.int64) + 1]) + (span.start + skip)
+        ends = np.flatnonzero(np.frombuffer(data[skip:], np.uint8) == _FEED)
+        offsets = np.concatenate([[0], ends + 1]) + (span.start + skip)
         texts = pl.Series([text], dtype=pl.String).str.split("\n").explode()
         return cls(texts, offsets, np.arange(len(offsets)))
 
@@ -84,7 +84,7 @@ STATED = "<stated>"
 """Among the fields of a host: here the host counts that was stated for the source (else behind all fields)."""
 
 _FEED = 0x0A
-_FACT = "fact_"
+FACT = "fact_"
 """Groups whose names begin so are no fields."""
 
 
@@ -242,7 +242,7 @@ class ColumnTables:
         }
         fields: dict[str, pa.Array] = {}
         for name, column in columns.items():
-            if name not in used and not name.startswith(_FACT):
+            if name not in used and not name.startswith(FACT):
                 for kind, array in cells(encoded(column), rows.classify.get(name), number=reading.is_number(name)):
                     fields[f"{name}|{kind}"] = array
         schema = [FIXED_SCHEMA.field(name) for name in arrays]

@@ -9,6 +9,7 @@
 ``parse``       paths of texts that hold JSON, which is put in their place
 ``each``        path of a list of objects: each is a record of its own, in the list's place, the rest beside it
 ``pairs``       ``path = {name = key, values = [keys]}``: lists of named values, which become an object of their own
+``windows_xml`` path of a text that may hold a Windows event as XML (Sysmon for Linux): it is one, instead
 ==============  ==================================================================================================
 
 Objects may be lines, an array, one after another, or in an array of an outer object (``{"Records": [...]}``).
@@ -28,10 +29,12 @@ from aleat.evidence.clock import ReadTimes, read_times, time_issues
 from aleat.evidence.columns import Flat, TableBuilder, flatten_column
 from aleat.evidence.described import Pick, Reading
 from aleat.evidence.head import Head
+from aleat.evidence.inner_events import InnerWindowsEvents
 from aleat.evidence.json_objects import is_too_deep
 from aleat.evidence.json_stream import JsonStream, cut_json
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import BLOCK_LINES
+from aleat.evidence.text_columns import FACT
 
 __all__ = ["JsonReader", "JsonRows"]
 
@@ -52,6 +55,7 @@ class JsonReader:
         self._where = {_path(text): frozenset(values) for text, values in own.get("where", {}).items()}
         self._unwrap = [_path(text) for text in own.get("unwrap", ())]
         self._parse = [_path(text) for text in own.get("parse", ())]
+        self._windows_xml = _path(own["windows_xml"]) if "windows_xml" in own else ()
         self._each = _path(own["each"]) if "each" in own else ()
         self._pairs = [
             (_path(text), str(table["name"]), tuple(table["values"])) for text, table in own.get("pairs", {}).items()
@@ -79,10 +83,14 @@ class JsonReader:
         """Read the objects of one range."""
         result = RangeResult()
         rows = JsonRows(self.reading, path, span, options, result)
+        windows = InnerWindowsEvents(options)
 
         def add(offset: int, value: Any) -> bool:
             if not isinstance(value, dict):
                 return False
+            if self._windows_xml and windows.take(rows.count, offset, text_of(at(value, self._windows_xml))):
+                rows.count += 1
+                return True
             for record in self._records(self._record(value)):
                 rows.add(offset, record)
             return True
@@ -90,6 +98,7 @@ class JsonReader:
         stream = JsonStream(path, span, options, result, add)
         stream.read(data)
         rows.finish()
+        result.tables.extend(windows.tables())
         if stream.strange:
             reason = f"{stream.strange} JSON values from here on are no objects, and were passed over."
             place = Place(path, offset=stream.first_strange)
@@ -122,7 +131,10 @@ class JsonReader:
 
 
 class JsonRows:
-    """Collects the records of one range, by channel and shape, and makes their tables."""
+    """Collects the records of one range, by channel and shape, and makes their tables.
+
+    `count` is the number that the next record has; who gives records elsewhere counts them in it.
+    """
 
     def __init__(self, reading: Reading, path: str, span: ByteRange, options: ReadOptions, result: RangeResult) -> None:
         self._reading = reading
@@ -141,15 +153,15 @@ class JsonRows:
         self._record_id = _picker(reading.facts.get("record_id", Pick()))
         self._times = [[_path(text) for text in group] for group in reading.time.groups]
         self._read: list[ReadTimes] = []
-        self._records = 0
+        self.count = 0
         self._waiting = 0
 
     def add(self, offset: int, record: dict[str, Any]) -> None:
         """Add the record at `offset` in the stream."""
         keys = tuple(record)
         channel = pick(record, self._channel) or (self._by_keys(keys, record) if self._channels else "")
-        self._groups.setdefault((channel, keys), []).append((self._records, offset, record))
-        self._records += 1
+        self._groups.setdefault((channel, keys), []).append((self.count, offset, record))
+        self.count += 1
         self._waiting += 1
         if self._waiting >= BLOCK_LINES:
             self._flush()
@@ -190,7 +202,8 @@ class JsonRows:
         flat: Flat = {}
         rows = list(range(len(records)))
         for key, values in zip(keys, zip(*map(dict.values, records), strict=True), strict=True):
-            flatten_column(key, rows, values, flat)
+            if not key.startswith(FACT):
+                flatten_column(key, rows, values, flat)
         facts = {name: [pick(record, picker) for record in records] for name, picker in self._picks.items()}
         hosts = facts["host"]
         if self._options.host is not None:
