@@ -38,6 +38,9 @@ from aleat.evidence.text_columns import FACT
 
 __all__ = ["JsonReader", "JsonRows"]
 
+Picker = tuple[Sequence[tuple[str, ...]], str | None]
+"""Where a fact is: paths, of which the first that says something counts, and what it is where none does."""
+
 _SHARE = 0.5
 _MISSING = object()
 
@@ -149,7 +152,7 @@ class JsonRows:
         self._channels = {
             name: [_path(text) for text in paths] for name, paths in reading.own.get("channels", {}).items()
         }
-        self._channel_of: dict[tuple[str, ...], str] = {}
+        self._channel_of: dict[tuple[str, ...], Picker] = {}  # by shape
         self._record_id = _picker(reading.facts.get("record_id", Pick()))
         self._times = [[_path(text) for text in group] for group in reading.time.groups]
         self._read: list[ReadTimes] = []
@@ -159,23 +162,21 @@ class JsonRows:
     def add(self, offset: int, record: dict[str, Any]) -> None:
         """Add the record at `offset` in the stream."""
         keys = tuple(record)
-        channel = pick(record, self._channel) or (self._by_keys(keys, record) if self._channels else "")
+        channel = pick(record, self._channel_of.get(keys) or self._channel_at(keys, record)) or ""
         self._groups.setdefault((channel, keys), []).append((self.count, offset, record))
         self.count += 1
         self._waiting += 1
         if self._waiting >= BLOCK_LINES:
             self._flush()
 
-    def _by_keys(self, keys: tuple[str, ...], record: Mapping[str, Any]) -> str:
-        channel = self._channel_of.get(keys)
-        if channel is None:
-            fitting = (
-                name
-                for name, paths in self._channels.items()
-                if all(at(record, path) is not _MISSING for path in paths)
-            )
-            channel = self._channel_of[keys] = next(fitting, "")
-        return channel
+    def _channel_at(self, keys: tuple[str, ...], record: Mapping[str, Any]) -> Picker:
+        """Return where the channel is in records of one shape, and what it is where they don't say it."""
+        fitting = (
+            name for name, paths in self._channels.items() if all(at(record, path) is not _MISSING for path in paths)
+        )
+        paths, constant = _in_shape(self._channel, keys)
+        self._channel_of[keys] = found = (paths, constant or next(fitting, None))
+        return found
 
     def finish(self) -> None:
         """Put the tables, and what is said about their times, into the result."""
@@ -204,11 +205,13 @@ class JsonRows:
         for key, values in zip(keys, zip(*map(dict.values, records), strict=True), strict=True):
             if not key.startswith(FACT):
                 flatten_column(key, rows, values, flat)
-        facts = {name: [pick(record, picker) for record in records] for name, picker in self._picks.items()}
+        facts = {name: _picked(records, _in_shape(picker, keys)) for name, picker in self._picks.items()}
         hosts = facts["host"]
         if self._options.host is not None:
             hosts = [host or self._options.host for host in hosts]
-        texts = [self._time(record) for record in records]
+        times = [_in_shape((group, None), keys)[0] for group in self._times]
+        times = [group for group, whole in zip(times, self._times, strict=True) if len(group) == len(whole)]
+        texts = [_time(record, times) for record in records]
         series = pl.Series(texts, dtype=pl.String)
         read = read_times(
             series, self._reading.time.spec, self._options, hosts=pl.Series(hosts, dtype=pl.String), year=None
@@ -219,26 +222,39 @@ class JsonRows:
             offsets=offsets,
             times=read.times,
             time_texts=texts,
-            record_ids=[_integer(pick(record, self._record_id)) for record in records],
+            record_ids=[_integer(text) for text in _picked(records, _in_shape(self._record_id, keys))],
             hosts=hosts,
             providers=facts["provider"],
             event_ids=facts["event_id"],
             fields=((name, piece) for name, pieces in flat.items() for piece in pieces),
         )
 
-    def _time(self, record: Mapping[str, Any]) -> str | None:
-        for group in self._times:
-            texts = [text_of(at(record, path)) for path in group]
-            if all(texts):
-                return " ".join(texts)
-        return None
+
+def _time(record: Mapping[str, Any], groups: Sequence[Sequence[tuple[str, ...]]]) -> str | None:
+    for group in groups:
+        texts = [text_of(at(record, path)) for path in group]
+        if all(texts):
+            return " ".join(texts)
+    return None
 
 
-def _picker(chosen: Pick) -> tuple[list[tuple[str, ...]], str | None]:
+def _picker(chosen: Pick) -> Picker:
     return [_path(text) for text in chosen.fields], chosen.constant
 
 
-def pick(record: Mapping[str, Any], picker: tuple[Sequence[tuple[str, ...]], str | None]) -> str | None:
+def _in_shape(picker: Picker, keys: tuple[str, ...]) -> Picker:
+    """Return the paths that records with these keys can have, a dotted key of theirs in one step."""
+    joined = [(path, ".".join(path)) for path in picker[0]]
+    paths = [(whole,) if whole in keys else path for path, whole in joined if whole in keys or path[0] in keys]
+    return paths, picker[1]
+
+
+def _picked(records: Sequence[Mapping[str, Any]], picker: Picker) -> list[str | None]:
+    """Return a fact of records of one shape."""
+    return [pick(record, picker) for record in records] if picker[0] else [picker[1]] * len(records)
+
+
+def pick(record: Mapping[str, Any], picker: Picker) -> str | None:
     """Return a fact's text: the first path that has one, else the constant."""
     for path in picker[0]:
         if text := text_of(at(record, path)):
