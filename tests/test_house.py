@@ -33,8 +33,8 @@ ROOMS = (
 )
 """In the order of DESIGN's list: a room imports from itself and from rooms above it."""
 
-TOUCHES_DISK = ("store/", "workspace", "evidence/opener.py", "knowledge/opener.py", "cli/")
-TOUCHES_NETWORK = ("exchange/", "web/", "evidence/opener.py", "knowledge/opener.py")
+TOUCHES_DISK = ("store/", "workspace", "evidence/opener.py", "evidence/opening/", "knowledge/opener.py", "cli/")
+TOUCHES_NETWORK = ("exchange/", "web/", "evidence/opener.py", "evidence/opening/places.py", "knowledge/opener.py")
 KNOWS_THE_TIME = ("workspace", "web/", "cli/")
 
 DISK_MODULES = {"os", "shutil", "tempfile", "sqlite3", "sqlalchemy", "fsspec", "glob", "fcntl", "mmap"}

@@ -103,7 +103,11 @@ def test_a_file_over_the_limit_is_named_plain_or_packed(tmp_path: Path) -> None:
     assert (sources, issue.code) == ([], "limit")
     with zipfile.ZipFile(tmp_path / "large.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(tmp_path / "large.bin", "large.bin")
-    (packed,), _ = found(tmp_path / "large.zip")
+    sources, (issue,) = found(tmp_path / "large.zip")
+    assert (sources, issue.code) == ([], "limit")
+    assert "file_bytes" in issue.reason
+    (tmp_path / "large.bin.gz").write_bytes(gzip.compress(bytes(FILE_BYTES + 1)))
+    (packed,), _ = found(tmp_path / "large.bin.gz")  # whose length nobody says
     issues: list[Issue] = []
     assert list(read_batches(packed, issues)) == []
     assert [issue.code for issue in issues] == ["limit"]

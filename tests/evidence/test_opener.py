@@ -127,13 +127,13 @@ def test_a_gzip_that_explodes_is_stopped(tmp_path: Path) -> None:
     sources, _ = found(tmp_path, limits=limits)
     issues: list[Issue] = []
     assert count(sources[0], issues) < 200_000
-    assert [issue.code for issue in issues] == ["limit"]
-    assert "expansion_ratio" in issues[0].reason
+    assert [issue.code for issue in issues] == ["broken-line", "limit"]
+    assert "expansion_ratio" in issues[1].reason
 
 
 def test_archives_within_archives_have_a_limit(tmp_path: Path) -> None:
     data = LOG
-    for _ in range(5):
+    for _ in range(8):
         data = gzip.compress(data)
     (tmp_path / "x.gz").write_bytes(data)
     assert "limit: archive_depth" in found(tmp_path)[1][0].reason
@@ -159,8 +159,8 @@ def test_encrypted_members_and_links_are_named(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(bytes(data))
     sources, issues = found(tmp_path)
     assert sources == []
-    assert [issue.code for issue in issues] == ["passed-over", "passed-over", "encrypted"]
-    assert "1 members under __MACOSX" in issues[0].reason
+    assert [issue.code for issue in issues] == ["passed-over", "encrypted", "passed-over"]
+    assert "1 members under __MACOSX" in issues[2].reason
 
 
 @pytest.mark.parametrize("cut", [10, 60, 200])
@@ -178,7 +178,9 @@ def test_a_damaged_gzip_gives_what_comes_before(tmp_path: Path) -> None:
     sources, issues = found(tmp_path)
     for source in sources:
         count(source, issues)
-    assert [issue.code for issue in issues] in (["input"], ["broken-archive"])
+        assert 20_000 < count(source) < 30_000
+    assert [issue.code for issue in issues] == ["broken-line", "input"]
+    assert "breaks off" in issues[1].reason
 
 
 def test_file_names_that_are_no_text_are_shown(tmp_path: Path) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import gc
-import gzip
 import hashlib
-import zipfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 from aleat.errors import InputError, Issue, Place
 from aleat.evidence.batch import EventBatch
 from aleat.evidence.head import HEAD_BYTES
 from aleat.evidence.opener import Source
-from aleat.evidence.opening.modified import modified_of
+from aleat.evidence.opening.streams import Ended
 from aleat.evidence.reader import ByteRange, RangeResult, Reader, ReadOptions, RowsReader, reader_named
+from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.evidence.windows_rows import WindowsTables
 from aleat.evidence.years import find_years, with_years, yearless_formats
 from aleat.stix.canonical import canonical_json
@@ -54,12 +54,18 @@ def source_ranges(source: Source) -> Iterator[tuple[ByteRange, bytes]]:
     reader = reader_named(source.reader)
     try:
         with source.stream() as stream:
-            head = stream.read(HEAD_BYTES)
+            head = Ended(stream).read(HEAD_BYTES)
         with source.stream() as stream:
-            yield from _dated(source, reader, head, reader.cut(stream, head, source.options))
-    except (OSError, EOFError, zipfile.BadZipFile, gzip.BadGzipFile, KeyError, RuntimeError) as error:
-        what = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        reason = f"It can't be read to its end: {what}."
+            ended = Ended(stream)  # a damaged archive's member is read to the damage, which is told then
+            ranges = reader.cut(cast(BinaryIO, ended), head, source.options)
+            for span, data in _dated(source, reader, head, ranges):
+                if ended.fault is not None and source.reader == FILE_FORMAT:
+                    break  # a file is what it is as a whole, or isn't
+                yield span, data
+            if ended.fault is not None:
+                raise ended.fault
+    except OSError as error:
+        reason = f"It can't be read to its end: {error.strerror or type(error).__name__}."
         raise InputError(reason, Place(source.path), advice="What comes before was read.") from error
 
 
@@ -68,9 +74,9 @@ def _dated(
 ) -> Iterator[tuple[ByteRange, bytes]]:
     """Give the ranges of a log that writes no years the years in force."""
     if formats := yearless_formats(reader):
-        modified = modified_of(source.file, source.members) if source.modified is None else source.modified
         with source.stream() as stream:
-            years = find_years(stream, head, formats, source.path, modified, source.options)
+            whole = cast(BinaryIO, Ended(stream))
+            years = find_years(whole, head, formats, source.path, source.modified, source.options)
         if years is not None:
             return with_years(ranges, years)
     return ranges

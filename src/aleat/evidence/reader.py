@@ -54,7 +54,8 @@ class ReadOptions:
     the first that fits counts), `assume_zone` what is assumed where neither says anything (None: UTC). `year` is the
     year of the first record of a log that writes none: it is in the ranges' context, not in the segment's id. With
     `strict_time` a source for which a zone or a year would have to be assumed is refused. `by_source` holds
-    statements on some sources, until `for_source` picks: (glob, "zone", "year" or "encoding", value).
+    statements on some sources, until `for_source` picks: (glob, "zone", "year" or "encoding", value). `file_bytes` is
+    how large a file that is no log may be (None: `readers.file.FILE_BYTES`); it changes no record.
     """
 
     encoding: str | None = None
@@ -68,6 +69,7 @@ class ReadOptions:
     strict_time: bool = False
     by_source: tuple[tuple[str, str, str], ...] = ()
     slack: bool = False
+    file_bytes: int | None = None
 
     def for_source(self, path: str, *, local_times: bool = True) -> ReadOptions:
         """Return what is stated for the source at `path`; without zones where its times are never local."""

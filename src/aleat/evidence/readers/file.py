@@ -45,13 +45,14 @@ class FileReader:
         return False
 
     def cut(self, stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
-        """Yield the whole file as one range; raises `LimitError` where it is larger than `FILE_BYTES`."""
-        pieces, left = [], FILE_BYTES + 1
+        """Yield the whole file as one range; raises `LimitError` where it is larger than `ReadOptions.file_bytes`."""
+        limit = FILE_BYTES if options.file_bytes is None else options.file_bytes
+        pieces, left = [], limit + 1
         while left and (block := stream.read(left)):
             pieces.append(block)
             left -= len(block)
         if not left:
-            raise too_large(options.name or "")
+            raise too_large(options.name or "", limit)
         data = b"".join(pieces)
         yield ByteRange(0, 0, len(data), {}), data
 
@@ -83,10 +84,11 @@ class FileReader:
         return RangeResult([(FILE_FORMAT, "", builder.finish())])
 
 
-def too_large(path: str) -> LimitError:
+def too_large(path: str, limit: int = FILE_BYTES) -> LimitError:
     """Return what is said of a file that is over the limit."""
-    reason = f"The file is no log that a reader knows, and larger than {FILE_BYTES} bytes (limit: file_bytes)"
-    return LimitError(f"{reason}; it is not taken as a file.", Place(path), advice="Hunt in it with another tool.")
+    reason = f"The file is no log that a reader knows, and larger than {limit} bytes (limit: file_bytes)"
+    advice = "Raise the limit (--limit file_bytes=VALUE), or hunt in it with another tool."
+    return LimitError(f"{reason}; it is not taken as a file.", Place(path), advice=advice)
 
 
 def extension_of(name: str) -> str:
