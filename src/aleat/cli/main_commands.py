@@ -202,6 +202,9 @@ def _print_evidence(added: EvidenceAdded) -> None:
         line(f"  {added.files:,} are no logs that a reader knows: kept as files, for YARA rules and lists of hashes.")
     if added.agreeing_hashes or added.differing_hashes:
         line(f"  Collector's hashes: {added.agreeing_hashes:,} agree, {added.differing_hashes:,} differ.")
+    for assumption in added.assumptions:
+        where = f"{assumption.sources[0]}{f' and {len(assumption.sources) - 1} more' if assumption.sources[1:] else ''}"
+        wrapped(f"  {where}: {assumption.what}{'' if assumption.by else f' {assumption.settle}'}".rstrip())
     if added.issues:
         error(f"  {len(added.issues)} could not be read ({added.unreadable_bytes:,} bytes):")
         issues(added.issues)

@@ -6,6 +6,7 @@ events in memory; `ingest` keeps them as segments with custody. Readers are in `
 """
 
 from aleat.evidence.batch import FIXED_SCHEMA, KINDS, EventBatch, field_column, split_column
+from aleat.evidence.clock import TIME_NOTES
 from aleat.evidence.ingest import IngestProgress, IngestResult, ingest
 from aleat.evidence.opener import NOTE_CODES, Limits, Source, open_sources
 from aleat.evidence.read import (
@@ -27,6 +28,7 @@ __all__ = [
     "KINDS",
     "NOTE_CODES",
     "RANGE_BYTES",
+    "TIME_NOTES",
     "ByteRange",
     "EventBatch",
     "IngestProgress",

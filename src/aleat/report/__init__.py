@@ -10,12 +10,14 @@ from aleat.report.answer import Answer, first_things, make_answer
 from aleat.report.bundle import case_bundle, case_objects
 from aleat.report.custody import CustodyForm, CustodySource, render_custody_html, render_custody_text
 from aleat.report.html import entry_text, render_html
+from aleat.report.logs import log_text
 from aleat.report.messages import LANGUAGES, Messages, load_messages
-from aleat.report.records import ReportInput
+from aleat.report.records import Assumption, ReportInput
 
 __all__ = [
     "LANGUAGES",
     "Answer",
+    "Assumption",
     "CustodyForm",
     "CustodySource",
     "Messages",
@@ -25,6 +27,7 @@ __all__ = [
     "entry_text",
     "first_things",
     "load_messages",
+    "log_text",
     "make_answer",
     "render_custody_html",
     "render_custody_text",

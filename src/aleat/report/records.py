@@ -13,7 +13,21 @@ from aleat.hunt.indicator import NotEvaluated
 from aleat.hunt.result import RuleCounts
 from aleat.trust.chain import Head
 
-__all__ = ["ReportInput"]
+__all__ = ["Assumption", "ReportInput"]
+
+
+class Assumption(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that logs don't say, and under which they were read: their zone, their year, their code page.
+
+    `code` is the issue's, `what` says it in words, `settle` is the flag that settles it; `by` is who stated it
+    ("": nobody did, it was assumed). `sources` are the paths as given.
+    """
+
+    code: str
+    what: str
+    settle: str = ""
+    by: str = ""
+    sources: tuple[str, ...] = ()
 
 
 class ReportInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +48,11 @@ class ReportInput(msgspec.Struct, frozen=True, kw_only=True):
     givers: tuple[str, ...] = ()
     issues: tuple[Issue, ...] = ()
     not_evaluated: tuple[NotEvaluated, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
     heads: tuple[Head, ...] = ()
     hidden: int = 0
     """Sightings that a dismissal hides."""
+    forgotten: int = 0
+    """Sources that were removed, as a retention rule or a court ordered; the ledger says which and why."""
     simulation: bool = False
     """The material says of itself that it is a simulation."""

@@ -29,6 +29,8 @@ from aleat.store.lake import Lake
 from aleat.store.objects import iterate_objects
 from aleat.times import calendar_time
 from aleat.trust.markings import marking_id
+from aleat.workspace.assumptions import lake_assumptions
+from aleat.workspace.activity import log_activity
 from aleat.workspace.evidence import open_lake
 from aleat.workspace.hunt import HuntVerbs, write_sightings
 from aleat.workspace.knowledge import statements
@@ -88,6 +90,7 @@ class CaseVerbs(HuntVerbs):
             sightings=[sighting for sighting in hunt.sightings if sighting.hidden_by is None],
             requests=requests_table(_web_batches(lake)),
             coverage=_coverage(lake),
+            logs=log_activity(self, lake, progress),
             sources=_sources(lake),
             claims_result=claims,
             tags=indicator_tags(objects),
@@ -104,8 +107,10 @@ class CaseVerbs(HuntVerbs):
             rules=hunt.rules,
             issues=tuple(issues),
             not_evaluated=hunt.not_evaluated,
+            assumptions=lake_assumptions(lake),
             heads=self.heads(),
             hidden=hunt.tally.hidden,
+            forgotten=lake.count_sources(forgotten=True),
             simulation=_is_simulation(objects, texts),
         )
         return BuiltCase(report=report, hunt=hunt)

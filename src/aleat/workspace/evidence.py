@@ -27,6 +27,7 @@ from aleat.store.ledger import LEDGERS, ledger_head, read_entries, verify_ledger
 from aleat.store.objects import knowledge_digest, verify_objects
 from aleat.text import clip
 from aleat.trust.chain import Head
+from aleat.workspace.assumptions import assumptions_of
 from aleat.workspace.collector import open_collector
 from aleat.workspace.core import POLICY_NAME, Session
 from aleat.workspace.heads import read_heads
@@ -114,6 +115,7 @@ def add_evidence(
         agreeing_hashes=result.agreeing,
         differing_hashes=result.differing,
         unreadable_bytes=sum(issue.length or 0 for issue in lost),
+        assumptions=assumptions_of(result.issues, dict.fromkeys((i.place.path for i in result.issues), session.actor)),
         issues=lost,
     )
 

@@ -11,6 +11,7 @@ from aleat.case.records import Case
 from aleat.errors import Issue
 from aleat.exchange import Received
 from aleat.report.answer import Answer
+from aleat.report.records import Assumption
 from aleat.trust.chain import Head
 
 __all__ = ["EvidenceAdded", "Fault", "Investigation", "KnowledgeAdded", "ReportFiles", "Sorted", "Verified"]
@@ -58,6 +59,8 @@ class EvidenceAdded(msgspec.Struct, frozen=True, kw_only=True):
     agreeing_hashes: int = 0
     differing_hashes: int = 0
     unreadable_bytes: int = 0
+    assumptions: tuple[Assumption, ...] = ()
+    """What the logs don't say of their times and texts, and under which they were read."""
     issues: tuple[Issue, ...] = ()
 
 
