@@ -28,13 +28,17 @@ class Event:
     unnamed: Sequence[str] = ()
     user_data: tuple[str, Sequence[tuple[str, str]]] | None = None
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
+    in_template: bool = False
+    written: int = 133000000000000000
+    """The time in the record's header, as FILETIME."""
 
 
 class _Xml:
     """Builds binary XML whose names are written in place, at known offsets in the chunk."""
 
-    def __init__(self, base: int) -> None:
+    def __init__(self, base: int, *, in_template: bool = False) -> None:
         self.base = base
+        self.dependency = b"\xff\xff" if in_template else b""
         self.out = bytearray(b"\x0f\x01\x01\x00")
 
     def _name(self, name: str) -> None:
@@ -49,7 +53,7 @@ class _Xml:
 
     def element(self, name: str, attributes: dict[str, str], *content: object) -> None:
         """Write an element; content is texts and (name, attributes, *content) tuples."""
-        self.out += b"\x41" if attributes else b"\x01"
+        self.out += (b"\x41" if attributes else b"\x01") + self.dependency
         size_at = len(self.out)
         self.out += b"\0\0\0\0"
         self._name(name)
@@ -81,7 +85,7 @@ class _Xml:
 
 
 def _binary_xml(event: Event, base: int) -> bytes:
-    xml = _Xml(base)
+    xml = _Xml(base, in_template=event.in_template)
     extra = event.attributes
     system = (
         "System",
@@ -106,12 +110,20 @@ def _binary_xml(event: Event, base: int) -> bytes:
     return xml.finish()
 
 
+def _in_template(event: Event, base: int) -> bytes:
+    """Return the event as an instance, without values, of a template that is defined inside of its record."""
+    inside = base + 14  # behind the fragment's and the instance's heads
+    fragment = _binary_xml(event, inside + 24)
+    head = b"\x0f\x01\x01\x00\x0c\x01" + struct.pack("<II", 7, inside)
+    return head + struct.pack("<II", 0, 7) + bytes(12) + struct.pack("<I", len(fragment)) + fragment + bytes(4) + b"\0"
+
+
 def record_bytes(event: Event, offset: int) -> bytes:
     """Return the record of an event that starts at `offset` in its chunk."""
-    body = _binary_xml(event, offset + 24)
+    body = (_in_template if event.in_template else _binary_xml)(event, offset + 24)
     body += bytes(-len(body) % 8)
     size = 24 + len(body) + 4
-    head = b"\x2a\x2a\0\0" + struct.pack("<IQQ", size, event.record_id, 133000000000000000)
+    head = b"\x2a\x2a\0\0" + struct.pack("<IQQ", size, event.record_id, event.written)
     return head + body + struct.pack("<I", size)
 
 

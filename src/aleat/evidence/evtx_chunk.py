@@ -89,11 +89,11 @@ class Chunk:
         return any(span.gap for span in self.spans)
 
     @classmethod
-    def parse(cls, data: bytes) -> Chunk:
-        """Walk a chunk of up to 64 KiB; a shorter one is walked as far as it goes."""
+    def parse(cls, data: bytes, first: int = FIRST_RECORD) -> Chunk:
+        """Walk a chunk of up to 64 KiB from its `first` record; a shorter one is walked as far as it goes."""
         whole = len(data) == CHUNK_BYTES
         magic = data[:8] == CHUNK_MAGIC
-        if len(data) < FIRST_RECORD:
+        if len(data) < first:
             return cls(magic, False, False, len(data), [])
         free = _u32(data, 48)[0]
         header_checksum = zlib.crc32(data[128:512], zlib.crc32(data[:120])) == _u32(data, 124)[0]
@@ -101,21 +101,21 @@ class Chunk:
         records_checksum = whole and in_chunk and zlib.crc32(data[FIRST_RECORD:free]) == _u32(data, 52)[0]
         trusted = in_chunk and (header_checksum or records_checksum)
         end = min(free, len(data)) if trusted else len(data)
-        spans = _walk(data, end, trusted)
+        spans = _walk(data, first, end, trusted)
         if not trusted:
-            end = spans[-1].offset + spans[-1].size if spans else FIRST_RECORD
+            end = spans[-1].offset + spans[-1].size if spans else first
         return cls(magic, header_checksum, records_checksum, end, spans)
 
 
-def _walk(data: bytes, end: int, trusted: bool) -> list[RecordSpan]:
-    """Return the spans of bytes 512 to `end`; without a trusted end, stop where no later record fits the order."""
+def _walk(data: bytes, first: int, end: int, trusted: bool) -> list[RecordSpan]:
+    """Return the spans of bytes `first` to `end`; without a trusted end, stop where no later record fits the order."""
     spans: list[RecordSpan] = []
-    position, last_id = FIRST_RECORD, -1
+    position, last_id = first, -1
     while trusted and position < end:  # the usual case: one sound header after the other
         magic, size, number = _record(data, position) if position + 24 <= end else (b"", 0, 0)
         if magic != RECORD_MAGIC or size < RECORD_OVERHEAD or size > end - position:
             spans.clear()
-            position = FIRST_RECORD
+            position = first
             break
         spans.append(RecordSpan(position, size, number))
         position += size
@@ -180,7 +180,8 @@ def repair_chunk(data: bytes, chunk: Chunk) -> bytes:
     """Return a copy of the chunk that the wheel reads to its end: sound header, a record header at each gap.
 
     The string and template tables of the header are caches; where the header can't be trusted they are left
-    empty, and the wheel finds strings and templates by their offsets in the records.
+    empty, and the wheel finds strings and templates by their offsets in the records. Where the first record doesn't
+    stand at byte 512, the wheel gives one more before it, which is none.
     """
     copy = bytearray(data[:CHUNK_BYTES].ljust(CHUNK_BYTES, b"\0"))
     if not (chunk.magic and chunk.header_checksum):
@@ -189,6 +190,8 @@ def repair_chunk(data: bytes, chunk: Chunk) -> bytes:
     struct.pack_into("<QQQQ", copy, 8, 1, 1, 1, _MAX_ID)
     struct.pack_into("<III", copy, 40, 128, 0, chunk.end)
     previous: RecordSpan | None = None
+    if chunk.spans and chunk.spans[0].offset >= FIRST_RECORD + RECORD_OVERHEAD:  # one that reaches up to the first
+        struct.pack_into("<4sIQ", copy, FIRST_RECORD, RECORD_MAGIC, chunk.spans[0].offset - FIRST_RECORD, _GAP_ID)
     for span in chunk.spans:
         if not span.gap:
             previous = span

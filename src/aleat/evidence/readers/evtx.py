@@ -1,77 +1,69 @@
-"""Windows event logs in EVTX: chunk by chunk, with offsets, both checksums, and what is readable of broken ones.
+"""Windows event logs in EVTX, whole or in pieces: chunk by chunk, with offsets and both checksums.
 
-The `evtx` wheel gets a sound file header and one chunk at a time. A sound chunk goes in as it is; one that
-isn't is repaired in a copy (see `evtx_chunk`) and read record by record, and each byte range that gives no
-event becomes an `Issue`. A chunk whose checksum doesn't fit is read all the same, and named. `offset` is the
-byte at which the record's header (``2a 2a 00 00``) starts in the file; `record_id` is the event's own
-EventRecordID; the time is System.TimeCreated's, not the header's.
+Chunks stand behind the file's header, one every 64 KiB. Where bytes were lost or put in between, or where there never
+was a file (what was carved from a disk, from unused space, from memory), a chunk is found wherever its header is sound,
+and records without a header by what they say of their own place (see `evtx_carve`). Each chunk is read by itself
+(`evtx_records`). A chunk whose checksum doesn't fit is read all the same, and named. `offset` is the byte at which
+the record's header (``2a 2a 00 00``) starts in the stream; `record_id` is the event's own EventRecordID; the time is
+System.TimeCreated's, not the header's. A forwarded event's host is the one that wrote it (its `Computer`).
 """
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
-import orjson
-from evtx import PyEvtxParser
-
-from aleat.evidence.evtx_chunk import (
-    CHUNK_BYTES,
-    CHUNK_MAGIC,
-    FILE_HEADER_BYTES,
-    FILE_MAGIC,
-    GOOD_HEADER,
-    Chunk,
-    FileHeader,
-    RecordSpan,
-    repair_chunk,
-)
+from aleat.evidence.evtx_carve import chunk_place, find_chunk
+from aleat.evidence.evtx_chunk import CHUNK_BYTES, CHUNK_MAGIC, FILE_HEADER_BYTES, FILE_MAGIC, FileHeader
+from aleat.evidence.evtx_records import ChunkReader
 from aleat.evidence.head import Head
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
-from aleat.evidence.windows_event import decode_events
 from aleat.evidence.windows_rows import WindowsTables
 
 __all__ = ["EvtxReader"]
 
 _ZEROS = bytes(CHUNK_BYTES)
-
-MAX_EVENT_CHARACTERS = 8 * 1024 * 1024
-"""`event characters`: the longest JSON text of one event that is taken from the wheel (a record has < 64 KiB)."""
+_RECORD_MAGIC = b"**\0\0"
+_LEAST_RECORD = 28  # its header, and the size again at its end
 
 
 class EvtxReader:
     """Reads ``.evtx`` files."""
 
     name = "evtx"
-    version = 1
+    version = 2
+    local_times = False
 
     def detect(self, head: Head) -> bool:
-        """Say yes to the file's magic or, where that is broken, to a chunk's magic where chunks stand."""
-        data = head.data
-        if data[:8] == FILE_MAGIC:
-            return True
-        starts = range(FILE_HEADER_BYTES, len(data), CHUNK_BYTES)
-        return any(data[start : start + 8] == CHUNK_MAGIC for start in starts)
+        """Say yes to the file's magic, to a chunk's magic where chunks stand, or to a sound chunk anywhere."""
+        return _is_file(head.data) or find_chunk(head.data, 0, len(head.data)) is not None
 
     def cut(self, stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
-        """Cut at chunk boundaries; the file's header goes with the first range."""
+        """Cut between chunks; the file's header goes with the first range."""
         step = max(options.range_bytes // CHUNK_BYTES, 1) * CHUNK_BYTES
         header = FileHeader.parse(head[:128])
-        context = {"chunks": header.chunks if header.magic and header.checksum else None}
+        context: dict[str, Any] = {"chunks": header.chunks if header.magic and header.checksum else None}
+        if not _is_file(head):
+            context = {"chunks": None, "carved": True}
         expected = FILE_HEADER_BYTES + CHUNK_BYTES * (context["chunks"] or 0)
-        start, data = 0, stream.read(FILE_HEADER_BYTES + step)
-        for index in range(2**31):
-            following = stream.read(step) if data else b""
-            end = start + len(data)
-            if not following and end < expected:
+        start, index, data = 0, 0, b""
+        goal = step if "carved" in context else FILE_HEADER_BYTES + step
+        ended = False
+        while not ended or data:
+            data, ended = _read_to(stream, data, goal + CHUNK_BYTES, ended)
+            end = min(_boundary(data, goal), len(data))
+            last = ended and end == len(data)
+            if last and start + end < expected:
                 context = {**context, "expected": expected}
-            if data:
-                yield ByteRange(index, start, end, context), data
-            if not following:
-                return
-            start, data = end, following
+            if end:
+                yield ByteRange(index, start, start + end, context), data[:end]
+            start, index, data, goal = start + end, index + 1, data[end:], step
+
+    def record_length(self, data: bytes, at: int) -> int | None:
+        """Return the size in the header of the record at `at`; None where that can't be one's."""
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        fits = _LEAST_RECORD <= size <= CHUNK_BYTES and at + size <= len(data)
+        return size if fits and data[at : at + 4] == _RECORD_MAGIC else None
 
     def read(self, data: bytes, span: ByteRange, path: str, options: ReadOptions) -> RangeResult:
         """Read the chunks of one range."""
@@ -85,24 +77,156 @@ class EvtxReader:
     ) -> RangeResult:
         """Read the chunks of one range, its events into `rows`, which may hold those of other ranges already."""
         result = RangeResult()
-        position = 0
-        if span.start == 0:
-            _check_header(data, path, result)
-            position = FILE_HEADER_BYTES
-        last_used = -1
-        while position < len(data):
-            at = span.start + position
-            chunk = data[position : position + CHUNK_BYTES]
-            if len(chunk) < CHUNK_BYTES:
-                _note_truncated(chunk, at, path, result)
-            if chunk != _ZEROS[: len(chunk)]:
-                _read_chunk(chunk, at, path, rows, result)
-            else:
-                last_used = len(data.rstrip(b"\0")) if last_used < 0 else last_used
-                _note_zeroed(span, at, len(chunk), position < last_used, path, result)
-            position += CHUNK_BYTES
-        _note_missing(span, path, result)
+        chunks = ChunkReader(path, rows, result, slack=options.slack)
+        if span.context.get("carved"):
+            _Carving(data, span, path, result, chunks).read()
+        else:
+            _File(data, span, path, result, chunks).read()
         return result
+
+
+def _is_file(head: bytes) -> bool:
+    if head[:8] == FILE_MAGIC:
+        return True
+    starts = range(FILE_HEADER_BYTES, len(head), CHUNK_BYTES)
+    return any(head[start : start + 8] == CHUNK_MAGIC for start in starts)
+
+
+def _read_to(stream: BinaryIO, data: bytes, length: int, ended: bool) -> tuple[bytes, bool]:
+    pieces, have = [data], len(data)
+    while not ended and have < length:
+        block = stream.read(length - have)
+        ended = not block
+        pieces.append(block)
+        have += len(block)
+    return b"".join(pieces), ended
+
+
+def _boundary(data: bytes, goal: int) -> int:
+    """Return where to cut at or after `goal`: behind a sound chunk that stands across it."""
+    at = find_chunk(data, max(goal - CHUNK_BYTES + 1, 0), goal + 7)
+    while at is not None and at < goal:
+        following = find_chunk(data, at + 1, goal + 7)
+        if following is None or following >= goal:
+            return at + CHUNK_BYTES
+        at = following
+    return goal
+
+
+class _File:
+    """A range of a file in which a chunk is due every 64 KiB."""
+
+    def __init__(self, data: bytes, span: ByteRange, path: str, result: RangeResult, chunks: ChunkReader) -> None:
+        self._data = data
+        self._span = span
+        self._path = path
+        self._result = result
+        self._chunks = chunks
+        self._used: int | None = None
+
+    def read(self) -> None:
+        data, position = self._data, 0
+        if self._span.start == 0:
+            position = min(FILE_HEADER_BYTES, len(data))
+            _check_header(data, self._path, self._result)
+            self._result.count("header", position)
+        while position < len(data):
+            end = min(position + CHUNK_BYTES, len(data))
+            if data[position:end] == _ZEROS[: end - position]:
+                self._zeroed(position, end - position)
+            else:
+                following = find_chunk(data, position + 1, end + 7)
+                end = following if following is not None and following < end else end
+                self._chunk(position, end, following == end)
+            position = end
+        _note_missing(self._span, self._path, self._result)
+
+    def _chunk(self, position: int, end: int, is_cut: bool) -> None:
+        """Read the chunk from `position` to `end`, which is short where the next comes too early, or the file ends."""
+        data, start = self._data, self._span.start
+        if end - position < CHUNK_BYTES:
+            if is_cut:
+                reason = "The next EVTX chunk begins before this one ends: bytes are missing, or were put in."
+                self._result.lost(self._path, "misplaced-chunk", start + end, 0, reason, records=0)
+            else:
+                _note_truncated(data[position:end], start + position, self._path, self._result)
+        if data[position : position + 8] != CHUNK_MAGIC:
+            place = chunk_place(data, position, end)
+            if place is not None and place != position:
+                _read_pieces(data, position, end, self._span, self._chunks, self._result, self._path)
+                return
+        self._chunks.read(data[position:end], start + position)
+
+    def _zeroed(self, position: int, length: int) -> None:
+        """A zeroed chunk is lost data where the header counts it or data follows; behind that it is unused space."""
+        if self._used is None:
+            self._used = len(self._data.rstrip(b"\0"))
+        count = self._span.context.get("chunks")
+        at = self._span.start + position
+        if count is None or (at - FILE_HEADER_BYTES) // CHUNK_BYTES < count or position < self._used:
+            reason = "The EVTX chunk holds nothing but zeros."
+            self._result.lost(self._path, "zeroed-chunk", at, length, reason)
+            self._result.count("damaged", length)
+        else:
+            self._result.count("empty", length)
+
+
+class _Carving:
+    """A range of bytes that are no EVTX file, and hold chunks, or records, somewhere."""
+
+    def __init__(self, data: bytes, span: ByteRange, path: str, result: RangeResult, chunks: ChunkReader) -> None:
+        self._data = data
+        self._span = span
+        self._path = path
+        self._result = result
+        self._chunks = chunks
+
+    def read(self) -> None:
+        data, position, found, other = self._data, 0, 0, self._result.account.get("other", 0)
+        while position < len(data):
+            start = find_chunk(data, position, len(data))
+            if start is None or start > position:
+                end = len(data) if start is None else start
+                _read_pieces(data, position, end, self._span, self._chunks, self._result, self._path)
+            if start is None:
+                break
+            following = find_chunk(data, start + 1, start + CHUNK_BYTES + 7)
+            end = min(start + CHUNK_BYTES, len(data), following if following is not None else len(data))
+            self._chunks.read(data[start:end], self._span.start + start)
+            found, position = found + 1, end
+        other = self._result.account.get("other", 0) - other
+        reason = f"It is no EVTX file: {found} chunks were found in this part, and {other} bytes that are none of EVTX."
+        self._result.lost(self._path, "carved", self._span.start, len(data), reason, records=0)
+
+
+def _read_pieces(
+    data: bytes, position: int, end: int, span: ByteRange, chunks: ChunkReader, result: RangeResult, path: str
+) -> None:
+    """Read records without their chunk's header in bytes `position` to `end`, where they tell their chunk's place."""
+    file = not span.context.get("carved")
+    while position < end:
+        place = chunk_place(data, position, end)
+        if place is None:
+            break
+        first = data.find(_RECORD_MAGIC, max(place + 512, position), end)
+        _count_other(data, position, first, span, result, path, file)
+        piece = bytes(first - place) + data[first : min(place + CHUNK_BYTES, end)]
+        position = place + chunks.read_piece(piece, span.start + place, first - place)
+    _count_other(data, position, end, span, result, path, file)
+
+
+def _count_other(
+    data: bytes, start: int, end: int, span: ByteRange, result: RangeResult, path: str, file: bool
+) -> None:
+    """Account for bytes that are no part of a chunk; within an EVTX file they are damage."""
+    if start >= end:
+        return
+    if not file:
+        result.count("other", end - start)
+        return
+    result.count("damaged", end - start)
+    reason = "These bytes belong to no EVTX chunk that could be found."
+    result.lost(path, "unreadable-range", span.start + start, end - start, reason)
 
 
 def _check_header(data: bytes, path: str, result: RangeResult) -> None:
@@ -133,141 +257,3 @@ def _note_missing(span: ByteRange, path: str, result: RangeResult) -> None:
         reason = f"The EVTX file ends before its last {chunks} chunks, which its header counts."
         advice = "Copy the file again from its source if that still exists."
         result.lost(path, "truncated", here, expected - here, reason, advice=advice)
-
-
-def _note_zeroed(span: ByteRange, at: int, length: int, followed: bool, path: str, result: RangeResult) -> None:
-    """A zeroed chunk is lost data where the header counts it or data follows; behind that it is unused space."""
-    count = span.context.get("chunks")
-    if count is None or (at - FILE_HEADER_BYTES) // CHUNK_BYTES < count or followed:
-        result.lost(path, "zeroed-chunk", at, length, "The EVTX chunk holds nothing but zeros.")
-
-
-def _read_chunk(data: bytes, at: int, path: str, rows: WindowsTables, result: RangeResult) -> None:
-    chunk = Chunk.parse(data)
-    if chunk.sound and len(data) == CHUNK_BYTES:
-        if _read_sound(data, at, chunk, rows):
-            return
-    else:
-        _note_faults(data, at, chunk, path, result)
-    _read_repaired(data, at, chunk, path, rows, result)
-
-
-def _records(chunk: bytes) -> Iterator[Any]:
-    """Return the wheel's iterator over one chunk; a `next` that raises may be followed by one that doesn't."""
-    parser = PyEvtxParser(io.BytesIO(GOOD_HEADER + chunk), number_of_threads=1)
-    return cast("Iterator[Any]", parser.records_json())
-
-
-def _read_sound(data: bytes, at: int, chunk: Chunk, rows: WindowsTables) -> bool:
-    """Read a chunk whose checksums fit; False (and no row) where the wheel sees other records than the walk."""
-    spans = chunk.spans
-    try:
-        records = list(_records(data))
-        if [record["event_record_id"] for record in records] != [span.id for span in spans]:
-            return False
-        texts = [record["data"] for record in records]
-    except (RuntimeError, ValueError, KeyError):
-        return False
-    if max(map(len, texts), default=0) > MAX_EVENT_CHARACTERS:
-        return False
-    offsets = [at + span.offset for span in spans]
-    typed = decode_events(texts)
-    if typed is not None and len(typed) == len(spans):
-        rows.add_typed(offsets, typed)
-        return True
-    events = [_event(text) for text in texts]
-    if any(isinstance(event, str) for event in events):
-        return False
-    for offset, event in zip(offsets, events, strict=True):
-        rows.add_event(offset, cast("dict[str, Any]", event))
-    return True
-
-
-def _note_faults(data: bytes, at: int, chunk: Chunk, path: str, result: RangeResult) -> None:
-    if not chunk.magic:
-        reason = "The EVTX chunk doesn't start with ElfChnk; what looks like records was read."
-        result.lost(path, "chunk-header", at, min(len(data), 512), reason, records=0)
-    elif not chunk.header_checksum:
-        reason = "The checksum of the EVTX chunk's header doesn't fit; its records were read all the same."
-        result.lost(path, "chunk-header", at, min(len(data), 512), reason, records=0)
-    if not chunk.records_checksum and len(data) == CHUNK_BYTES:
-        reason = "The checksum over the EVTX chunk's records doesn't fit: they were read, and may have been changed."
-        result.lost(path, "records-checksum", at + 512, max(chunk.end - 512, 0), reason, records=0)
-
-
-def _read_repaired(data: bytes, at: int, chunk: Chunk, path: str, rows: WindowsTables, result: RangeResult) -> None:
-    """Read record by record what the wheel can make of a damaged chunk; each record that fails is named."""
-    outcomes = _outcomes(repair_chunk(data, chunk), len(chunk.spans))
-    lost: list[tuple[RecordSpan, str]] = []
-    for span in chunk.spans:
-        if span.gap and span.size < 28:
-            lost.append((span, "no record starts here"))
-            continue
-        record_id, outcome = next(outcomes, (span.id, "the chunk ends before it"))
-        if isinstance(outcome, str):
-            lost.append((span, outcome))
-        elif record_id != span.id:
-            lost.append((span, "another record was read in its place"))
-        else:
-            rows.add_event(at + span.offset, outcome)
-            if span.gap:
-                reason = "The record's header is damaged; its content was read."
-                result.lost(path, "record-header", at + span.offset, span.size, reason, records=0)
-    for span, why in lost:
-        kind = "These bytes hold no readable EVTX record" if span.gap else "The EVTX record can't be read"
-        records = None if span.gap else 1
-        result.lost(path, "unreadable-range", at + span.offset, span.size, f"{kind}: {why}.", records=records)
-
-
-def _outcomes(data: bytes, count: int) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """Yield (record id, event or what was wrong) for each record the wheel sees; never more than `count`."""
-    try:
-        records = _records(data)
-    except RuntimeError:
-        return
-    for _ in range(count):
-        try:
-            record = next(records)
-        except StopIteration:
-            return
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException as error:  # a panic in the wheel is no Exception
-            yield -1, _error_kind(error)
-            continue
-        yield record["event_record_id"], _event(record["data"])
-
-
-def _event(text: str) -> dict[str, Any] | str:
-    if len(text) > MAX_EVENT_CHARACTERS:
-        return f"it unfolds to more than {MAX_EVENT_CHARACTERS} characters (limit: event characters)"
-    try:
-        event = orjson.loads(text)["Event"]
-    except (ValueError, KeyError, TypeError):
-        try:
-            event = json.loads(text)["Event"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return "it holds no event"
-    if not isinstance(event, dict) or not isinstance(event.get("System"), dict) or not event["System"]:
-        return "it holds no System element"
-    return event
-
-
-def _error_kind(error: BaseException) -> str:
-    """Name the wheel's error without any value from the record."""
-    text = str(error)
-    for part in _KINDS:
-        if part in text:
-            return part.lower()
-    return "its binary XML is damaged"
-
-
-_KINDS = (
-    "Invalid EVTX record header magic",
-    "out of bounds",
-    "invalid byte",
-    "buffer too small",
-    "Unexpected EOF",
-    "Unimplemented",
-    "Failed to parse chunk",
-)
