@@ -13,8 +13,9 @@ import pytest
 
 from aleat.evidence.opener import NOTE_CODES
 from aleat.formats import all_formats
+from aleat.hunt.alerts import AlertHunter, alert_id, is_alert, with_alerts
 from aleat.hunt.expression import Fact, Field, Joined, View
-from aleat.hunt.plan import LogSource
+from aleat.hunt.plan import LogSource, Plan
 from aleat.hunt.taxonomy import load_taxonomy
 from aleat.hunt.views import view
 from tests.formats.sample import Sample, all_samples, read_sample
@@ -94,6 +95,26 @@ def test_sigma_finds_a_samples_fields(sample: Sample) -> None:
                 text for variant in variants for subject in variant.subjects(name) for text in texts(event, subject)
             ]
             assert str(value) in found, (name, found)
+
+
+@SAMPLES
+def test_a_samples_alerts_are_raised(sample: Sample) -> None:
+    read = read_sample(sample)
+    hunter = AlertHunter(with_alerts(Plan()).alerts)
+    found = {sighting.record: sighting for sighting in hunter.hunt(read.batches)}
+    wanted = {item["record"]: item for item in sample.expected.get("alert", [])}
+    assert sorted(found) == sorted(wanted), [(one.record, one.title) for one in found.values()]
+    for record, item in wanted.items():
+        told = found[record]
+        assert told.indicator == told.ref == alert_id(item["tool"], item["rule"])
+        assert (told.author, told.title, told.level) == (item["tool"], item["title"], item["level"])
+        assert list(told.tags) == item.get("tags", [])
+        assert is_alert(told)
+
+
+@pytest.mark.parametrize("name", [item.name for item in all_formats() if item.alert and item.name not in CODED])
+def test_every_format_in_which_tools_alert_has_a_sample_of_it(name: str) -> None:
+    assert any(sample.expected.get("alert") for sample in all_samples() if sample.format == name)
 
 
 def texts(event: dict[str, Any], subject: Any) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,6 +81,7 @@ def _print_found(result: HuntResult, written: int | None) -> None:
     _print_counts("Labelled, as values that mean nothing", top(tally.meaningless), _MANY)
     if written is not None and written != tally.sightings:
         error(f"{written:,} of them written (--min-level, --since, --until).")
+    _print_alerts(tally.alerts)
     _print_counts("Top rules", {title: count for (_, title), count in top(tally.by_rule, _TOP).items()}, _TOP)
     _print_counts("Top hosts", top(tally.by_host, _TOP), _TOP)
     _print_counts("ATT&CK techniques", techniques(tally.by_tag), _MANY)
@@ -90,6 +92,28 @@ def _print_found(result: HuntResult, written: int | None) -> None:
         for row in result.missing_sources
     }
     _print_counts("Log sources that rules ask for, and that aren't here", missing, _MANY, "rules")
+
+
+def _print_alerts(alerts: Mapping[tuple[str, str, str], int]) -> None:
+    """Write how many alerts of other tools there are, of how many rules, and which tools and rules have most."""
+    from aleat.hunt.summary import top  # noqa: PLC0415
+
+    if not alerts:
+        return
+    by_tool: Counter[str] = Counter()
+    by_rule: Counter[tuple[str, str]] = Counter()
+    titles: dict[tuple[str, str], str] = {}
+    for (tool, rule, title), count in alerts.items():
+        by_tool[tool] += count
+        by_rule[tool, rule] += count
+        titles.setdefault((tool, rule), title)
+    error(f"{sum(by_tool.values()):,} alerts of other tools, by {len(by_rule):,} of their rules.")
+    _print_counts("Tools that raised them", top(by_tool), _MANY)
+    shown: dict[str, int] = {}
+    for (tool, rule), count in top(by_rule, _TOP).items():
+        name = f"{tool}: {titles[tool, rule]}"
+        shown[name] = shown.get(name, 0) + count
+    _print_counts("Their rules", shown, _TOP)
 
 
 def _print_counts(title: str, counts: Mapping[str, int], number: int, unit: str = "") -> None:

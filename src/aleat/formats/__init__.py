@@ -9,7 +9,7 @@ is `data/<name>.toml`:
 ``[[sigma]]``      which Sigma log sources its events are, and Sigma's names of fields; `aleat.hunt.taxonomy`
 ``[[stix]]``       which STIX objects its events tell of, and where; `aleat.hunt.stix_paths`
 ``[requests]``     where it is a web log: the fields that name service, host and status; `aleat.case.requests`
-``[alert]``        where another tool alerts: the fields that name the rule; `aleat.hunt.alerts`
+``[alert]``        where another tool alerts: the fields that name the rule (a table, or several); `aleat.hunt.alerts`
 =================  =====================================================================================
 
 The source's own field names are stored and all else is applied on read, so that a better mapping needs no new
@@ -45,7 +45,7 @@ class Format:
     sigma: Sequence[Mapping[str, Any]]
     stix: Sequence[Mapping[str, Any]]
     requests: Mapping[str, Any]
-    alert: Mapping[str, Any]
+    alert: Sequence[Mapping[str, Any]]
 
 
 @lru_cache(maxsize=1)
@@ -87,5 +87,10 @@ def _format(name: str, text: str) -> Format:
         sigma=data.get("sigma", ()),
         stix=data.get("stix", ()),
         requests=data.get("requests", {}),
-        alert=data.get("alert", {}),
+        alert=_tables(data.get("alert", ())),
     )
+
+
+def _tables(value: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return one table, or several, as several."""
+    return (value,) if isinstance(value, Mapping) else tuple(value)

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from aleat.evidence.batch import EventBatch, split_column
 from aleat.evidence.readers.file import FILE_FORMAT
+from aleat.hunt.alerts import AlertHunter
 from aleat.hunt.expression import Atom, Everywhere, Fact, Field, FieldsMatch, Joined, View, normalise_name
 from aleat.hunt.matcher import Matcher
 from aleat.hunt.object_views import UNDER
@@ -243,10 +244,16 @@ class Openings:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._gates = _Gates(plan)
+        self._alerts = AlertHunter(plan.alerts)
 
     def any_in(self, notes: Iterable[LogNotes]) -> bool:
-        """Return False only where no variant's gate is open, or none of its triggers' fields is there."""
+        """Return False only where no variant's gate is open, or none of its triggers' fields is there, nor an alert."""
         for item in notes:
+            if any(
+                self._alerts.opens_kind((item.format, item.channel, kind.provider, kind.event_id))
+                for kind in item.kinds
+            ):
+                return True
             fields = set(map(normalise_name, item.fields))
             payload = frozenset(fields & FACT_FIELDS.keys())
             opened: set[int] = set()

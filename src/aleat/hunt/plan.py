@@ -163,6 +163,8 @@ class Plan(msgspec.Struct, frozen=True):
     """STIX patterns over several events, which `aleat.hunt.stix_pattern` evaluates."""
     yara: tuple[Indicator, ...] = ()
     """YARA rules, with their patterns; each one's digest is of the library's version too."""
+    alerts: tuple[Indicator, ...] = ()
+    """One for each format in which other tools alert: `aleat.hunt.alerts`."""
     yara_rules: bytes = b""
     """The same compiled to one set, in which a digest names each: `aleat.hunt.yara`."""
     not_evaluated: tuple[NotEvaluated, ...] = ()
@@ -184,6 +186,7 @@ class PlanBuilder:
         self.warnings: list[WarningList] = []
         self.patterns: list[Indicator] = []
         self.yara: list[Indicator] = []
+        self.alerts: list[Indicator] = []
         self.yara_rules = b""
         self.not_evaluated: list[NotEvaluated] = []
 
@@ -194,7 +197,7 @@ class PlanBuilder:
         builder._numbers = {leaf: number for number, leaf in enumerate(plan.atoms)}
         builder._weights = [_weight(leaf) for leaf in plan.atoms]
         listed = ("rules", "variants", "correlations", "filters", "filter_variants", "lists", "warnings")
-        for name in (*listed, "patterns", "yara"):
+        for name in (*listed, "patterns", "yara", "alerts"):
             setattr(builder, name, list(getattr(plan, name)))
         builder.yara_rules = plan.yara_rules
         builder.not_evaluated = list(plan.not_evaluated)
@@ -232,6 +235,7 @@ class PlanBuilder:
             warnings=tuple(self.warnings),
             patterns=tuple(self.patterns),
             yara=tuple(self.yara),
+            alerts=tuple(self.alerts),
             yara_rules=self.yara_rules,
             not_evaluated=tuple(self.not_evaluated),
             mapping_digest=mapping_digest,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from aleat.errors import Issue
+from aleat.hunt.alerts import is_alert, tool_of
 from aleat.hunt.coverage import Coverage
 from aleat.hunt.indicator import NotEvaluated, Sighting
 from aleat.hunt.plan import Plan
@@ -50,14 +51,17 @@ class RuleCounts(msgspec.Struct, frozen=True):
 class Tally:
     """Counts of the sightings that were reported: all, by level, rule, host and tag.
 
-    Apart are those that filters and dismissals hide (`hidden`), and those of values that mean nothing, by the names
-    of the warning lists that they stand on (`meaningless`).
+    Alerts of other tools are counted apart (`alerts`), and aren't among them. Apart are also those that filters and
+    dismissals hide (`hidden`), and those of values that mean nothing, by the names of the warning lists that they
+    stand on (`meaningless`).
     """
 
     def __init__(self) -> None:
         self.sightings = 0
         self.hidden = 0
         self.meaningless: Counter[str] = Counter()
+        self.alerts: Counter[tuple[str, str, str]] = Counter()
+        """Alerts of other tools that nothing hides, by tool, the id of its rule here, and title."""
         self.by_host: Counter[str] = Counter()
         self.fired: set[str] = set()
         """Digests of the rules that found anything, hidden ones included."""
@@ -71,6 +75,9 @@ class Tally:
                 self.meaningless[sighting.hidden_by.removeprefix(WARNING_LABEL)] += 1
             else:
                 self.hidden += 1
+            return
+        if is_alert(sighting):
+            self.alerts[tool_of(sighting), sighting.indicator, sighting.title] += 1
             return
         self.sightings += 1
         self._kinds[sighting.indicator, sighting.title, sighting.level, sighting.tags] += 1

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from aleat.hunt.alerts import SOURCE, is_alert, tool_of
 from aleat.hunt.indicator import Indicator, Sighting
 from aleat.hunt.list_keys import keys_digest
 from aleat.hunt.plan import Plan
@@ -38,6 +39,16 @@ class _Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     fields: dict[str, Any]
 
 
+class _Alert(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What another tool's alert says of itself: the id that its rule has here, and who raised it."""
+
+    id: str
+    title: str
+    level: str
+    tool: str
+    tags: tuple[str, ...] = ()
+
+
 class _Hit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one rule says of a record: their places, what the rule's id and title are followed by, what matched."""
 
@@ -47,6 +58,7 @@ class _Hit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     title: str
     matched: tuple[tuple[str, str], ...]
     entry_type: str = ""
+    alert: _Alert | None = None
 
 
 class _Found(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -64,7 +76,7 @@ _decoder = msgspec.json.Decoder(_Found)
 
 def plan_digests(plan: Plan) -> frozenset[str]:
     """Return the digests of all rules and lists of a plan: what a cell of the ledger is about."""
-    others = {item.digest for item in (*plan.lists, *plan.yara)}
+    others = {item.digest for item in (*plan.lists, *plan.yara, *plan.alerts)}
     return frozenset(rule.indicator.digest for rule in plan.rules) | others
 
 
@@ -91,7 +103,8 @@ def encode_found(
         part = one.indicator.partition("#")[2] if indicator.pattern_type == "aleat-list" else ""
         title = one.title.removeprefix(indicator.title) if part else ""
         rule = rules.setdefault(one.rule_digest, len(rules))
-        hits.setdefault((place, rule, part), _Hit(place, rule, part, title, one.matched, one.entry_type))
+        alert = _Alert(one.indicator, one.title, one.level, tool_of(one), one.tags) if is_alert(one) else None
+        hits.setdefault((place, rule, part), _Hit(place, rule, part, title, one.matched, one.entry_type, alert))
     return _encoder.encode(_Found(tuple(rules), tuple(facts), tuple(hits.values()), gaps)) if hits or gaps else b""
 
 
@@ -121,7 +134,7 @@ class Attacher:
             self._add(rule.indicator, rule.reported)
         for item in plan.lists:
             self._add(item, item.pattern_type != "stix-part")
-        for item in plan.yara:
+        for item in (*plan.yara, *plan.alerts):
             self._add(item, True)
 
     def _add(self, indicator: Indicator, reported: bool) -> None:
@@ -152,6 +165,17 @@ class Attacher:
 
 
 def _sighting(indicator: Indicator, hit: _Hit, facts: _Facts, segment: str, source: SegmentSource) -> Sighting:
+    if hit.alert is not None:
+        indicator = msgspec.structs.replace(
+            indicator,
+            id=hit.alert.id,
+            ref=hit.alert.id,
+            title=hit.alert.title,
+            level=hit.alert.level,
+            author=hit.alert.tool,
+            source=f"{SOURCE}/{hit.alert.tool}",
+            tags=hit.alert.tags,
+        )
     return Sighting(
         indicator=f"{indicator.id}#{hit.part}" if hit.part else indicator.id,
         title=indicator.title + hit.title,

@@ -22,6 +22,7 @@ from aleat.evidence import ByteRange, EventBatch, JoinedRead, Source, can_join, 
 from aleat.evidence.content import read_content
 from aleat.evidence.read import paused_collector
 from aleat.evidence.readers.file import FILE_FORMAT
+from aleat.hunt.alerts import AlertHunter, alert_fields
 from aleat.hunt.coverage import LogNotes, describe_batch, describe_parts
 from aleat.hunt.engine import Hunter, is_among
 from aleat.hunt.expression import normalise_name
@@ -48,6 +49,7 @@ __all__ = [
     "worker_for",
 ]
 
+_Hunters = tuple[Hunter, ListHunter, YaraHunter, AlertHunter]
 _FAILURES = (MemoryError, RecursionError, ArithmeticError, LookupError, TypeError, ValueError, OSError)
 _HUNTERS = 4  # plans of a part of the rules that one process keeps ready
 
@@ -119,7 +121,7 @@ class Worker:
         self.setup = setup
         self._indicators = _indicators(setup)
         self._yara = YaraSet(setup.plan.yara, setup.plan.yara_rules)
-        self._hunters: OrderedDict[frozenset[str] | None, tuple[Hunter, ListHunter, YaraHunter]] = OrderedDict()
+        self._hunters: OrderedDict[frozenset[str] | None, _Hunters] = OrderedDict()
 
     def hunt_range(self, job: RangeJob) -> Found:
         """Read a range and hunt in it."""
@@ -177,8 +179,10 @@ class Worker:
             return complete[next(place for place, item in enumerate(batches) if item is batch)]
 
         started = perf_counter()
-        result = self._ready(job.rules)[0].hunt(batches, whole)
-        kept = encode_found((*result.sightings, *result.feeds), self._indicators)
+        hunter, _, _, alerts = self._ready(job.rules)
+        result = hunter.hunt(batches, whole)
+        raised = alerts.hunt(whole(batch) for batch in batches if alerts.opens(batch.format, batch.channel))
+        kept = encode_found((*result.sightings, *raised, *result.feeds), self._indicators)
         return Found(job.segment, kept=kept, events=result.events, seconds=(read, perf_counter() - started))
 
     def packed(self, found: Found) -> Found:
@@ -188,8 +192,11 @@ class Worker:
 
     def _columns(self, rules: frozenset[str]) -> frozenset[str] | None:
         """Return the names of the fields that decide about these rules, or None where all can."""
-        hunter, lists, yara = self._ready(rules)
-        return None if len(lists.index) or yara else hunter.columns()
+        hunter, lists, yara, _ = self._ready(rules)
+        if len(lists.index) or yara:
+            return None
+        names = hunter.columns()
+        return None if names is None else names | alert_fields(self.setup.plan)
 
     def _content(self, job: SegmentJob) -> tuple[FileContent | None, tuple[Issue, ...], frozenset[str]]:
         """Return the bytes of the file that a segment is about, where YARA rules are to be evaluated over them.
@@ -214,12 +221,13 @@ class Worker:
         content: FileContent | None = None,
     ) -> Found:
         started = perf_counter()
-        hunter, lists, yara = self._ready(rules)
+        hunter, lists, yara, alerts = self._ready(rules)
         result = hunter.hunt(batches)
         listed = list(lists.hunt(batches))
         feeds = [item for item in listed if lists.index.is_part(item)]
         reported = [item for item in listed if not lists.index.is_part(item)]
         reported += yara.hunt(batches, content)
+        reported += alerts.hunt(batches)
         # joined ranges have no segment in common, and are described by `hunt_joined`
         notes = tuple(describe_batch(batch) for batch in batches if batch.segment and batch.table.num_rows)
         return Found(
@@ -233,7 +241,7 @@ class Worker:
             gaps=yara.take_gaps(),
         )
 
-    def _ready(self, rules: frozenset[str] | None) -> tuple[Hunter, ListHunter, YaraHunter]:
+    def _ready(self, rules: frozenset[str] | None) -> _Hunters:
         """Return the hunters for the rules with these digests (None: all of them)."""
         if rules is not None and rules >= self._indicators.keys():
             rules = None
@@ -242,7 +250,12 @@ class Worker:
             plan, index = self.setup.plan, self.setup.index
             if rules is not None:
                 plan, index = part_of(plan, rules), index.only(rules)
-            ready = self._hunters[rules] = Hunter(plan), ListHunter(index), YaraHunter(self._yara, rules)
+            ready = self._hunters[rules] = (
+                Hunter(plan),
+                ListHunter(index),
+                YaraHunter(self._yara, rules),
+                AlertHunter(plan.alerts, rules),
+            )
             while len(self._hunters) > _HUNTERS:
                 self._hunters.popitem(last=False)
         self._hunters.move_to_end(rules)
@@ -252,7 +265,8 @@ class Worker:
 def _indicators(setup: Setup) -> dict[str, Indicator]:
     """Return the setup's rules and lists by digest."""
     rules = {rule.indicator.digest: rule.indicator for rule in setup.plan.rules}
-    return rules | {indicator.digest: indicator for indicator in (*setup.index.indicators, *setup.plan.yara)}
+    others = (*setup.index.indicators, *setup.plan.yara, *setup.plan.alerts)
+    return rules | {indicator.digest: indicator for indicator in others}
 
 
 def _read_segment(job: SegmentJob, wanted: ColumnFilter | None) -> list[EventBatch]:
@@ -263,9 +277,10 @@ def _read_segment(job: SegmentJob, wanted: ColumnFilter | None) -> list[EventBat
 
 
 def part_of(plan: Plan, rules: frozenset[str]) -> Plan:
-    """Return the plan with the variants of those rules only that have one of these digests."""
-    variants = [item for item in plan.variants if plan.rules[item.rule].indicator.digest in rules]
-    return msgspec.structs.replace(plan, variants=tuple(variants))
+    """Return the plan with the variants and alerts of those rules only that have one of these digests."""
+    variants = tuple(item for item in plan.variants if plan.rules[item.rule].indicator.digest in rules)
+    alerts = tuple(item for item in plan.alerts if item.digest in rules)
+    return msgspec.structs.replace(plan, variants=variants, alerts=alerts)
 
 
 def _merged(one: tuple[Sighting, ...], other: Sequence[Sighting]) -> tuple[Sighting, ...]:

@@ -18,6 +18,7 @@ from aleat.case import signals
 from aleat.errors import Issue
 from aleat.evidence import NOTE_CODES, ReadOptions
 from aleat.hunt import LEVELS, Indicator, NotEvaluated, Plan, Sighting, compile_plan
+from aleat.hunt.alerts import with_alerts
 from aleat.hunt.dismissals import add_dismissals
 from aleat.hunt.drive import hunt_lake, hunt_paths
 from aleat.hunt.from_store import indicators, indicators_of_items, warning_lists, warning_lists_of_items
@@ -75,7 +76,7 @@ class HuntVerbs(Session):
         plan = compile_plan([*named, *signals()], placeholders=given, cache=self.folder / "cache")
         rejected += refused_expressions(warnings)
         plan = msgspec.structs.replace(plan, warnings=warnings, not_evaluated=(*plan.not_evaluated, *rejected))
-        return add_dismissals(plan, dismissals)
+        return add_dismissals(with_alerts(plan), dismissals)
 
     def hunt(
         self,
@@ -178,6 +179,7 @@ def hunt_once(
     plan = compile_plan(list(indicators_of_items(known, source, not_evaluated=rejected)), placeholders=given)
     rejected += refused_expressions(warnings)
     plan = msgspec.structs.replace(plan, warnings=warnings, not_evaluated=(*plan.not_evaluated, *rejected))
+    plan = with_alerts(plan)
     seconds = perf_counter() - started
     wanted = _wanted(min_level, since, until)
     written = 0
