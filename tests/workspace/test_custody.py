@@ -70,8 +70,8 @@ def test_a_source_has_its_collectors_words_hashes_and_times(workspace: Workspace
         "2022-07-16T10:00:00.000Z",
     )
     assert [(one.algorithm, Path(one.list).name, one.agrees) for one in first.collector] == [
-        ("md5", "pc1.evtx.md5", True),
         ("sha256", "SHA256SUMS", True),
+        ("md5", "pc1.evtx.md5", True),
     ]
     assert [one.algorithm for one in form.sources[-1].collector] == ["md5", "sha256"]
     assert workspace.verify().faults == ()

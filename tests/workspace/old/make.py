@@ -56,9 +56,7 @@ def make(target: Path) -> None:
         (more / "old.zip").write_bytes(zipped({"a/pc3.jsonl": json_lines(host="pc3.example")}))
         (more / "tirana_access.log").write_bytes(access_log(20) + access_log(1).replace(b"/faqe/", b"/fa\xe7e/"))
         keys = Path("keys")
-        with Workspace.init(
-            "case", organisation="Team South", actor="agim", key_folder=keys, clock=lambda: TIME
-        ) as ws:
+        with Workspace.init("case", organisation="Team South", actor="agim", key_folder=keys, clock=lambda: TIME) as ws:
             ws.add_knowledge(pack, giver="north")
             ws.add_evidence(logs, copy=True, giver="ministry")
             ws.add_evidence(more)
