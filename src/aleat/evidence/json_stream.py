@@ -17,7 +17,16 @@ from aleat.errors import Issue, Place
 from aleat.evidence.head import Head
 from aleat.evidence.json_objects import MAX_NESTING, TOO_DEEP, cut_objects, find_objects, is_too_deep
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
-from aleat.evidence.text import TextMap, bom_length, cut_lines, decode_line, detect_encoding, newline_of, split_lines
+from aleat.evidence.text import (
+    FALLBACK,
+    TextMap,
+    bom_length,
+    cut_lines,
+    decode_line,
+    detect_encoding,
+    newline_of,
+    split_lines,
+)
 
 __all__ = ["JsonStream", "cut_json"]
 
@@ -70,6 +79,7 @@ class JsonStream:
         self.path = path
         self.span = span
         self.encoding = options.encoding
+        self.fallback = span.context.get("fallback", FALLBACK)
         self.result = result
         self.strange = 0
         self.first_strange: int | None = None
@@ -130,7 +140,7 @@ class JsonStream:
         try:
             text = body.decode("utf-8")
         except UnicodeDecodeError:
-            text = decode_line(body, self.encoding, self.result.encodings)
+            text = decode_line(body, self.encoding, self.result.encodings, self.fallback)
             try:
                 self._add_checked(offset, orjson.loads(text), len(body), number)
             except ValueError:
@@ -170,7 +180,7 @@ class JsonStream:
         try:
             text = body.decode("utf-8")
         except UnicodeDecodeError:
-            text = decode_line(body, self.encoding, self.result.encodings)
+            text = decode_line(body, self.encoding, self.result.encodings, self.fallback)
         return _lax(text)
 
     def _add_checked(self, offset: int, value: Any, length: int, number: int | None) -> None:

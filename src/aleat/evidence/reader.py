@@ -101,7 +101,7 @@ class ByteRange:
 
     `context` carries what stands before the range and changes its meaning (a header in force, the text's
     encoding, …) and is part of the segment's id; `first_line` (from 1; 0 where lines don't count) is not, nor are
-    `notes`, what cutting found that must be said once.
+    `notes`, what cutting found that must be said once, and `other_pages`, in which its text may be written as well.
     """
 
     index: int
@@ -110,6 +110,7 @@ class ByteRange:
     context: Mapping[str, Any]
     first_line: int = 0
     notes: tuple[Issue, ...] = ()
+    other_pages: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -36,6 +36,7 @@ BLOCK_LINES = 16384
 """How many lines a reader collects before their values are interned (and let go)."""
 
 FALLBACK = "cp1252"
+"""The code page of lines that are no UTF-8, where nothing says another (`codepages`)."""
 
 _BLOCK = 256 * 1024
 _BOMS = (("utf-8", codecs.BOM_UTF8), ("utf-16-le", codecs.BOM_UTF16_LE), ("utf-16-be", codecs.BOM_UTF16_BE))
@@ -127,8 +128,8 @@ def _extend_to_newline(stream: BinaryIO, data: bytes, encoding: str, position: i
     return data, found + width, False
 
 
-def decode_line(line: bytes, encoding: str | None, counts: dict[str, int]) -> str:
-    """Decode one line: in the stated `encoding`, else UTF-8, else cp1252; `counts` says how often which."""
+def decode_line(line: bytes, encoding: str | None, counts: dict[str, int], fallback: str = FALLBACK) -> str:
+    """Decode one line: in the stated `encoding`, else UTF-8, else `fallback`; `counts` says how often which."""
     if line.isascii():
         return line.decode("ascii")
     for name in (encoding, "utf-8") if encoding else ("utf-8",):
@@ -138,10 +139,10 @@ def decode_line(line: bytes, encoding: str | None, counts: dict[str, int]) -> st
             continue
         counts[name] = counts.get(name, 0) + 1
         return text
-    counts[FALLBACK] = counts.get(FALLBACK, 0) + 1
+    counts[fallback] = counts.get(fallback, 0) + 1
     try:
-        return line.decode(FALLBACK)
-    except UnicodeDecodeError:  # five bytes that cp1252 leaves open
+        return line.decode(fallback)
+    except UnicodeDecodeError:  # bytes that a page leaves open: five in cp1252
         return line.decode("latin-1")
 
 
@@ -150,6 +151,7 @@ def numbered_lines(
 ) -> Iterator[tuple[int, int, str]]:
     """Yield (offset in the stream, line number in the range from 0, text) of each line, without line feeds."""
     wide = str(span.context["encoding"])
+    fallback = str(span.context.get("fallback", FALLBACK))
     body = data[skip:] if skip else data
     lines = split_lines(body, wide)
     width = len(newline_of(wide))
@@ -159,9 +161,9 @@ def numbered_lines(
         try:
             texts = body.decode("utf-8").replace("\r\n", "\n").split("\n")
         except UnicodeDecodeError:
-            texts = [decode_line(line, encoding, counts) for line in lines]
+            texts = [decode_line(line, encoding, counts, fallback) for line in lines]
     else:
-        texts = [decode_line(line, encoding, counts) for line in lines]
+        texts = [decode_line(line, encoding, counts, fallback) for line in lines]
     lengths = map(width.__add__, map(len, lines))
     offsets = accumulate(lengths, initial=span.start + skip)
     return zip(offsets, range(len(texts)), texts)  # noqa: B905 - `accumulate` gives one more, the end

@@ -22,7 +22,7 @@ from aleat.errors import Issue, Place
 from aleat.evidence.clock import time_issues, zone_issue
 from aleat.evidence.head import Head
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
-from aleat.evidence.text import bom_length, decode_line, detect_encoding
+from aleat.evidence.text import FALLBACK, bom_length, decode_line, detect_encoding
 from aleat.evidence.windows_rows import WindowsTables
 from aleat.evidence.windows_xml import EVENT_START, MAX_EVENT_BYTES, XmlEventError, parse_event
 
@@ -163,6 +163,7 @@ class _Work:
         self.rows = rows
         self.result = RangeResult()
         self.encoding = options.encoding or span.context["declared"]
+        self.fallback = span.context.get("fallback", FALLBACK)
         self.broken = self.zoneless = 0
         self.place = _Offsets(data, span)
         self.data = self.place.utf8
@@ -195,7 +196,7 @@ class _Work:
         try:
             text = piece.decode("utf-8")
         except UnicodeDecodeError:
-            text = decode_line(piece, self.encoding, self.result.encodings)
+            text = decode_line(piece, self.encoding, self.result.encodings, self.fallback)
         try:
             event = parse_event(text)
         except XmlEventError as error:
