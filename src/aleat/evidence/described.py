@@ -3,7 +3,7 @@
 Every ``[[read]]`` has a `layout` and what all layouts share (`Reading`):
 
 ===============  ======================================================================================
-``layout``       lines, json, delimited, w3c: the module of `readers` that knows the grammar
+``layout``       lines, json, delimited, w3c, audit …: the module of `readers` that knows the grammar
 ``name``         of the reader, where a format has several (default: the format's name)
 ``time``         ``{fields = […], formats = […], zone = "UTC"}``: the first field that is there; `clock.TimeSpec`
 ``host``, …      ``host``, ``channel``, ``provider``, ``event_id``, ``record_id``: a list of fields, of which the
@@ -107,12 +107,14 @@ def _pick(value: str | list[str]) -> Pick:
 def described_readers() -> tuple[Reader, ...]:
     """Return a reader for each ``[[read]]`` of all formats: the stricter layouts first."""
     # not at the top: the generic readers import this module
+    from aleat.evidence.readers.auditd import AuditReader  # noqa: PLC0415
     from aleat.evidence.readers.delimited import DelimitedReader  # noqa: PLC0415
     from aleat.evidence.readers.json_records import JsonReader  # noqa: PLC0415
     from aleat.evidence.readers.lines import LinesReader  # noqa: PLC0415
     from aleat.evidence.readers.w3c import W3cReader  # noqa: PLC0415
 
     made: dict[str, Callable[[Reading], Reader]] = {
+        "audit": AuditReader,
         "json": JsonReader,
         "w3c": W3cReader,
         "lines": LinesReader,

@@ -91,7 +91,9 @@ class JsonReader:
         def add(offset: int, value: Any) -> bool:
             if not isinstance(value, dict):
                 return False
-            if self._windows_xml and windows.take(rows.count, offset, text_of(at(value, self._windows_xml))):
+            event = windows.read(offset, text_of(at(value, self._windows_xml))) if self._windows_xml else None
+            if event is not None:
+                windows.take(rows.count, offset, event)
                 rows.count += 1
                 return True
             for record in self._records(self._record(value)):
@@ -101,7 +103,7 @@ class JsonReader:
         stream = JsonStream(path, span, options, result, add)
         stream.read(data)
         rows.finish()
-        result.tables.extend(windows.tables())
+        windows.finish(path, result)
         if stream.strange:
             reason = f"{stream.strange} JSON values from here on are no objects, and were passed over."
             place = Place(path, offset=stream.first_strange)

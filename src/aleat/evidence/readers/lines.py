@@ -38,6 +38,7 @@ import polars as pl
 from aleat.evidence.clock import has_year
 from aleat.evidence.described import FACTS, Pick, Reading, reading_of
 from aleat.evidence.head import Head
+from aleat.evidence.inner_events import Found, InnerEvents, InnerWindowsEvents
 from aleat.evidence.pairs import expand
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding
@@ -69,6 +70,7 @@ class LinesReader:
         self.name = reading.name
         own = reading.own
         self.patterns = [_pattern(reading, table) for table in own["pattern"]]
+        self.carries = any(pattern.carries for pattern in self.patterns)
         self._detect = [re.compile(text) for text in own["detect"]]
         self._lacks = [re.compile(text) for text in own.get("lacks", ())]
         self._share = own.get("share", 0.5)
@@ -79,7 +81,7 @@ class LinesReader:
     @cached_property
     def version(self) -> str:
         """The description's version; where lines carry others', it changes with those too."""
-        if not any(pattern.carries for pattern in self.patterns):
+        if not self.carries:
             return self.reading.version
         carried = ",".join(item.reading.version for item in carried_readers())
         return f"{self.reading.version}+{sha256(carried.encode()).hexdigest()[:12]}"
@@ -125,7 +127,7 @@ class LinesReader:
             lines = _joined(lines, self._start)
         tables = ColumnTables(path, span, options, result)
         notes = LineNotes(path, span, result)
-        left = self._take(lines, tables, notes)
+        left = self._take(lines, tables, notes, (path, span, options, result))
         for number, offset, text in zip(left.numbers, left.offsets, left.texts, strict=True):
             self._note(notes, int(number), int(offset), text)
         notes.finish()
@@ -138,10 +140,16 @@ class LinesReader:
             reason = "The line holds zeros only, as after a crash."
         notes.broken(offset, number, len(text.encode("utf-8", "replace")), reason)
 
-    def _take(self, lines: Lines, tables: ColumnTables, notes: LineNotes) -> Lines:
+    def _take(
+        self,
+        lines: Lines,
+        tables: ColumnTables,
+        notes: LineNotes,
+        place: tuple[str, ByteRange, ReadOptions, RangeResult],
+    ) -> Lines:
         """Hand the rows of all lines that have a form to the tables, and return the rest."""
         places = np.arange(len(lines))
-        found: list[tuple[Reading, npt.NDArray[np.int64], dict[str, pl.Series]]] = []
+        found: list[Found] = []
         early = np.full(len(lines), np.datetime64("NaT", "us"))
         left = lines
         for pattern in self.patterns:
@@ -158,7 +166,14 @@ class LinesReader:
                 places, left = places[~matched], left.where(~matched)
         taken = np.ones(len(lines), np.bool_)
         taken[places] = False
+        inner, windows = InnerEvents(self.reading.format), InnerWindowsEvents(place[2])
+        if self.carries:
+            found = inner.take_out(found, lines.offsets, windows)
+            taken[inner.later] = False
         records = np.cumsum(taken) - 1
+        if self.carries:
+            inner.add(records, lines.offsets, windows, place)
+            windows.finish(place[0], place[3])
         for reading, rows, columns in found:
             times = None if has_year(reading.time.spec) else early[rows]
             tables.add(reading, Rows(records[rows], lines.offsets[rows], columns, times=times))
@@ -261,9 +276,7 @@ def _within(outer: Reading, inner: Reading, columns: Mapping[str, pl.Series]) ->
         if name in outer.facts:
             own = facts.get(name, Pick())
             facts[name] = Pick((*own.fields, *(field for field in outer.facts[name].fields)), own.constant)
-    has_time = has_year(inner.time.spec) and any(
-        all(name in columns for name in group) for group in inner.time.groups
-    )
+    has_time = has_year(inner.time.spec) and any(all(name in columns for name in group) for group in inner.time.groups)
     return replace(inner, facts=facts, time=inner.time if has_time else outer.time)
 
 
