@@ -8,6 +8,7 @@ nothing.
 
 from aleat.case.build import ClaimsLike, build_case
 from aleat.case.context import indicator_tags
+from aleat.case.log_findings import LogActivity
 from aleat.case.requests import REQUESTS_SCHEMA, empty_requests, requests_table
 from aleat.case.signal_rules import SIGNAL_SOURCE, is_signal, signals
 
@@ -15,6 +16,7 @@ __all__ = [
     "REQUESTS_SCHEMA",
     "SIGNAL_SOURCE",
     "ClaimsLike",
+    "LogActivity",
     "build_case",
     "empty_requests",
     "indicator_tags",

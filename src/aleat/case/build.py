@@ -14,6 +14,7 @@ from aleat.case.campaign import find_campaigns
 from aleat.case.hosts import HostNames, host_addresses, service_host
 from aleat.case.impact import ImpactResult, find_outages
 from aleat.case.incidents import fold_copies, group_sightings
+from aleat.case.log_findings import LogActivity, review_logs
 from aleat.case.next_steps import find_next_steps
 from aleat.case.open_items import find_open_items, is_still_active
 from aleat.case.parameters import Parameters, defaults
@@ -72,6 +73,7 @@ def build_case(
     signals: Iterable[Sighting] = (),
     requests: pa.Table | None = None,
     coverage: Sequence[CoverageRow] = (),
+    logs: Sequence[LogActivity] = (),
     sources: Sequence[SourceRow] = (),
     claims_result: ClaimsLike | None = None,
     tags: Mapping[str, Sequence[str]] | None = None,
@@ -84,7 +86,8 @@ def build_case(
     `sightings` may hold our own signals too (source "aleat"): they are told apart. `requests` is a table of
     `aleat.case.requests.REQUESTS_SCHEMA`. `tags` adds what knowledge says of an indicator, by its id or ref
     (`aleat.case.context.indicator_tags`). `depends`: which hosts a host can't do without. `common`: values
-    (case folded) that mean nothing. Public claims are carried along, and decide nothing.
+    (case folded) that mean nothing. `logs` say when each log was written: what they show of being cleared, cut or
+    stopped are the case's `log_findings`. Public claims are carried along, and decide nothing.
     """
     chosen = parameters or defaults()
     found, context = split_signals(sightings)
@@ -137,6 +140,16 @@ def build_case(
         )
         for incident in incidents
     )
+    findings, covered = review_logs(
+        logs,
+        signals=facts,
+        coverage=coverage,
+        names=names,
+        references=references,
+        unreadable={source.path for source in sources if source.unreadable},
+        impact=chosen.impact,
+        parameters=chosen.logs,
+    )
     claims = tuple(claims_result.claims) if claims_result else ()
     collect = tuple(claims_result.collect) if claims_result else ()
     return Case(
@@ -158,7 +171,8 @@ def build_case(
         ),
         open_items=items,
         next_steps=find_next_steps(incidents, hits, items, impact.outages, collect),
-        coverage=tuple(sorted(coverage, key=lambda row: (row.host, row.format, row.channel))),
+        coverage=tuple(sorted(covered, key=lambda row: (row.host, row.format, row.channel))),
+        log_findings=findings,
         sources=tuple(sorted(sources, key=lambda row: row.path)),
         claims=claims,
         contradictions=tuple(claims_result.contradictions) if claims_result else (),

@@ -7,7 +7,15 @@ from importlib.resources import files
 
 import msgspec
 
-__all__ = ["CampaignParameters", "ImpactParameters", "IncidentParameters", "Parameters", "WeightParameters", "defaults"]
+__all__ = [
+    "CampaignParameters",
+    "ImpactParameters",
+    "IncidentParameters",
+    "LogParameters",
+    "Parameters",
+    "WeightParameters",
+    "defaults",
+]
 
 
 class WeightParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +81,22 @@ class ImpactParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     recurring_minutes: float
 
 
+class LogParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What in a log itself is a finding; see `aleat.case.log_findings`."""
+
+    least_records: int
+    records_a_gap: int
+    few_gaps: int
+    surprise_bits: float
+    least_minutes: int
+    known_minutes: int
+    known_days: float
+    others_share: float
+    habit_share: float
+    shutdown_minutes: float
+    most: int
+
+
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of the case's numbers."""
 
@@ -80,6 +104,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     incidents: IncidentParameters
     campaign: CampaignParameters
     impact: ImpactParameters
+    logs: LogParameters
 
 
 @cache

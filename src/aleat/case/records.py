@@ -25,6 +25,7 @@ __all__ = [
     "CoverageRow",
     "EvidenceRef",
     "Incident",
+    "LogFinding",
     "NextStep",
     "OpenItem",
     "Outage",
@@ -209,6 +210,40 @@ class CoverageRow(msgspec.Struct, frozen=True, kw_only=True):
     first: datetime | None
     last: datetime | None
     events: int
+    active_hours: int | None = None
+    """In how many hours of that time there are events (None: not looked at)."""
+    silence: tuple[datetime, datetime] | None = None
+    """The longest time without an event, where it is an hour or more."""
+
+
+class LogFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a log itself shows of being cleared, cut or stopped: a question to its keeper, and no hit.
+
+    ====================  ============================================================================================
+    records-missing       numbers jump within one source that has all numbers before and after; `count` records
+    log-cleared           the system says so (Windows 1102, 104), `count` times; `parameters` name who did it
+    log-silent            nothing for a time that is improbable for this log, while others of its host were written
+    logging-stopped       the event log service stopped (1100) while the system went on
+    host-silent           no log of the host for a time that is improbable for it, while other hosts' were written
+    records-unreadable    as records-missing, in a source that could not be read whole
+    parts-not-given       numbers are missing between sources: `count` records in `parameters["gaps"]` stretches
+    ====================  ============================================================================================
+
+    `first` and `last` are the times of the records on both sides (`last` None: until the host's logs end); `refs`
+    lead to them.
+    """
+
+    kind: str
+    host: str
+    format: str
+    channel: str
+    first: datetime
+    last: datetime | None
+    count: int = 0
+    bits: float = 0.0
+    """How improbable a silence is (2 to the minus `bits`)."""
+    refs: tuple[EvidenceRef, ...] = ()
+    parameters: dict[str, str] = {}
 
 
 class SourceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -319,6 +354,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     open_items: tuple[OpenItem, ...] = ()
     next_steps: tuple[NextStep, ...] = ()
     coverage: tuple[CoverageRow, ...] = ()
+    log_findings: tuple[LogFinding, ...] = ()
+    """What the logs show of being cleared, cut or stopped, the gravest kind first."""
     sources: tuple[SourceRow, ...] = ()
     claims: tuple[Claim, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()

@@ -182,19 +182,38 @@ def timeline(*, language: Language = "en", workspace: WorkspaceOption = None) ->
 
 
 def coverage(*, language: Language = "en", workspace: WorkspaceOption = None) -> int:
-    """Print what was looked at: hosts, logs, times.
+    """Print what was looked at: hosts, logs, times; and what the logs show of being cleared, cut or stopped.
 
     Args:
         language: en or sq.
         workspace: The workspace's folder.
     """
+    from aleat.report import log_text  # noqa: PLC0415
+
     built, say = _build(workspace, language)
-    headings = [say.say("label", name) for name in ("host", "channel", "first", "last", "events")]
+    findings = built.case.log_findings
+    if findings:
+        line(f"{say.say('section', 'logs')}:")
+        for finding in findings[:MAX_LISTED]:
+            log = f"{finding.host} {finding.channel}".strip()
+            wrapped(f"{_time(finding.first)} – {_time(finding.last)}  {log}: {log_text(finding, say)}", indent="  ")
+        if len(findings) > MAX_LISTED:
+            line(f"  … +{len(findings) - MAX_LISTED}")
+        line()
+    names = ("host", "channel", "first", "last", "events", "active_hours", "silence")
     rows = (
-        (row.host, f"{row.format} {row.channel}".strip(), _time(row.first), _time(row.last), row.events)
+        (
+            row.host,
+            f"{row.format} {row.channel}".strip(),
+            _time(row.first),
+            _time(row.last),
+            row.events,
+            "—" if row.active_hours is None else row.active_hours,
+            f"{_time(row.silence[0])} – {_time(row.silence[1])}" if row.silence else "—",
+        )
         for row in built.case.coverage
     )
-    table(rows, headings, limit=_ALL)
+    table(rows, [say.say("label", name) for name in names], limit=_ALL)
     return 0
 
 

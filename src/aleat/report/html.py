@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from aleat.case.records import Case, TimelineEntry
 from aleat.hunt.indicator import Sighting
 from aleat.report.answer import first_things, hypothesis_name, link_name, make_answer
+from aleat.report.logs import log_text
 from aleat.report.messages import Messages, load_messages
 from aleat.report.records import ReportInput
 from aleat.report.swimlane import make_swimlane
@@ -51,6 +52,7 @@ def render_html(report: ReportInput, *, language: str = "en", beside: str = "sig
         hashes={source.path: source.sha256 for source in case.sources},
         when=lambda time: _when(time, zone),
         entry=lambda entry: entry_text(entry, messages),
+        told=lambda finding: log_text(finding, messages),
         sentence=lambda section, record: _sentence(section, record, messages),
         shown_sightings=_shown(case),
         key_positions={position for incident in case.incidents for position in incident.key_events},
