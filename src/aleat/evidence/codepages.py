@@ -1,8 +1,9 @@
 """Which code page of one byte a text that is no UTF-8 is written in: a guess by its letters, always said as one.
 
 The bytes above ASCII in distinct words of a bounded sample are weighed by how often a language has the letters that a
-page makes of them (`letters.toml`); capitals inside a word speak against a page. It is deterministic, and looks at the
-same first 64 MiB however a source is cut. Where pages say the same, the earlier one of the table is named.
+page makes of them (`letters.toml`); capitals inside a word, and alphabets mixed in one, speak against a page. The guess is made from the
+first range of a source that has such bytes, and holds from there on. Where pages say the same, the earlier one of the
+table is named.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from aleat.evidence.text import FALLBACK
 
 __all__ = ["PageGuess", "guess_page", "sample_words", "with_page"]
 
-SCANNED_BYTES = 64 * 1024 * 1024
 _BLOCK = 1024 * 1024
 _MAX_WORDS = 4000
 _WORD = re.compile(rb"[A-Za-z\x80-\xff]{0,40}[\x80-\xff][A-Za-z\x80-\xff]{0,40}")
@@ -60,11 +60,10 @@ class _Page:
 
 
 def sample_words(stream: BinaryIO) -> frozenset[bytes]:
-    """Return distinct words with bytes that are no UTF-8, of lines in the first 64 MiB of a stream."""
+    """Return distinct words with bytes above ASCII, of lines that are no UTF-8, until there are enough."""
     words: set[bytes] = set()
-    left, carry = SCANNED_BYTES, b""
-    while left > 0 and len(words) < _MAX_WORDS and (block := stream.read(min(_BLOCK, left))):
-        left -= len(block)
+    carry = b""
+    while len(words) < _MAX_WORDS and (block := stream.read(_BLOCK)):
         data = carry + block
         cut = data.rfind(b"\n") + 1 or len(data)
         data, carry = data[:cut], data[cut:]
@@ -144,8 +143,7 @@ def _weight(char: str, letters: dict[str, int], symbols: str) -> float:
     return _FOREIGN_LETTER if char.isalpha() else _OTHER
 
 
-def with_page(ranges: Iterator[tuple[ByteRange, bytes]], guess: PageGuess) -> Iterator[tuple[ByteRange, bytes]]:
-    """Have the ranges' lines that are no UTF-8 read in the guessed page."""
-    for span, data in ranges:
-        context = dict(span.context) if guess.page == FALLBACK else {**span.context, "fallback": guess.page}
-        yield replace(span, context=context, other_pages=guess.others), data
+def with_page(span: ByteRange, guess: PageGuess) -> ByteRange:
+    """Have a range's lines that are no UTF-8 read in the guessed page."""
+    context = dict(span.context) if guess.page == FALLBACK else {**span.context, "fallback": guess.page}
+    return replace(span, context=context, other_pages=guess.others)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from io import BytesIO
+from itertools import chain
 from typing import BinaryIO, cast
 
 from aleat.errors import InputError, Issue, Place
 from aleat.evidence.batch import EventBatch
+from aleat.evidence.clock import refusal
+from aleat.evidence.codepages import guess_page, sample_words, with_page
 from aleat.evidence.head import HEAD_BYTES
 from aleat.evidence.opener import Source
 from aleat.evidence.opening.streams import Ended
@@ -33,6 +37,9 @@ __all__ = [
     "segment_id",
     "source_ranges",
 ]
+
+
+_HELD_BYTES = 64 * 1024 * 1024
 
 
 def segment_id(data_sha256: str, span: ByteRange, reader: Reader, options: ReadOptions) -> str:
@@ -58,7 +65,7 @@ def source_ranges(source: Source) -> Iterator[tuple[ByteRange, bytes]]:
         with source.stream() as stream:
             ended = Ended(stream)  # a damaged archive's member is read to the damage, which is told then
             ranges = reader.cut(cast(BinaryIO, ended), head, source.options)
-            for span, data in _dated(source, reader, head, ranges):
+            for span, data in _spelled(source, _dated(source, reader, head, ranges)):
                 if ended.fault is not None and source.reader == FILE_FORMAT:
                     break  # a file is what it is as a whole, or isn't
                 yield span, data
@@ -69,17 +76,40 @@ def source_ranges(source: Source) -> Iterator[tuple[ByteRange, bytes]]:
         raise InputError(reason, Place(source.path), advice="What comes before was read.") from error
 
 
+def _spelled(source: Source, ranges: Iterator[tuple[ByteRange, bytes]]) -> Iterator[tuple[ByteRange, bytes]]:
+    """Give the ranges of a text that is no UTF-8 the page in which it seems to be written.
+
+    It is guessed from the first range that has bytes which are no UTF-8, and holds from there on.
+    """
+    guess = None
+    for span, data in ranges:
+        if source.options.encoding is None and span.context.get("encoding") == "utf-8":
+            guess = guess or guess_page(sample_words(BytesIO(data)))
+        yield (span if guess is None else with_page(span, guess)), data
+
+
 def _dated(
     source: Source, reader: Reader, head: bytes, ranges: Iterator[tuple[ByteRange, bytes]]
 ) -> Iterator[tuple[ByteRange, bytes]]:
-    """Give the ranges of a log that writes no years the years in force."""
-    if formats := yearless_formats(reader):
-        with source.stream() as stream:
-            whole = cast(BinaryIO, Ended(stream))
-            years = find_years(whole, head, formats, source.path, source.modified, source.options)
-        if years is not None:
-            return with_years(ranges, years)
-    return ranges
+    """Give the ranges of a log that writes no years the years in force, which all of it must be seen for.
+
+    A short one is held in memory for that; a longer one is read twice.
+    """
+    formats = yearless_formats(reader)
+    if not formats:
+        return ranges
+    held, size = [], 0
+    for item in ranges:
+        held.append(item)
+        size += len(item[1])
+        if size > _HELD_BYTES:
+            break
+    whole = b"".join(data for _, data in held) if size <= _HELD_BYTES else None
+    with nullcontext(BytesIO(whole)) if whole is not None else source.stream() as stream:
+        again = cast(BinaryIO, Ended(stream))
+        years = find_years(again, head, formats, source.path, source.modified, source.options)
+    ranges = chain(held, ranges)
+    return ranges if years is None else with_years(ranges, years)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +131,10 @@ def read_range(source: Source, span: ByteRange, data: bytes, *, record_base: int
     batches = tuple(
         EventBatch(source.path, segment, record_base, form, channel, table) for form, channel, table in result.tables
     )
-    return RangeRead(
-        segment, batches, result.events, (*span.notes, *result.issues, *encoding_issues(result, source.path, span))
-    )
+    issues = (*span.notes, *result.issues, *encoding_issues(result, source.path, span))
+    if (refused := refusal(issues, source.path, source.options)) is not None:
+        return RangeRead(segment, (), 0, (refused.issue("evidence", source.path),))
+    return RangeRead(segment, batches, result.events, issues)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +193,9 @@ def encoding_issues(result: RangeResult, path: str, span: ByteRange) -> Iterator
     for name, lines in sorted(result.encodings.items()):
         if name != "utf-8":
             reason = f"{lines} lines from here on are no UTF-8 and were read as {name}."
-            advice = "State another encoding if names look wrong."
-            yield Issue("evidence", "encoding", Place(path, offset=span.start), reason, advice)
+            others = " or ".join(f"--encoding {other}" for other in span.other_pages if other != name)
+            advice = f"State another encoding if names look wrong{': ' if others else ''}{others}."
+            yield Issue("evidence", "encoding", Place(path, offset=span.start), reason, advice, records=0)
 
 
 def read_batches(source: Source, issues: list[Issue] | Callable[[Issue], None]) -> Iterator[EventBatch]:
