@@ -8,7 +8,18 @@ events in memory; `ingest` keeps them as segments with custody. Readers are in `
 from aleat.evidence.batch import FIXED_SCHEMA, KINDS, EventBatch, field_column, split_column
 from aleat.evidence.clock import TIME_NOTES
 from aleat.evidence.ingest import IngestProgress, IngestResult, ingest
-from aleat.evidence.opener import NOTE_CODES, Limits, Source, open_sources
+from aleat.evidence.opener import (
+    NOTE_CODES,
+    Limits,
+    Secrets,
+    Source,
+    change_limits,
+    is_url,
+    known_bytes,
+    location,
+    open_sources,
+    shown_url,
+)
 from aleat.evidence.read import (
     JoinedRead,
     RangeRead,
@@ -38,11 +49,16 @@ __all__ = [
     "RangeRead",
     "ReadOptions",
     "Reader",
+    "Secrets",
     "Source",
     "can_join",
+    "change_limits",
     "check_encoding",
     "field_column",
     "ingest",
+    "is_url",
+    "known_bytes",
+    "location",
     "open_sources",
     "read_batches",
     "read_joined",
@@ -50,6 +66,7 @@ __all__ = [
     "read_range",
     "read_segment",
     "segment_id",
+    "shown_url",
     "source_ranges",
     "split_column",
 ]

@@ -20,7 +20,7 @@ from aleat.evidence.opener import Source
 from aleat.store.lake_custody import CollectorHash, Ending
 from aleat.text import path_text
 
-__all__ = ["Collector", "SourceHashes", "Statement", "read_hash_list", "read_side_file"]
+__all__ = ["Collector", "SourceHashes", "Statement", "collection_hashes", "read_hash_list", "read_side_file"]
 
 ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
 """By the hash's length in hex digits."""
@@ -193,6 +193,15 @@ def _shared(one: Sequence[str], other: Sequence[str]) -> int:
             break
         count += 1
     return count
+
+
+def collection_hashes(source: Source) -> list[tuple[Statement, bool]]:
+    """Return the hashes that the collection a source lies in recorded of it (`opening.layouts`)."""
+    origin = source.origin
+    if origin is None:
+        return []
+    parts = _parts(origin.path)
+    return [(Statement(one.algorithm, one.value, one.record, origin.path, parts), True) for one in origin.hashes]
 
 
 class SourceHashes:

@@ -19,8 +19,8 @@ from datetime import datetime
 from pathlib import Path
 
 from aleat.errors import InputError, Issue, Place, WorkspaceError
-from aleat.evidence.collector import Collector, SourceHashes
-from aleat.evidence.opener import Limits, Source, open_sources
+from aleat.evidence.collector import Collector, SourceHashes, collection_hashes
+from aleat.evidence.opener import Limits, Secrets, Source, open_sources
 from aleat.evidence.pool import process_pool
 from aleat.evidence.read import segment_id, source_ranges
 from aleat.evidence.reader import ByteRange, ReadOptions, reader_named
@@ -62,7 +62,7 @@ class IngestResult:
 
 
 def ingest(
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     lake: Lake,
     *,
     actor: str,
@@ -75,6 +75,7 @@ def ingest(
     collector: Collector | None = None,
     options: ReadOptions | None = None,
     limits: Limits | None = None,
+    secrets: Secrets | None = None,
     workers: int = 1,
     executor: Executor | None = None,
     progress: Callable[[IngestProgress], None] | None = None,
@@ -94,7 +95,7 @@ def ingest(
         stated = _Stated(given_by, copy, note, acquired, collector or Collector())
         run = _Ingest(lake, Custodian(actor, time, key), stated, executor, max(workers, 2), progress)
         try:
-            for found in open_sources(paths, limits=limits, options=options, files=True):
+            for found in open_sources(paths, limits=limits, options=options, files=True, secrets=secrets):
                 if isinstance(found, Issue):
                     run.note(found)
                 else:
@@ -180,7 +181,7 @@ class _Ingest:
         """Cut one source, hand out its ranges, commit what is ready."""
         try:
             run = self._begin(source)
-            hashes = SourceHashes(source.path, self.stated.collector.of_stream(source))
+            hashes = SourceHashes(source.path, [*self.stated.collector.of_stream(source), *collection_hashes(source)])
             for span, data, last in _with_last(source_ranges(run.source), self.note):
                 hashes.update(data)
                 self._queue(run, span, data, self._ending(source, hashes) if last else None)
@@ -190,13 +191,13 @@ class _Ingest:
 
     def _begin(self, source: Source) -> _Run:
         container = ""
-        if self.stated.copy or source.members:
+        if self.stated.copy or not source.is_plain:
             container = self._container(source)
         if self.stated.copy:
-            source = replace(source, file=self.lake.evidence_folder / container)
+            source = replace(source, file=self.lake.evidence_folder / container, fleeting=False)
         facts = SourceFacts(
             path=source.path,
-            file=str(source.file.absolute()),
+            file=str(source.file.absolute()) if not source.fleeting else source.path.partition("!")[0],
             members=source.members,
             container_sha256=container,
             reader=source.reader,
@@ -206,6 +207,7 @@ class _Ingest:
             options=source.options.canonical(),
             note=self.stated.note,
             acquired=self.stated.acquired,
+            origin=source.origin.canonical() if source.origin is not None else {},
         )
         run = _Run(source, facts)
         if (unfinished := self.lake.open_source(facts)) is not None:
@@ -244,7 +246,7 @@ class _Ingest:
             self.flying.add(segment)
             self.tasks += 1
             temporary = self.lake.temporary_path(self.tasks)
-            carried = data if run.source.members or self.executor is None else None
+            carried = data if self.executor is None or not run.source.is_plain else None
             task = RangeTask(run.source, span, segment, digest, str(temporary), carried)
             future = self._submit(task)
         self.steps.append(_Step(run, span, segment, future, ending))

@@ -8,7 +8,8 @@ limits. This, with `opening` behind it, is the room's only door to the disk, bes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +17,26 @@ from aleat.errors import Issue
 from aleat.evidence.clock import TIME_NOTES
 from aleat.evidence.opening.container import Secrets
 from aleat.evidence.opening.limits import Limits, change_limits
+from aleat.evidence.opening.places import fetch, is_url, location, shown_url
 from aleat.evidence.opening.source import Origin, Source, Stated
 from aleat.evidence.opening.walk import Walk
 from aleat.evidence.reader import ReadOptions, reader_named
 from aleat.evidence.years import has_local_times
 
-__all__ = ["NOTE_CODES", "Limits", "Origin", "Secrets", "Source", "Stated", "change_limits", "open_sources"]
+__all__ = [
+    "NOTE_CODES",
+    "Limits",
+    "Origin",
+    "Secrets",
+    "Source",
+    "Stated",
+    "change_limits",
+    "is_url",
+    "known_bytes",
+    "location",
+    "open_sources",
+    "shown_url",
+]
 
 NOTE_CODES = frozenset(
     {"passed-over", "encoding", "known-source", "empty-file", "empty-folder", "taken-as-file", *TIME_NOTES}
@@ -30,7 +45,7 @@ NOTE_CODES = frozenset(
 
 
 def open_sources(
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     *,
     limits: Limits | None = None,
     options: ReadOptions | None = None,
@@ -42,13 +57,52 @@ def open_sources(
     With `files`, what no reader of logs recognises is a source of the reader "file", and so is a zip archive that is a
     document or a program (Office, Java, Android), beside its members. Where it could still be a log
     (text, called like one), the issue "no-reader" says beside it that it was not read as one; else a note does.
-    `secrets` are passwords for archives. While a source is in hand its stream goes on with the walk's own, so that
-    archives are read once, forward; a source that is kept for later opens its archive again.
+    A text among `paths` is a URL (see `location`), which is fetched. `secrets` are passwords for archives.
+
+    While a source is in hand its stream goes on with the walk's own, so that archives are read once, forward; a source
+    that is kept for later opens its archive again.
     """
     walk = Walk(limits or Limits(), options or ReadOptions(), files, secrets or Secrets())
     for path in paths:
-        for found in walk.path(path):
+        for found in _fetched(walk, path) if isinstance(path, str) else walk.path(path):
             yield found if isinstance(found, Issue) else _settled(found)
+
+
+def known_bytes(paths: Sequence[Path | str], enough: int | None = None) -> int:
+    """Return how many bytes lie at `paths` on disk, archives packed; stops counting where it has `enough`."""
+    total = 0
+    for size in _sizes(path for path in paths if isinstance(path, Path)):
+        total += size
+        if enough is not None and total >= enough:
+            break
+    return total
+
+
+def _sizes(paths: Iterable[Path]) -> Iterator[int]:
+    for path in paths:
+        try:
+            if path.is_dir():
+                for folder, _, names in os.walk(path):
+                    yield from (found for name in names if (found := _size(Path(folder, name))) is not None)
+            else:
+                yield _size(path) or 0
+        except OSError:
+            continue
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return None
+
+
+def _fetched(walk: Walk, url: str) -> Iterator[Source | Issue]:
+    for found in fetch(url, walk.limits):
+        if isinstance(found, Issue):
+            yield found
+        else:
+            yield from walk.file(found.file, found.shown, origin=found.origin, fleeting=True)
 
 
 def _settled(source: Source) -> Source:

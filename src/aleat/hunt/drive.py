@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
@@ -25,7 +25,7 @@ from typing import Literal
 import msgspec
 
 from aleat.errors import InputError, Issue, WorkspaceError
-from aleat.evidence import Limits, ReadOptions, Source, open_sources, source_ranges
+from aleat.evidence import Limits, ReadOptions, Secrets, Source, known_bytes, open_sources, source_ranges
 from aleat.evidence.pool import process_pool
 from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.hunt.correlation import correlate
@@ -86,13 +86,14 @@ _notes_decoder = msgspec.msgpack.Decoder(tuple[LogNotes, ...])
 
 
 def hunt_paths(
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     plan: Plan,
     *,
     workers: int | None = None,
     executor: Executor | None = None,
     options: ReadOptions | None = None,
     limits: Limits | None = None,
+    secrets: Secrets | None = None,
     sink: Sink | None = None,
     progress: Progress | None = None,
 ) -> HuntResult:
@@ -103,8 +104,9 @@ def hunt_paths(
     same paths. What can't be read is in `HuntResult.issues`; the rest goes on.
     """
     gathering = _Gathering(plan, sink, progress)
-    sources = list(_sources(paths, options, limits, gathering.issues, _wanted_files(plan)))
-    gathering.total = sum(source.size or 0 for source in sources)
+    opening = _Opening(options, limits, secrets)
+    sources = _sources(paths, opening, gathering.issues, _wanted_files(plan))
+    gathering.total = known_bytes(paths)
     with _Pool(make_setup(plan, _key(plan, executor)), workers, executor, gathering.total >= POOL_BYTES) as pool:
         base: dict[int, int] = {}
         for jobs, found in pool.run(_range_jobs(sources, gathering.issues, pool.reads)):
@@ -420,10 +422,19 @@ def _wanted_files(plan: Plan) -> Files:
     return "also" if plan.yara or plan.lists or reads_files else "no"
 
 
-def _sources(
-    paths: Sequence[Path], options: ReadOptions | None, limits: Limits | None, issues: list[Issue], files: Files
-) -> Iterator[Source]:
-    for found in open_sources(paths, limits=limits, options=options, files=files != "no"):
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What is stated about opening and reading evidence."""
+
+    options: ReadOptions | None
+    limits: Limits | None
+    secrets: Secrets | None
+
+
+def _sources(paths: Sequence[Path | str], stated: _Opening, issues: list[Issue], files: Files) -> Iterator[Source]:
+    for found in open_sources(
+        paths, limits=stated.limits, options=stated.options, files=files != "no", secrets=stated.secrets
+    ):
         if isinstance(found, Issue):
             unread = files == "only" and found.code == "no-reader"
             issues.append(replace(found, code="taken-as-file") if unread else found)
@@ -441,7 +452,7 @@ def _range_jobs(sources: Iterable[Source], issues: list[Issue], light: bool) -> 
                 if waiting and (size + len(data) > _JOB_BYTES or len(waiting) >= _JOB_COUNT):
                     yield tuple(waiting)
                     waiting, size = [], 0
-                waiting.append(RangeJob(number, source, span, None if light and not source.members else data))
+                waiting.append(RangeJob(number, source, span, None if light and source.is_plain else data))
                 size += len(data)
         except InputError as error:
             issues.append(error.issue("evidence", source.path))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,11 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """What is known of a source before it is read: `note` and `acquired` (a STIX timestamp) as its collector says."""
+    """What is known of a source before it is read: `note` and `acquired` (a STIX timestamp) as its collector says.
+
+    `origin` is what the collection or the place that it comes from tells: ``collector``, ``host``, ``original_path``,
+    ``url``, ``etag`` and the like, each a short text.
+    """
 
     path: str
     file: str
@@ -157,6 +161,7 @@ class SourceFacts:
     options: Mapping[str, Any]
     note: str = ""
     acquired: str = ""
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def canonical(self) -> dict[str, Any]:
         """Return the facts as JSON; the note and the time of acquisition only where they were given."""
@@ -172,6 +177,7 @@ class SourceFacts:
             "copied": self.copied,
             "options": dict(self.options),
             **{name: text for name, text in stated.items() if text},
+            **({"origin": dict(self.origin)} if self.origin else {}),
         }
 
 
