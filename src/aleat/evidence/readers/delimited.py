@@ -32,7 +32,7 @@ from aleat.evidence.readers.json_records import JsonRows
 from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding, numbered_lines
 from aleat.evidence.text_columns import ColumnTables, Rows
 
-__all__ = ["DelimitedReader", "header_of"]
+__all__ = ["DelimitedReader", "header_of", "outside_quotes", "split_records"]
 
 _SEPARATORS = (",", ";", "\t")
 _BEFORE = re.compile(r"#TYPE |sep=", re.IGNORECASE)
@@ -179,7 +179,7 @@ def _records(
     places: list[int] = []
     width = len(header)
     is_header = first
-    for offset, number, text, values in _split(lines, separator):
+    for offset, number, text, values in split_records(lines, separator):
         if not any(values):
             continue
         if is_header:
@@ -200,7 +200,7 @@ def _records(
     return rows, places
 
 
-def _split(lines: list[tuple[int, int, str]], separator: str) -> Iterator[tuple[int, int, str, list[str]]]:
+def split_records(lines: list[tuple[int, int, str]], separator: str) -> Iterator[tuple[int, int, str, list[str]]]:
     """Yield (offset, number, first line, values) of each record."""
     position = 0
     while position < len(lines):
