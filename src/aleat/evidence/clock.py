@@ -49,7 +49,9 @@ _LONGEST = 64
 _YEAR = re.compile(r"%[-_0]?[YyGgCDFcxs+]")
 _ENDS_ZONED = re.compile(r"[T ]\d\d:\d\d:\d\d\S*(?:Z|[+-]\d\d:?\d\d)$", re.ASCII)
 _ZONED = re.compile(r"%[:#]?z")
-_FRACTION = re.compile(r"([.,])%f")
+FRACTION = re.compile(r"([.,])%f")
+"""A fraction of a second in a pattern, as Python's strptime writes it: polars has ``%.f``, which may be absent."""
+
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d\d?):?(\d\d)?", re.ASCII)
 _WCF = re.compile(r"/Date\((-?\d{1,16})(?:[+-]\d{4})?\)/", re.ASCII)
 _FILETIME_EPOCH = 11_644_473_600 * SECOND
@@ -407,7 +409,7 @@ def _by_pattern(texts: pl.Series, pattern: str) -> _Parsed:
         return _by_abbreviation(texts, pattern.removesuffix("%Z").rstrip())
     if ",%f" in pattern:
         texts = texts.str.replace(r",([0-9]+)", ".$1")
-    pattern = _FRACTION.sub("%.f", pattern)
+    pattern = FRACTION.sub("%.f", pattern)
     if not _YEAR.search(pattern):
         pattern, texts = f"%Y {pattern}", "2000 " + texts
     zoned = _ZONED.search(pattern) is not None

@@ -1,9 +1,9 @@
 """Which code page of one byte a text that is no UTF-8 is written in: a guess by its letters, always said as one.
 
 The bytes above ASCII in distinct words of a bounded sample are weighed by how often a language has the letters that a
-page makes of them (`letters.toml`); capitals inside a word, and alphabets mixed in one, speak against a page. The guess is made from the
-first range of a source that has such bytes, and holds from there on. Where pages say the same, the earlier one of the
-table is named.
+page makes of them (`letters.toml`); capitals inside a word, and alphabets mixed in one, speak against a page. The guess
+is made from the first range of a source that has such bytes, and holds from there on. Where pages say the same, the
+earlier one of the table is named.
 """
 
 from __future__ import annotations

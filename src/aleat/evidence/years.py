@@ -21,7 +21,7 @@ import numpy.typing as npt
 import polars as pl
 
 from aleat.errors import Issue, Place
-from aleat.evidence.clock import TimeSpec, has_year, is_local, year_steps
+from aleat.evidence.clock import FRACTION, TimeSpec, has_year, is_local, year_steps
 from aleat.evidence.reader import ByteRange, ReadOptions
 from aleat.evidence.text import cut_lines, detect_encoding
 from aleat.times import calendar_time
@@ -57,7 +57,7 @@ _PARTS = {
     "%a": "[A-Za-z]{3}",
     "%p": "[AaPp][Mm]",
     "%f": "[0-9]{1,9}",
-    "%.f": "(?:[.][0-9]{1,9})?",
+    "%.f": "(?:[.,][0-9]{1,9})?",
     **dict.fromkeys(("%H", "%I", "%k", "%l", "%M", "%S"), "[ 0-9]?[0-9]"),
     **dict.fromkeys(("%z", "%Z", "%:z", "%#z"), "[A-Za-z0-9:+-]{1,8}"),
 }
@@ -108,7 +108,10 @@ def _expression(formats: tuple[str, ...]) -> str:
     """Return a regular expression (Rust's) that finds the date in a line's first characters."""
     alternatives = []
     for number, form in enumerate(formats):
-        parts = [_PARTS.get(token, " +" if token.isspace() else re.escape(token)) for token in _TOKEN.findall(form)]
+        parts = [
+            _PARTS.get(token, " +" if token.isspace() else re.escape(token))
+            for token in _TOKEN.findall(FRACTION.sub("%.f", form))
+        ]
         alternatives.append("".join(parts).replace("<month>", f"<month{number}>").replace("<day>", f"<day{number}>"))
     return rf"^.{{0,64}}?(?-u:\b|^)(?:{'|'.join(alternatives)})"
 
