@@ -143,7 +143,8 @@ def test_a_virtual_host_in_front_is_the_host() -> None:
         (COMMON.replace("/a?b=1", '/<script>alert("x")</script>'), "uri", '/<script>alert("x")</script>'),
         (COMMON.replace("GET /a?b=1 HTTP/1.1", r"\x16\x03\x01"), "request", r"\x16\x03\x01"),
         (COMMON.replace("GET /a?b=1 HTTP/1.1", r"GET /\" HTTP/1.1"), "uri", r"/\""),
-        (COMBINED[:-1] + ' "203.0.113.9" 0.004\n', "extra", '"203.0.113.9" 0.004'),
+        (COMBINED[:-1] + ' "203.0.113.9" 0.004\n', "x_forwarded_for", "203.0.113.9"),
+        (COMBINED[:-1] + ' "de-DE" 0.004\n', "extra", '"de-DE" 0.004'),
         (COMBINED.replace("\n", "\r\n"), "user_agent", "Mozilla/5.0 (X11)"),
     ],
 )

@@ -19,6 +19,7 @@ HEAD_BYTES = 1024 * 1024
 _TEXT_BYTES = 256 * 1024
 _LINES = 40
 _OBJECTS = 20
+_JSON = re.compile(rb"\s*+(?:\{|\[(?:\s*+[\[{\]\"]|\s*+$))")
 _WRAPPED = re.compile(
     rb'\s*+\{(?:(?:\s*+"[^"\\]*+"\s*+:\s*+(?:"(?:[^"\\]++|\\.)*+"|[-\w.+]++)\s*+,)*+\s*+'
     rb'"(records|value|values|items|events|logevents|findings|results|entries|logs|data|alerts)"'
@@ -63,8 +64,8 @@ class Head:
 
     @cached_property
     def is_json(self) -> bool:
-        """Whether it begins like a JSON object or array."""
-        return self.body[:1024].lstrip()[:1] in (b"{", b"[")
+        """Whether it begins like a JSON object, or an array of objects; ``[15/Jul/2022`` begins neither."""
+        return _JSON.match(self.body[:1024]) is not None
 
     @cached_property
     def wrapper(self) -> tuple[str, int]:

@@ -109,6 +109,8 @@ def _mapped(text: str) -> MappedField:
     if bar:
         transform, _, argument = transform.partition(":")
         return MappedField(View(field, transform, argument), kind or "caseless")
+    if "++" in field:
+        return MappedField(Joined(tuple(field.split("++")), ""), kind or "caseless")
     if "+" in field:
         return MappedField(Joined(tuple(field.split("+")), "?"), kind or "caseless")
     return MappedField(Field(field), kind or "caseless")

@@ -75,7 +75,7 @@ def _account_domain(text: str, _: str) -> tuple[str, ...]:
     return (domain,) if found else ()
 
 
-_BETWEEN = re.compile(r"[\s,;\"'\[\]=]++")
+_BETWEEN = re.compile(r"[\s,;|\"'\[\]=]++")
 
 
 def _addresses(text: str, _: str) -> tuple[str, ...]:

@@ -157,9 +157,9 @@ class LinesReader:
                 break
             matched, columns = extract(left.texts, pattern.regex)
             if matched.any():
-                for place in np.flatnonzero(matched) if pattern.odd else ():
-                    length = len(left.texts[int(place)])
-                    notes.odd(int(left.offsets[place]), int(left.numbers[place]), length, pattern.odd)
+                for row in np.flatnonzero(matched) if pattern.odd else ():
+                    length = len(left.texts[int(row)])
+                    notes.odd(int(left.offsets[row]), int(left.numbers[row]), length, pattern.odd)
                 if not has_year(pattern.reading.time.spec):
                     early[places[matched]] = tables.read_early(pattern.reading, columns, lines.offsets[places[matched]])
                 found.extend(_grown(pattern, places[matched], columns))

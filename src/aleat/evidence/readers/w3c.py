@@ -19,7 +19,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from itertools import pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -28,15 +27,19 @@ import polars as pl
 
 from aleat.evidence.described import Reading
 from aleat.evidence.head import Head
+from aleat.evidence.headed import MAX_HEADERS, HeadedRows, Places, by_header
 from aleat.evidence.pairs import split_delimited
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding
-from aleat.evidence.text_columns import ColumnTables, Lines, Rows, named, split_columns
+from aleat.evidence.text_columns import ColumnTables, Lines, named, split_columns
 
 __all__ = ["W3cReader"]
 
 _FIELDS, _DATE = "#Fields:", "#Date:"
 _HALF_DAY = 12 * 3600
+
+State = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
+"""A header: the names of the fields, and the directives that say something of the lines below."""
 
 
 class W3cReader:
@@ -109,72 +112,83 @@ class W3cReader:
         lines = Lines.of(data, span, bom_length(data) if span.start == 0 else 0, options, result)
         notes = LineNotes(path, span, result)
         tables = ColumnTables(path, span, options, result)
+        rows = HeadedRows(lines, tables, notes)
         names = self._names(str(span.context["fields"]))
-        clock = _Clock(str(span.context["date"]), int(span.context["clock"]))
-        said = dict(span.context.get("said", {}))
-        directives = np.flatnonzero(lines.texts.str.starts_with("#").to_numpy()).tolist()
-        records = 0
-        for start, end in pairwise([-1, *directives, len(lines)]):
-            if end - start > 1:
-                block = lines.part(int(start) + 1, int(end))
-                records += self._take(block, names, clock, said, records, tables, notes)
-            if end < len(lines):
-                text = lines.texts[int(end)]
-                if text.startswith(_FIELDS):
-                    names = self._names(text[len(_FIELDS) :])
-                elif text.startswith(_DATE):
-                    clock = _Clock(text[len(_DATE) :].strip())
-                else:
-                    name, _, value = text[1:].partition(":")
-                    if name in said:
-                        said[name] = value.strip()
+        days = self._days(lines, names, _Clock(str(span.context["date"]), int(span.context["clock"])))
+        groups = by_header(lines, (names, tuple(span.context.get("said", {}).items())), self._step)
+        for number, ((names, said), places) in enumerate(groups):
+            if number < MAX_HEADERS:
+                self._take(lines, places, names, dict(said), days, rows)
+            else:
+                rows.refuse(places, lambda _: f"It stands under more than {MAX_HEADERS} headers (limit: headers).")
+        rows.finish()
         notes.finish()
         tables.finish()
         return result
 
+    def _step(self, state: State, text: str) -> State:
+        """Return the names of fields and what else is said behind a directive."""
+        names, said = state
+        if text.startswith(_FIELDS):
+            return self._names(text[len(_FIELDS) :]), said
+        name, _, value = text[1:].partition(":")
+        return names, tuple((key, value.strip() if key == name else old) for key, old in said)
+
+    def _days(self, lines: Lines, names: tuple[str, ...], clock: _Clock) -> dict[int, str]:
+        """Return the dates of lines under headers without one, by place: their times pass from day to day in order."""
+        directives = lines.texts.filter(lines.texts.str.starts_with(_FIELDS)).unique().to_list()
+        headers = [names, *(self._names(text[len(_FIELDS) :]) for text in directives)]
+        if all("date" in header or "time" not in header for header in headers):
+            return {}
+        days: dict[int, str] = {}
+        for place, text in enumerate(lines.texts.to_list()):
+            if text.startswith(_FIELDS):
+                names = self._names(text[len(_FIELDS) :])
+            elif text.startswith(_DATE):
+                clock = _Clock(text[len(_DATE) :].strip())
+            elif clock.day and "time" in names and "date" not in names and not text.startswith("#"):
+                column = names.index("time")
+                parts = text.split(self._separator, column + 1)
+                days[place] = clock.date_of(parts[column]) if len(parts) > column else clock.day
+        return days
+
     def _take(
         self,
         lines: Lines,
+        places: Places,
         names: Sequence[str],
-        clock: _Clock,
         said: Mapping[str, str],
-        records: int,
-        tables: ColumnTables,
-        notes: LineNotes,
-    ) -> int:
-        """Read lines under one header, and return how many records they gave."""
+        days: Mapping[int, str],
+        rows: HeadedRows,
+    ) -> None:
+        """Read the lines under one header."""
         if self._separator == ",":
-            lines = self._without_headers(lines, names)
-        columns, good = self._split(lines, names)
-        for place in np.flatnonzero(~good):
-            reason = self._reason(lines.texts[int(place)], names)
-            length = len(lines.texts[int(place)].encode("utf-8", "replace"))
-            notes.broken(int(lines.offsets[place]), int(lines.numbers[place]), length, reason)
-        count = int(good.sum())
-        if count:
-            if "date" not in columns and "time" in columns and clock.day:
-                days = [clock.date_of(text) for text in columns["time"].to_list()]
-                columns["date"] = pl.Series(days, dtype=pl.String)
-            for name, text in said.items():
-                columns[f"fact_{name}"] = pl.Series([text], dtype=pl.String).new_from_index(0, count)
-            tables.add(self.reading, Rows(np.arange(records, records + count), lines.offsets[good], columns))
-        return count
+            places = self._without_headers(lines, places, names)
+        columns, good = self._split(lines.texts.gather(places), names)
+        rows.refuse(places[~good], lambda text: self._reason(text, names))
+        places = places[good]
+        if days and "date" not in columns and "time" in columns:
+            columns["date"] = pl.Series([days.get(place) for place in places.tolist()], dtype=pl.String)
+        for name, text in said.items():
+            columns[f"fact_{name}"] = pl.Series([text], dtype=pl.String).new_from_index(0, len(places))
+        rows.take(self.reading, places, columns)
 
-    def _without_headers(self, lines: Lines, names: Sequence[str]) -> Lines:
+    def _without_headers(self, lines: Lines, places: Places, names: Sequence[str]) -> Places:
         """Leave out lines that name the fields."""
-        headers = lines.texts == ",".join(names)
-        if not names and len(lines):
-            headers = pl.Series([len(self._known & set(text.split(","))) >= 2 for text in lines.texts[:1].to_list()])
-            headers = headers.extend_constant(False, len(lines) - 1)
-        return lines.where(~headers.to_numpy()) if headers.any() else lines
+        texts = lines.texts.gather(places)
+        headers = (texts == ",".join(names)).to_numpy().copy()
+        if not names and len(texts):
+            headers[0] = len(self._known & set(texts[0].split(","))) >= 2
+        return places[~headers]
 
-    def _split(self, lines: Lines, names: Sequence[str]) -> tuple[dict[str, pl.Series], npt.NDArray[np.bool_]]:
+    def _split(self, texts: pl.Series, names: Sequence[str]) -> tuple[dict[str, pl.Series], npt.NDArray[np.bool_]]:
         """Return the columns of the lines that have as many values as there are names, and which those are."""
-        if self._separator != ",":
-            return split_columns(lines.texts, names, self._separator)
+        quoted = self._quotes and texts.str.contains('"', literal=True).any()
+        if self._separator != "," and not quoted:
+            return split_columns(texts, names, self._separator)
         width = len(names)
-        rows = [split_delimited(text, ",") for text in lines.texts.to_list()]
-        good = np.array([len(row) == width for row in rows])
+        rows = [split_delimited(text, self._separator) for text in texts.to_list()]
+        good = np.array([len(row) == width for row in rows], np.bool_)
         values = list(zip(*[row for row in rows if len(row) == width], strict=True)) or [()] * width
         return named(names, [pl.Series(column, dtype=pl.String) for column in values]), good
 

@@ -28,7 +28,16 @@ from aleat.evidence.windows_rows import WindowsTables
 
 __all__ = ["WindowsJsonReader"]
 
-_MARKS = (b'"EventID"', b'"winlog"', b'"winlog.', b'"event_id"', b'"EventRecordID"', b'"event_data"')
+_MARKS = (b'"EventID"', b'"winlog"', b'"winlog.', b'"EventRecordID"', b'"event_data"')
+_BESIDE_EVENT_ID = (
+    b'"channel"',
+    b'"computer_name"',
+    b'"log_name"',
+    b'"source_name"',
+    b'"provider_name"',
+    b'"record_id"',
+)
+"""What stands beside an ``event_id`` of Windows; others have event ids too."""
 
 
 class WindowsJsonReader:
@@ -39,7 +48,11 @@ class WindowsJsonReader:
 
     def detect(self, head: Head) -> bool:
         """Say yes to JSON that names an event id or Winlogbeat's field near its start."""
-        return head.is_json and any(mark in head.body for mark in _MARKS)
+        if not head.is_json:
+            return False
+        return any(mark in head.body for mark in _MARKS) or (
+            b'"event_id"' in head.body and any(mark in head.body for mark in _BESIDE_EVENT_ID)
+        )
 
     def cut(self, stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
         """Cut at line ends where each line is an object, else between objects."""
