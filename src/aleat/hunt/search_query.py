@@ -7,8 +7,9 @@ r"""What `aleat search` looks for: a value, a field's value, or an expression ov
 
 Case doesn't count. `*` stands for any characters, `?` for one; ``\*`` and ``\?`` for themselves, as in Sigma (and
 ``\\*`` for a backslash and then anything). ``FIELD=*`` asks that the field is there, ``FIELD!=VALUE`` is ``not
-FIELD=VALUE``. A text without quotes and without a separate ``and``, ``or`` or ``not`` is one term, blanks and brackets
-included. With `exact` case counts and nothing has a special meaning in a value.
+FIELD=VALUE``. A text without a separate ``and``, ``or`` or ``not`` is one term, blanks, brackets and quotes inside it
+included; in an expression a value with any of those is quoted, and ``""`` in quotes is a quote. With `exact` case
+counts and nothing has a special meaning in a value.
 
 The parser runs in linear time; length, terms and depth are limited.
 """
@@ -27,6 +28,7 @@ __all__ = ["MAXIMUM_DEPTH", "MAXIMUM_LENGTH", "MAXIMUM_TERMS", "Query", "Term", 
 MAXIMUM_LENGTH = 64 * 1024
 MAXIMUM_TERMS = 1000
 MAXIMUM_DEPTH = 64
+MAXIMUM_WILDCARDS = 100
 
 _OPERATORS = frozenset({"and", "or", "not"})
 _FIELD = re.compile(r"""([^\s=!"()<>*?]+)(!?=)""")
@@ -70,8 +72,8 @@ def parse_query(text: str, *, exact: bool = False) -> Query:
         raise InputError(f"The search is longer than {MAXIMUM_LENGTH:,} characters.", advice="Search for less.")
     if not text.strip():
         raise InputError("There is nothing to search for.", advice="Name a value, or FIELD=VALUE.")
-    if '"' not in text and _OPERATORS.isdisjoint(text.lower().split()):
-        return _term(text.strip(), exact)
+    if _OPERATORS.isdisjoint(text.lower().split()):
+        return _single(text.strip(), exact)
     return _Parser(text, exact).query()
 
 
@@ -84,6 +86,15 @@ def terms_of(query: Query) -> Iterator[Term]:
             yield from terms_of(part)
 
 
+def _single(text: str, exact: bool) -> Query:
+    """Return a text that is one term: quotes around all of its value are taken off."""
+    match = _FIELD.match(text)
+    field, value = (text[: match.end()], text[match.end() :]) if match else ("", text)
+    if len(value) >= 2 and value[0] == value[-1] == '"' and '"' not in value[1:-1].replace('""', ""):
+        return _term(field, exact, value[1:-1].replace('""', '"'))
+    return _term(text, exact)
+
+
 def _term(text: str, exact: bool, quoted: str | None = None) -> Query:
     """Return the term of a word; `quoted` is what stood in quotes behind ``FIELD=``, or alone."""
     match = _FIELD.match(text)
@@ -91,6 +102,8 @@ def _term(text: str, exact: bool, quoted: str | None = None) -> Query:
     value = quoted if quoted is not None else text[match.end() :] if match else text
     characters = [] if exact else list(_characters(value))
     wild = any(is_wild for is_wild, _ in characters)
+    if wild and sum(is_wild for is_wild, _ in characters) > MAXIMUM_WILDCARDS:
+        raise InputError(f"A value has more than {MAXIMUM_WILDCARDS} wildcards.", advice="Search for less at once.")
     plain = value if exact or wild else "".join(character for _, character in characters)
     term = Term(field, plain, wild, exact)
     node = Query("term", (), term)
@@ -207,10 +220,12 @@ def _word(text: str, place: int) -> tuple[int, str, str | None]:
         character = text[place]
         if character == '"' and (place == start or text[place - 1] == "="):
             closing = text.find('"', place + 1)
+            while closing >= 0 and text.startswith('""', closing):
+                closing = text.find('"', closing + 2)
             if closing < 0:
                 reason, where = "This quote is never closed.", Place(_WHERE, line=1, column=place + 1)
                 raise InputError(reason, where, advice="Close it.")
-            return closing + 1, text[start:place], text[place + 1 : closing]
+            return closing + 1, text[start:place], text[place + 1 : closing].replace('""', '"')
         if character == "(":
             open_brackets += 1
         elif character == ")":

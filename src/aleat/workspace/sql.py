@@ -79,7 +79,9 @@ def ask(lake: Lake, index: ValueIndex, query: str, *, memory: str = MEMORY) -> A
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        return Answer(_guarded(connection.execute, query))
+        if _guarded(connection.execute, query) is None:
+            raise InputError("There is no statement.", advice="Write one, as: select count(*) from events")
+        return Answer(connection)
     except BaseException:
         connection.close()
         raise
