@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
+from aleat.evidence.headed import MAX_HEADERS
 from aleat.evidence.reader import ReadOptions
 from tests.evidence.reading import events_of, issues_of, read_bytes
 
@@ -129,3 +130,22 @@ def test_real_tables_give_the_events_of_their_json(test_data: Path) -> None:
     assert len(tables) == 46
     for name, data in tables:
         assert told(data) == told(as_json(data)), name
+
+
+def test_headers_at_every_line_are_read_as_one_would_be() -> None:
+    rows = [f"165787200{number}.5 C{number}" for number in range(9)]
+    whole = table("conn", "ts uid", "time string", *rows)
+    torn = b"".join(table("conn", "ts uid", "time string", row) for row in rows)
+    assert told(torn) == told(whole)
+
+
+def test_lines_under_too_many_headers_are_named() -> None:
+    data = b"".join(
+        table("conn", f"ts uid field{number}", "time string string", f"1657872001.5 C{number} x")
+        for number in range(MAX_HEADERS + 3)
+    )
+    results = read_bytes(data)
+    assert len(events_of(results)) == MAX_HEADERS
+    assert [issue.reason for issue in issues_of(results)] == [
+        f"It stands under more than {MAX_HEADERS} headers (limit: headers)."
+    ] * 3

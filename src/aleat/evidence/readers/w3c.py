@@ -179,7 +179,8 @@ class W3cReader:
         headers = (texts == ",".join(names)).to_numpy().copy()
         if not names and len(texts):
             headers[0] = len(self._known & set(texts[0].split(","))) >= 2
-        return places[~headers]
+        kept: Places = places[~headers]
+        return kept
 
     def _split(self, texts: pl.Series, names: Sequence[str]) -> tuple[dict[str, pl.Series], npt.NDArray[np.bool_]]:
         """Return the columns of the lines that have as many values as there are names, and which those are."""

@@ -12,19 +12,18 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from typing import Any, BinaryIO
 
-import numpy as np
 import orjson
 import polars as pl
 
 from aleat.evidence.clock import TimeSpec
 from aleat.evidence.described import Pick, Reading, TimePick
 from aleat.evidence.head import Head
+from aleat.evidence.headed import MAX_HEADERS, HeadedRows, Places, by_header
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding
-from aleat.evidence.text_columns import Classify, ColumnTables, Lines, Rows, split_columns
+from aleat.evidence.text_columns import Classify, ColumnTables, Lines, split_columns
 
 __all__ = ["ZeekReader"]
 
@@ -67,14 +66,15 @@ class ZeekReader:
         lines = Lines.of(data, span, bom_length(data) if span.start == 0 else 0, options, result)
         notes = LineNotes(path, span, result)
         tables = ColumnTables(path, span, options, result)
-        header: Header = dict(span.context["header"])
-        directives = np.flatnonzero(lines.texts.str.starts_with("#").to_numpy()).tolist()
-        records = 0
-        for start, end in pairwise([-1, *directives, len(lines)]):
-            if end - start > 1:
-                records += _take(lines.part(start + 1, end), header, records, tables, notes)
-            if end < len(lines):
-                header = _with_directive(header, lines.texts[end])
+        rows = HeadedRows(lines, tables, notes)
+        start = tuple(sorted(span.context["header"].items()))
+        groups = by_header(lines, start, lambda state, text: tuple(sorted(_with_directive(dict(state), text).items())))
+        for number, (state, places) in enumerate(groups):
+            if number < MAX_HEADERS:
+                _take(lines, places, dict(state), rows)
+            else:
+                rows.refuse(places, lambda _: f"It stands under more than {MAX_HEADERS} headers (limit: headers).")
+        rows.finish()
         notes.finish()
         tables.finish()
         return result
@@ -90,34 +90,29 @@ def _with_directive(header: Header, line: str) -> Header:
     return {**header, name: value}
 
 
-def _take(lines: Lines, header: Header, records: int, tables: ColumnTables, notes: LineNotes) -> int:
-    """Read lines under one header, and return how many records they gave."""
+def _take(lines: Lines, places: Places, header: Header, rows: HeadedRows) -> None:
+    """Read the lines under one header."""
     said = {**_DEFAULTS, **header}
     separator = said["separator"] or "\t"
     names = [_unescaped(name) for name in said.get("fields", "").split(separator)] if "fields" in said else []
-    columns, good = split_columns(lines.texts, names, separator)
-    for place in np.flatnonzero(~good):
-        text = lines.texts[int(place)]
-        reason = f"The line has {text.count(separator) + 1} values where {len(names)} are named."
+    columns, good = split_columns(lines.texts.gather(places), names, separator)
+
+    def reason(text: str) -> str:
         if not names:
-            reason = "There is no #fields line before it."
-        elif not text.strip("\0 "):
-            reason = "The line holds zeros only, as after a crash."
-        length = len(text.encode("utf-8", "replace"))
-        notes.broken(int(lines.offsets[place]), int(lines.numbers[place]), length, reason)
-    count = int(good.sum())
-    if count:
-        types = said.get("types", "").split(separator)
-        kinds = dict(zip(columns, types, strict=False))
-        classify: dict[str, Classify] = {}
-        for name, column in columns.items():
-            present = column.set(column == said["unset_field"], None)
-            columns[name] = present
-            if (how := _classifier(kinds.get(name, "string"), present, said)) is not None:
-                classify[name] = how
-        rows = Rows(np.arange(records, records + count), lines.offsets[good], columns, classify)
-        tables.add(_reading(said["path"]), rows)
-    return count
+            return "There is no #fields line before it."
+        if not text.strip("\0 "):
+            return "The line holds zeros only, as after a crash."
+        return f"The line has {text.count(separator) + 1} values where {len(names)} are named."
+
+    rows.refuse(places[~good], reason)
+    kinds = dict(zip(columns, said.get("types", "").split(separator), strict=False))
+    classify: dict[str, Classify] = {}
+    for name, column in columns.items():
+        present = column.set(column == said["unset_field"], None)
+        columns[name] = present
+        if (how := _classifier(kinds.get(name, "string"), present, said)) is not None:
+            classify[name] = how
+    rows.take(_reading(said["path"]), places[good], columns, classify)
 
 
 def _reading(path: str) -> Reading:
