@@ -18,14 +18,18 @@ from aleat.cli.options import (
     Actor,
     Encoding,
     Language,
+    Limit,
     LogYear,
     LogZone,
     NoColor,
+    Password,
+    PasswordFile,
     Quiet,
     ReferenceTime,
     StrictTime,
     Workers,
     WorkspaceOption,
+    archive_options,
     find,
     open_workspace,
     stated,
@@ -135,7 +139,7 @@ def _print_knowledge(added: KnowledgeAdded) -> None:
 
 
 def add_evidence(
-    *paths: Path,
+    *paths: str,
     copy: bool = False,
     giver: Giver = None,
     note: str = "",
@@ -145,6 +149,9 @@ def add_evidence(
     log_zone: LogZone = (),
     log_year: LogYear = (),
     strict_time: StrictTime = False,
+    limit: Limit = (),
+    password: Password = (),
+    password_file: PasswordFile = None,
     host: str | None = None,
     reference_time: ReferenceTime = None,
     workspace: WorkspaceOption = None,
@@ -152,10 +159,10 @@ def add_evidence(
     workers: Workers = None,
     quiet: Quiet = False,
 ) -> int:
-    """Add what you hold: EVTX, Windows events as JSON, IIS, Apache and nginx logs, other files; folders, zip, gzip.
+    """Add what you hold: logs of any kind that is known, and other files; folders, archives, collections, URLs.
 
     Args:
-        paths: Files, folders or archives.
+        paths: Files, folders, archives, collections; or URLs (https://, s3://, az://, gs://).
         copy: Keep a copy in the workspace, by its hash (default: by reference).
         giver: Who handed it over (default: ourselves).
         note: What its collector noted (where it stood, how it was taken); stands in its custody.
@@ -166,6 +173,9 @@ def add_evidence(
         log_zone: The time zone of logs that write none.
         log_year: The year of the first line of logs that write none.
         strict_time: Refuse sources for which a zone or a year would be assumed.
+        limit: Raise what opening evidence may cost: NAME=VALUE (docs/reference/limits.md).
+        password: A password of encrypted archives; may be repeated.
+        password_file: Passwords, one a line (- is standard input); others can't see it in the list of processes.
         host: The host's name, where the log doesn't say.
         reference_time: The time that custody records as now (default: the clock's).
         workspace: The workspace's folder.
@@ -177,6 +187,7 @@ def add_evidence(
         error("Nothing to add: name files or folders.")
         return USAGE
     logs = stated(log_zone, log_year, encoding, host=host, strict_time=strict_time)
+    limits, secrets = archive_options(limit, password, password_file)
     with open_workspace(workspace, actor, reference_time) as ws, progress(quiet=quiet) as show:
         added = ws.add_evidence(
             *paths,
@@ -186,6 +197,8 @@ def add_evidence(
             acquired=_time(acquired, UTC),
             hash_lists=hash_list,
             logs=logs,
+            limits=limits,
+            secrets=secrets,
             workers=workers,
             progress=show,
         )
@@ -211,7 +224,7 @@ def _print_evidence(added: EvidenceAdded) -> None:
 
 
 def hunt(
-    *paths: Path,
+    *paths: str,
     rules: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     format: Annotated[Format | None, Parameter(name=["--type", "-t"])] = None,
@@ -225,6 +238,9 @@ def hunt(
     log_zone: LogZone = (),
     log_year: LogYear = (),
     strict_time: StrictTime = False,
+    limit: Limit = (),
+    password: Password = (),
+    password_file: PasswordFile = None,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
     workers: Workers = None,
@@ -234,7 +250,7 @@ def hunt(
     """Hunt for everything the workspace knows in everything it holds; or, with --rules, in PATHS at once.
 
     Args:
-        paths: Evidence for a hunt without a workspace (with --rules).
+        paths: Evidence for a hunt without a workspace (with --rules): as of aleat add evidence.
         rules: Knowledge for a hunt without a workspace: rules, bundles, lists.
         output: Write sightings to this file (default: standard output).
         format: table, json, jsonl, csv or parquet (default: table).
@@ -250,6 +266,9 @@ def hunt(
         log_zone: With PATHS: the time zone of logs that write none.
         log_year: With PATHS: the year of the first line of logs that write none.
         strict_time: With PATHS: refuse sources for which a zone or a year would be assumed.
+        limit: With PATHS: raise what opening evidence may cost: NAME=VALUE (docs/reference/limits.md).
+        password: With PATHS: a password of encrypted archives; may be repeated.
+        password_file: With PATHS: passwords, one a line (- is standard input).
         workspace: The workspace's folder.
         actor: Who acts.
         workers: Worker processes.
@@ -265,6 +284,7 @@ def hunt(
     kind = format or (_format_of(output) if output else "table")
     target = output or sys.stdout.buffer
     logs = stated(log_zone, log_year, encoding, strict_time=strict_time)
+    limits, secrets = archive_options(limit, password, password_file)
     if not paths and logs != stated((), (), ()):
         error("What is in the workspace was read already: state zones, years and code pages with aleat add evidence.")
         return USAGE
@@ -289,6 +309,8 @@ def hunt(
                 zone=zone,
                 color=color,
                 logs=logs,
+                limits=limits,
+                secrets=secrets,
                 workers=workers,
                 progress=show,
             )
@@ -383,7 +405,7 @@ def verify(*, head: Path | None = None, workspace: WorkspaceOption = None, quiet
 
 
 def investigate(
-    *paths: Path,
+    *paths: str,
     giver: Giver = None,
     marking: str | None = None,
     name: str = "",
@@ -394,6 +416,9 @@ def investigate(
     log_zone: LogZone = (),
     log_year: LogYear = (),
     strict_time: StrictTime = False,
+    limit: Limit = (),
+    password: Password = (),
+    password_file: PasswordFile = None,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
     workers: Workers = None,
@@ -402,7 +427,8 @@ def investigate(
     """Do all of it in one go: sort what is given, hunt, build the case, print the answer, write the report.
 
     Args:
-        paths: An ally's pack, your logs, public statements: files, folders, archives, in any order.
+        paths: An ally's pack, your logs, public statements: files, folders, archives, in any order; evidence also by
+            URL.
         giver: Who gave the knowledge among it.
         marking: The TLP label of knowledge that carries none.
         name: The case's name (default: the folder's).
@@ -414,6 +440,9 @@ def investigate(
         log_zone: The time zone of logs that write none.
         log_year: The year of the first line of logs that write none.
         strict_time: Refuse sources for which a zone or a year would be assumed.
+        limit: Raise what opening evidence may cost: NAME=VALUE (docs/reference/limits.md).
+        password: A password of encrypted archives; may be repeated.
+        password_file: Passwords, one a line (- is standard input); others can't see it in the list of processes.
         workspace: The workspace's folder (default: the nearest one, else a new folder aleat-case here).
         actor: Who acts.
         workers: Worker processes.
@@ -426,6 +455,7 @@ def investigate(
         error("Nothing to investigate: name files or folders.")
         return USAGE
     logs = stated(log_zone, log_year, encoding, strict_time=strict_time)
+    limits, secrets = archive_options(limit, password, password_file)
     folder = find(workspace) or Path("aleat-case")
     with Workspace.open_or_init(folder, actor=actor, zone=zone) as ws, progress(quiet=quiet) as show:
         done = ws.investigate(
@@ -436,6 +466,8 @@ def investigate(
             copy=copy,
             language=language,
             logs=logs,
+            limits=limits,
+            secrets=secrets,
             workers=workers,
             progress=show,
         )

@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from aleat.errors import InputError, WorkspaceError
+from aleat.errors import InputError, Place, WorkspaceError
 
 if TYPE_CHECKING:
-    from aleat.evidence import ReadOptions
+    from aleat.evidence import Limits, ReadOptions, Secrets
     from aleat.workspace import Workspace
 
 __all__ = [
     "Actor",
     "Encoding",
     "Language",
+    "Limit",
     "LogYear",
     "LogZone",
     "NoColor",
+    "Password",
+    "PasswordFile",
     "Quiet",
     "ReferenceTime",
     "StrictTime",
     "Workers",
     "WorkspaceOption",
+    "archive_options",
     "find",
     "moment",
     "open_workspace",
     "stated",
 ]
+
+_MAX_PASSWORDS = 1024 * 1024
 
 WorkspaceOption = Annotated[Path | None, Parameter(name=["--workspace", "-w"], help="The workspace's folder.")]
 Actor = Annotated[str | None, Parameter(help="Who acts (default: $ALEAT_ACTOR, else your user name).")]
@@ -68,6 +75,29 @@ Encoding = Annotated[
         help="Code page of text that is not UTF-8: cp1250 for all, 'fw/*.log=cp852' by source (default: guessed, and "
         "said).",
     ),
+]
+Limit = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--limit",
+        negative="",
+        help="Raise (or lower) what opening evidence may cost: NAME=VALUE, such as expansion_ratio=2000 or "
+        "place_bytes=1T; may be repeated. Names: docs/reference/limits.md, and every message that a limit stops "
+        "something.",
+    ),
+]
+Password = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--password",
+        negative="",
+        help="Password of encrypted zip and 7z archives; may be repeated, all are tried. Others can see it in the list "
+        "of processes: better --password-file.",
+    ),
+]
+PasswordFile = Annotated[
+    Path | None,
+    Parameter(name="--password-file", help="File with passwords, one a line (- is standard input)."),
 ]
 StrictTime = Annotated[
     bool,
@@ -122,3 +152,28 @@ def stated(
     from aleat.evidence import read_options  # noqa: PLC0415
 
     return read_options(encodings=encoding, host=host, log_zones=log_zone, log_years=log_year, strict_time=strict_time)
+
+
+def archive_options(
+    limit: tuple[str, ...], password: tuple[str, ...], password_file: Path | None
+) -> tuple[Limits, Secrets]:
+    """Return the limits and the passwords that these options state; raises `InputError`."""
+    from aleat.evidence import Secrets, change_limits  # noqa: PLC0415
+
+    return change_limits(limit), Secrets([*password, *(_passwords(password_file) if password_file else ())])
+
+
+def _passwords(file: Path) -> list[str]:
+    """Return a file's lines, without their ends."""
+    try:
+        if str(file) == "-":
+            data = sys.stdin.buffer.read(_MAX_PASSWORDS + 1)
+        else:
+            with file.open("rb") as stream:
+                data = stream.read(_MAX_PASSWORDS + 1)
+    except OSError as error:
+        raise InputError(f"The passwords can't be read: {error.strerror}.", Place(str(file))) from error
+    if len(data) > _MAX_PASSWORDS:
+        raise InputError(f"This is longer than {_MAX_PASSWORDS} bytes: no file of passwords.", Place(str(file)))
+    words = data.decode("utf-8-sig", "surrogateescape").split("\n")
+    return [word.removesuffix("\r") for word in words if word.strip("\r")]

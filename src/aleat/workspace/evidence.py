@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from aleat.errors import InputError, IntegrityError, Issue, TrustError
-from aleat.evidence import NOTE_CODES, RANGE_BYTES, ReadOptions, check_encoding
+from aleat.evidence import NOTE_CODES, RANGE_BYTES, Limits, ReadOptions, Secrets, check_encoding, known_bytes
 from aleat.evidence.ingest import IngestProgress, ingest
 from aleat.stix.times import format_timestamp
 from aleat.store.countersignatures import read_received, verify_countersignatures
@@ -21,7 +21,8 @@ from aleat.store.decisions_verify import verify_decisions
 from aleat.store.dismissals import verify_dismissals
 from aleat.store.entries import verify_entries
 from aleat.store.entries_verify import verify_list_rows
-from aleat.store.lake import Lake
+from aleat.store.lake import Custodian, Lake
+from aleat.store.lake_reread import replace_readings
 from aleat.store.lake_verify import verify_lake
 from aleat.store.ledger import LEDGERS, ledger_head, read_entries, verify_ledger
 from aleat.store.objects import knowledge_digest, verify_objects
@@ -47,16 +48,16 @@ def open_lake(session: Session) -> Lake:
     return Lake(session.folder, session.database)
 
 
-def default_workers(paths: Sequence[Path] = ()) -> int:
+def default_workers(paths: Sequence[Path | str] = ()) -> int:
     """Return how many worker processes to use: one for little input, else one a core."""
-    if paths and _total_bytes(paths, _FEW_BYTES) < _FEW_BYTES:
+    if paths and known_bytes(paths, _FEW_BYTES) < _FEW_BYTES:
         return 1
     return max(1, min(os.cpu_count() or 1, 61))  # 61: what Windows can wait for
 
 
 def add_evidence(
     session: Session,
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     *,
     copy: bool = False,
     giver: str | None = None,
@@ -66,6 +67,8 @@ def add_evidence(
     encoding: str | None = None,
     host: str | None = None,
     logs: ReadOptions | None = None,
+    limits: Limits | None = None,
+    secrets: Secrets | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress = silent,
@@ -73,7 +76,8 @@ def add_evidence(
     """Bring everything that a reader recognises below `paths` into the lake, each source with its custody.
 
     `note` and `acquired` are what its collector says of it; `hash_lists` are files of their hashes, which are compared.
-    `logs` is what is stated about zones, years and code pages (`aleat.evidence.read_options`).
+    `logs` is what is stated about zones, years and code pages (`aleat.evidence.read_options`), `limits` what archives
+    may cost, `secrets` are passwords for them. A text among `paths` is a URL (`aleat.evidence.location`).
 
     The work is done by `workers` processes, or by `executor`, of which `workers` says how many jobs it does at once
     and whose processes must see the paths and the workspace as this one does.
@@ -98,11 +102,17 @@ def add_evidence(
             acquired="" if acquired is None else format_timestamp(acquired),
             collector=collector,
             options=_options(session, logs or ReadOptions(), encoding, host),
+            limits=limits,
+            secrets=secrets,
             workers=workers or default_workers(() if executor is not None else paths),
             executor=executor,
             progress=show,
         )
-    named = {path.as_posix() for path in paths}
+        lake, custodian = open_lake(session), Custodian(session.actor, session.now(), session.key)
+        again = list(replace_readings(lake, custodian, result.sources))
+        result.issues.extend(again)
+        lake.add_issues(custodian, again)
+    named = {path.as_posix() for path in paths if isinstance(path, Path)}
     lost = tuple(
         issue for issue in (*unread, *result.issues) if issue.code not in NOTE_CODES or _is_nothing(issue, named)
     )
@@ -216,24 +226,3 @@ def _read_own_heads(session: Session, path: Path) -> dict[str, Head]:
     if statement.workspace != session.config.id:
         raise TrustError(f"{path} holds the heads of another workspace ({clip(statement.organisation, 80)}).")
     return {head.ledger: head for head in statement.heads}
-
-
-def _total_bytes(paths: Sequence[Path], enough: int) -> int:
-    total = 0
-    for size in _sizes(paths):
-        total += size
-        if total >= enough:
-            break
-    return total
-
-
-def _sizes(paths: Sequence[Path]) -> Iterator[int]:
-    for path in paths:
-        try:
-            if path.is_dir():
-                for folder, _, names in os.walk(path):
-                    yield from (Path(folder, name).stat().st_size for name in names)
-            else:
-                yield path.stat().st_size
-        except OSError:
-            continue

@@ -16,7 +16,7 @@ import msgspec
 
 from aleat.case import signals
 from aleat.errors import Issue
-from aleat.evidence import NOTE_CODES, ReadOptions
+from aleat.evidence import NOTE_CODES, Limits, ReadOptions, Secrets, location
 from aleat.hunt import LEVELS, Indicator, NotEvaluated, Plan, Sighting, compile_plan
 from aleat.hunt.alerts import with_alerts
 from aleat.hunt.dismissals import add_dismissals
@@ -137,7 +137,7 @@ class HuntVerbs(Session):
 
 
 def hunt_once(
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     rules: Sequence[Path],
     output: Path | IO[bytes],
     format_: str = "jsonl",
@@ -149,6 +149,8 @@ def hunt_once(
     zone: timezone = UTC,
     color: bool = False,
     logs: ReadOptions | None = None,
+    limits: Limits | None = None,
+    secrets: Secrets | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress = silent,
@@ -158,7 +160,8 @@ def hunt_once(
     Sightings at or above `min_level` are written as they are found, so that memory doesn't grow with them; where
     `since` or `until` (aware times) is given, only those at or after the one and before the other.
     `placeholders` is a file of values for Sigma's placeholders; `workers` and `executor` are as in `HuntVerbs.hunt`,
-    `zone` and `color` as in `aleat.hunt.open_writer`. `logs` is what is stated about zones, years and code pages.
+    `zone` and `color` as in `aleat.hunt.open_writer`. `logs` is what is stated about zones, years and code pages,
+    `limits` what archives may cost, `secrets` are passwords for them; a path may be a URL.
     """
     issues: list[Issue] = []
     rejected: list[NotEvaluated] = []
@@ -194,7 +197,15 @@ def hunt_once(
                 written += 1
 
         result = hunt_paths(
-            paths, plan, workers=workers, executor=executor, options=logs, sink=sink, progress=_told(progress)
+            [location(path) for path in paths],
+            plan,
+            workers=workers,
+            executor=executor,
+            options=logs,
+            limits=limits,
+            secrets=secrets,
+            sink=sink,
+            progress=_told(progress),
         )
     result = _completed(result, plan, seconds)
     found = tuple(issue for issue in result.issues if issue.code not in NOTE_CODES)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from aleat.errors import InputError, Issue, Place, TrustError
-from aleat.evidence import ReadOptions
+from aleat.evidence import Limits, ReadOptions, Secrets, is_url, location, shown_url
 from aleat.exchange import Received
 from aleat.workspace.custody import CustodyVerbs
 from aleat.workspace.evidence import add_evidence
@@ -65,6 +65,8 @@ class InvestigateVerbs(CustodyVerbs):
         encoding: str | None = None,
         host: str | None = None,
         logs: ReadOptions | None = None,
+        limits: Limits | None = None,
+        secrets: Secrets | None = None,
         workers: int | None = None,
         executor: Executor | None = None,
         progress: Progress = silent,
@@ -79,7 +81,7 @@ class InvestigateVerbs(CustodyVerbs):
         """
         return add_evidence(
             self,
-            [Path(path) for path in paths],
+            [location(path) for path in paths],
             copy=copy,
             giver=giver,
             note=note,
@@ -88,6 +90,8 @@ class InvestigateVerbs(CustodyVerbs):
             encoding=encoding,
             host=host,
             logs=logs,
+            limits=limits,
+            secrets=secrets,
             workers=workers,
             executor=executor,
             progress=progress,
@@ -106,14 +110,18 @@ class InvestigateVerbs(CustodyVerbs):
         copy: bool = False,
         language: str = "en",
         logs: ReadOptions | None = None,
+        limits: Limits | None = None,
+        secrets: Secrets | None = None,
         workers: int | None = None,
         progress: Progress = silent,
     ) -> Investigation:
         """Do it all with what is at `paths`, in any order, and return what was done and the answer.
 
-        `logs` is what is stated about zones, years and code pages of the logs among it.
+        `logs` is what is stated about zones, years and code pages of the logs among it, `limits` what archives may
+        cost, `secrets` are passwords for them. A path may be a URL: what is there is evidence.
         """
-        found = sort_paths([Path(path) for path in paths], progress=progress)
+        given = [location(path) for path in paths]
+        found = sort_paths(given, limits=limits, secrets=secrets, progress=progress)
         knowledge, evidence = KnowledgeAdded(), EvidenceAdded()
         issues: list[Issue] = list(found.issues)
         if found.knowledge:
@@ -121,7 +129,15 @@ class InvestigateVerbs(CustodyVerbs):
         if found.statements:
             issues += self.add_statements(*found.statements)
         if found.evidence:
-            evidence = self.add_evidence(*found.evidence, copy=copy, logs=logs, workers=workers, progress=progress)
+            evidence = self.add_evidence(
+                *found.evidence,
+                copy=copy,
+                logs=logs,
+                limits=limits,
+                secrets=secrets,
+                workers=workers,
+                progress=progress,
+            )
         built = self.build_case(name or _case_name(self.folder, paths), workers=workers, progress=progress)
         return Investigation(
             sorted=found,
@@ -139,5 +155,7 @@ class InvestigateVerbs(CustodyVerbs):
 def _case_name(folder: Path, paths: Sequence[str | Path]) -> str:
     """Name a case after the one file or folder that was given, else after the workspace."""
     if len(paths) == 1:
+        if is_url(paths[0]):
+            return Path(shown_url(str(paths[0])).partition("?")[0]).stem
         return Path(paths[0]).resolve().stem
     return folder.resolve().name

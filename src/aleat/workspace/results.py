@@ -101,7 +101,7 @@ class Sorted(msgspec.Struct, frozen=True, kw_only=True):
     """What `investigate` made of the paths it was given."""
 
     knowledge: tuple[Path, ...] = ()
-    evidence: tuple[Path, ...] = ()
+    evidence: tuple[Path | str, ...] = ()
     statements: tuple[Path, ...] = ()
     issues: tuple[Issue, ...] = ()
 

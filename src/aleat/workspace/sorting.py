@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aleat.case.claims import looks_like_news
 from aleat.errors import Issue, Place
-from aleat.evidence import Source, open_sources
+from aleat.evidence import Limits, Secrets, Source, open_sources
 from aleat.knowledge import Document, detect_reader
 from aleat.knowledge.opener import open_documents
 from aleat.workspace.progress import Progress, silent
@@ -26,19 +26,29 @@ _STAGE = "sorting"
 _AGE_HEAD = b"age-encryption.org/v1\n"
 
 
-def sort_paths(paths: Sequence[Path], *, progress: Progress = silent) -> Sorted:
-    """Return the files at and below `paths` by what they are; what is none of it is an issue."""
-    evidence: list[Path] = []
+def sort_paths(
+    paths: Sequence[Path | str],
+    *,
+    limits: Limits | None = None,
+    secrets: Secrets | None = None,
+    progress: Progress = silent,
+) -> Sorted:
+    """Return the files at and below `paths` by what they are; what is none of it is an issue.
+
+    What is at a URL (a text) is evidence: it isn't fetched to be looked at.
+    """
+    evidence: list[Path | str] = [path for path in paths if isinstance(path, str)]
+    local = _paths(paths)
     knowledge: list[Path] = []
     statements: list[Path] = []
     sealed: list[Path] = []
     issues: list[Issue] = []
-    for number, found in enumerate(_files(paths)):
+    for number, found in enumerate(_files(local)):
         progress("sorting", number, None)
         if isinstance(found, Issue):
             issues.append(found)
             continue
-        kind, said = ("sealed", []) if _is_sealed(found) else _kind(found)
+        kind, said = ("sealed", []) if _is_sealed(found) else _kind(found, limits, secrets)
         if kind in ("evidence", "file"):
             evidence.append(found)
         elif kind == "knowledge":
@@ -50,11 +60,15 @@ def sort_paths(paths: Sequence[Path], *, progress: Progress = silent) -> Sorted:
         else:
             issues += said
     return Sorted(
-        knowledge=(*_collections(paths, knowledge, [*evidence, *statements, *sealed]), *sealed),
+        knowledge=(*_collections(local, knowledge, [*_paths(evidence), *statements, *sealed]), *sealed),
         evidence=tuple(evidence),
         statements=tuple(statements),
         issues=tuple(issues),
     )
+
+
+def _paths(places: Sequence[Path | str]) -> list[Path]:
+    return [place for place in places if isinstance(place, Path)]
 
 
 def sealed_files(paths: Sequence[Path]) -> list[Path]:
@@ -114,9 +128,9 @@ def _files(paths: Sequence[Path]) -> Iterator[Path | Issue]:
             yield path
 
 
-def _kind(path: Path) -> tuple[str, list[Issue]]:
+def _kind(path: Path, limits: Limits | None, secrets: Secrets | None) -> tuple[str, list[Issue]]:
     said: list[Issue] = []
-    for found in open_sources([path]):
+    for found in open_sources([path], limits=limits, secrets=secrets):
         if isinstance(found, Source):
             return "evidence", []
         said.append(found)
