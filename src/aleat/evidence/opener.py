@@ -39,7 +39,16 @@ __all__ = [
 ]
 
 NOTE_CODES = frozenset(
-    {"passed-over", "encoding", "known-source", "empty-file", "empty-folder", "taken-as-file", *TIME_NOTES}
+    {
+        "passed-over",
+        "encoding",
+        "known-source",
+        "empty-file",
+        "empty-folder",
+        "taken-as-file",
+        "read-again",
+        *TIME_NOTES,
+    }
 )
 """Issues with these codes tell something that the user should know; no evidence was lost with them."""
 

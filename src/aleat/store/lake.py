@@ -748,7 +748,9 @@ def _source_row(connection: sa.Connection, row: Any) -> SourceRow:
     ).one()
     lost = connection.execute(
         sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(evidence_issues.c.length), 0)).where(
-            evidence_issues.c.source == holder
+            evidence_issues.c.source == holder,
+            # a note that all was read: no length, and no record lost
+            evidence_issues.c.length.is_not(None) | (sa.func.coalesce(evidence_issues.c.records, 1) != 0),
         )
     ).one()
     encodings: dict[str, int] = {}
