@@ -26,7 +26,10 @@ from typing import Any
 
 __all__ = ["AUDIT_RECORD", "AuditJoiner", "audit_key", "parse_record"]
 
-AUDIT_RECORD = r"^(?:\[ *\d{1,12}\.\d{1,9}\] )?(?:audit: )?(?:node=\S{1,256} )?type=\S{1,64} (?:msg=)?audit\(\d{1,12}\.\d{1,9}:\d{1,20}\):"
+AUDIT_RECORD = (
+    r"^(?:\[ *\d{1,12}\.\d{1,9}\] )?(?:audit: )?(?:node=\S{1,256} )?type=\S{1,64} "
+    r"(?:msg=)?audit\(\d{1,12}\.\d{1,9}:\d{1,20}\):"
+)
 """Expression (Rust's and Python's) of a line, or a syslog message, that is an audit record."""
 
 MAX_VALUES = 4096
@@ -42,8 +45,24 @@ _PAIR = re.compile(r"""([A-Za-z_][\w.\-]*+(?:\[\d{1,6}\])?)=(?:"([^"]*+)"|'([^']
 _AVC = re.compile(r"avc: +(granted|denied) +\{ ([^{}]*+)\} for\b")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})++")
 _ENCODED = frozenset(
-    "acct cmd comm cwd data device dir exe file filter grp grp-list hostname key name new_name ocomm old op path "
-    "proctitle root_dir sw unit user vm watch invalid_context".split()
+    (
+        "acct",
+        "cmd",
+        "comm",
+        "cwd",
+        "data",
+        "device",
+        "dir",
+        "exe",
+        "file",
+        "filter",
+        "grp",
+        "grp-list",
+        "hostname",
+        "key",
+    )
+    + ("name", "new_name", "ocomm", "old", "op", "path", "proctitle", "root_dir", "sw", "unit", "user", "vm", "watch")
+    + ("invalid_context",)
 )
 _ARGUMENT = re.compile(r"a(\d{1,6})(?:\[(\d{1,6})\])?")
 _NESTED = frozenset({"msg"})

@@ -109,12 +109,14 @@ def described_readers() -> tuple[Reader, ...]:
     # not at the top: the generic readers import this module
     from aleat.evidence.readers.auditd import AuditReader  # noqa: PLC0415
     from aleat.evidence.readers.delimited import DelimitedReader  # noqa: PLC0415
+    from aleat.evidence.readers.ivanti_vc0 import VC0Reader  # noqa: PLC0415
     from aleat.evidence.readers.json_records import JsonReader  # noqa: PLC0415
     from aleat.evidence.readers.lines import LinesReader  # noqa: PLC0415
     from aleat.evidence.readers.w3c import W3cReader  # noqa: PLC0415
 
     made: dict[str, Callable[[Reading], Reader]] = {
         "audit": AuditReader,
+        "vc0": VC0Reader,
         "json": JsonReader,
         "w3c": W3cReader,
         "lines": LinesReader,

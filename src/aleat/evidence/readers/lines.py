@@ -90,7 +90,7 @@ class LinesReader:
         """Say yes where enough of the first lines match."""
         if head.is_json:
             return False
-        lines = [line[:_DETECT_CHARACTERS] for line in head.lines[:_DETECT_LINES] if not self._is_comment(line)]
+        lines = [line[:_DETECT_CHARACTERS] for line in head.lines if not self._is_comment(line)][:_DETECT_LINES]
         if any(expression.match(line) for expression in self._lacks for line in lines):
             return False
         good = sum(1 for line in lines if self.recognises(line))
@@ -211,12 +211,14 @@ def _expanded(
     if "forms" in step:
         yield from _formed(step["forms"], field, reading, places, columns)
         return
-    rest = {name: column for name, column in columns.items() if name != field}
-    for rows, values in expand(columns[field], step["style"], step.get("columns", ()), step.get("separator", ",")):
-        inner = {name: column.gather(rows) for name, column in (rest if values else columns).items()}
-        for name, column in values.items():
-            inner[_free(name, inner)] = column
-        yield reading, places[rows], inner
+    values = expand(columns[field], step["style"], step.get("columns", ()), step.get("separator", ","))
+    named = np.zeros(len(places), np.bool_)
+    for column in values.values():
+        named |= column.is_not_null().to_numpy()
+    inner = {**columns, field: columns[field].set(pl.Series(named), None)}
+    for name, column in values.items():
+        inner[name if name not in inner or inner[name].is_null().all() else _free(name, inner)] = column
+    yield reading, places, inner
 
 
 def _formed(
