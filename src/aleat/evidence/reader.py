@@ -202,11 +202,19 @@ def _readers() -> tuple[Reader, ...]:
     # not at the top: the seam must not load every format's libraries, and readers import the seam
     from aleat.evidence.described import described_readers  # noqa: PLC0415
     from aleat.evidence.readers.evtx import EvtxReader  # noqa: PLC0415
+    from aleat.evidence.readers.windows_csv import WindowsCsvReader  # noqa: PLC0415
     from aleat.evidence.readers.windows_json import WindowsJsonReader  # noqa: PLC0415
     from aleat.evidence.readers.windows_xml import WindowsXmlReader  # noqa: PLC0415
     from aleat.evidence.readers.zeek import ZeekReader  # noqa: PLC0415
 
-    return (EvtxReader(), WindowsJsonReader(), WindowsXmlReader(), ZeekReader(), *described_readers())
+    return (
+        EvtxReader(),
+        WindowsJsonReader(),
+        WindowsXmlReader(),
+        WindowsCsvReader(),
+        ZeekReader(),
+        *described_readers(),
+    )
 
 
 def detect_reader(head: Head) -> Reader | None:

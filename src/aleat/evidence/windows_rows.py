@@ -24,7 +24,7 @@ from aleat.evidence.reader import ReadOptions
 from aleat.evidence.times import time_column
 from aleat.evidence.windows_event import Event, flatten_systems
 
-__all__ = ["FlatEvent", "WindowsTables"]
+__all__ = ["FlatEvent", "WindowsTables", "flatten_payload"]
 
 
 _SECTIONS = (
@@ -102,7 +102,7 @@ class WindowsTables:
         system = event["System"]
         payload = event.get("EventData")
         if type(payload) is not dict or not payload or extra or "Data" in payload or not event.keys() <= _PLAIN:
-            payload = _payload(event, extra)
+            payload = flatten_payload(event, extra)
         self._add(self._groups, _build_group, offset, system, payload, (system.get("Channel"), *payload))
 
     def add_typed(self, offsets: Sequence[int], events: Sequence[Event]) -> None:
@@ -111,7 +111,7 @@ class WindowsTables:
         for offset, event in zip(offsets, events, strict=True):
             payload = event.EventData
             if type(payload) is not dict or not payload or "Data" in payload or event.UserData is not UNSET:
-                payload = _payload(event.sections(), None)
+                payload = flatten_payload(event.sections(), None)
             key = (event.System.Channel, *payload)
             group = groups.get(key)
             if group is None:
@@ -156,7 +156,7 @@ class WindowsTables:
             yield "windows", channel, self._builders.pop(channel).finish()
 
 
-def _payload(event: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:
+def flatten_payload(event: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Flatten the payload sections of one event to one level of names (values may still be nested)."""
     out: dict[str, Any] = {}
     for section in _SECTIONS:

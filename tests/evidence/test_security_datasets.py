@@ -1,0 +1,128 @@
+"""Real exports of attacks, one technique each (OTRF's Security-Datasets): all records are read, and what they show.
+
+What each must show is in `tests/hunt/security_datasets_expected.toml`, which was written before the first hunt.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import tomllib
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aleat.errors import Issue, Place
+from aleat.evidence import NOTE_CODES, open_sources, read_batches
+from aleat.hunt import Indicator, Plan, compile_plan, hunt_paths
+
+pytestmark = pytest.mark.data
+
+EXPECTED = Path(__file__).parents[1] / "hunt" / "security_datasets_expected.toml"
+FOLDERS = ("rules", "rules-emerging-threats", "rules-threat-hunting")
+
+
+@lru_cache(maxsize=1)
+def table() -> dict[str, Any]:
+    """Return the table of what is expected."""
+    return tomllib.loads(EXPECTED.read_text("utf-8"))
+
+
+def datasets(reader: str) -> Iterator[dict[str, Any]]:
+    """Yield the datasets that a reader takes."""
+    return (row for row in table()["dataset"] if row["reader"] == reader)
+
+
+def json_lines(path: Path) -> int:
+    """Count the lines of an archive's JSON members that aren't blank, by the plainest means."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".json") and not name.startswith("__MACOSX")]
+            return sum(bool(line.strip()) for name in names for line in archive.open(name))
+    # the three tar archives end before gzip's end: what is there is whole
+    data = zlib.decompressobj(31).decompress(path.read_bytes())
+    at = data.index(b"ustar") - 257
+    while True:
+        member = tarfile.TarInfo.frombuf(data[at : at + 512], "utf-8", "replace")
+        if member.name.endswith(".json") and not Path(member.name).name.startswith("._"):
+            return sum(bool(line.strip()) for line in data[at + 512 : at + 512 + member.size].split(b"\n"))
+        at += 512 + -(-member.size // 512) * 512
+
+
+def read(path: Path, reader: str) -> tuple[int, list[Issue]]:
+    """Return how many events a reader gives of an archive, and what could not be read."""
+    events = 0
+    issues: list[Issue] = []
+    for source in open_sources([path]):
+        if isinstance(source, Issue):
+            issues.append(source)
+        else:
+            assert source.reader == reader, source.path
+            events += sum(batch.table.num_rows for batch in read_batches(source, issues))
+    return events, [issue for issue in issues if issue.code not in NOTE_CODES]
+
+
+@lru_cache(maxsize=1)
+def rules(folder: Path) -> Mapping[str, tuple[Indicator, frozenset[str]]]:
+    """Return each rule with the techniques of its tags."""
+    found = {}
+    for name in FOLDERS:
+        for path in sorted((folder / name).rglob("*.yml")):
+            text = path.read_text("utf-8")
+            data = yaml.load(text, yaml.CSafeLoader)
+            tags = frozenset(tag[7:].upper() for tag in data.get("tags", ()) if tag.startswith("attack.t"))
+            digest = sha256(text.encode()).hexdigest()
+            rule = Indicator(
+                data["id"], data["id"], digest, "sigma", text, data["title"], "t", Place(str(path), 1), data["level"]
+            )
+            found[data["id"]] = rule, tags
+    return found
+
+
+def shown(path: Path, plan: Plan, known: Mapping[str, tuple[Indicator, frozenset[str]]]) -> set[str]:
+    """Return the techniques (and those above them) of the rules that find something."""
+    found = {sighting.indicator for sighting in hunt_paths([path], plan, workers=1).sightings}
+    techniques = {technique for rule in found for technique in known[rule][1]}
+    return techniques | {technique.partition(".")[0] for technique in techniques}
+
+
+def test_the_table_names_every_archive_of_windows_events(test_data: Path) -> None:
+    folder = test_data / "logs" / "security-datasets"
+    named = {row["path"] for row in table()["dataset"]}
+    hosts = {path.relative_to(folder).as_posix() for path in folder.glob("atomic/windows/*/host/*")}
+    assert hosts <= named
+    assert all((folder / path).is_file() for path in named)
+
+
+def test_some_archives_give_as_many_events_as_lines(test_data: Path) -> None:
+    for row in list(datasets("windows-json"))[::16]:
+        path = test_data / "logs" / "security-datasets" / row["path"]
+        if path.suffix == ".zip":
+            assert read(path, "windows-json") == (json_lines(path), []), row["path"]
+
+
+@pytest.mark.long
+def test_every_archive_gives_as_many_events_as_lines(test_data: Path) -> None:
+    for row in datasets("windows-json"):
+        path = test_data / "logs" / "security-datasets" / row["path"]
+        assert read(path, "windows-json") == (json_lines(path), []), row["path"]
+
+
+@pytest.mark.long
+def test_four_in_five_datasets_show_what_they_must(test_data: Path, tmp_path: Path) -> None:
+    """The others are those that `[unshown]` names with the reason."""
+    known = rules(test_data / "sigma")
+    plan = compile_plan([rule for rule, _ in known.values()], cache=tmp_path)
+    missing = []
+    for row in table()["dataset"]:
+        techniques = shown(test_data / "logs" / "security-datasets" / row["path"], plan, known)
+        if not techniques & set(row["shows"]):
+            missing.append(row["path"])
+    assert len(missing) <= len(table()["dataset"]) // 5
+    assert sorted(missing) == sorted(table()["unshown"])
