@@ -47,6 +47,9 @@ NOTE_CODES = frozenset(
         "empty-folder",
         "taken-as-file",
         "read-again",
+        "carved",
+        "date-order",
+        "slack-record",
         *TIME_NOTES,
     }
 )
