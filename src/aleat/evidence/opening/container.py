@@ -8,6 +8,7 @@ Names are keys: members of one name are told apart (`numbered`), the same way ea
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import IO, Protocol
@@ -60,6 +61,8 @@ class Opening:
     limits: Limits
     budget: Budget
     secrets: Secrets = field(default_factory=Secrets)
+    passed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many members of each kind weren't read so far: (code, why)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from aleat.evidence.opening.container import Member, Note, Opening
-from aleat.evidence.opening.streams import cast_stream, damaged, read_fully
+from aleat.evidence.opening.streams import Full, cast_stream, damaged, read_fully
 
 __all__ = ["Tar"]
 
@@ -71,7 +71,7 @@ class TarArchive:
     names: Sequence[str] = ()
 
     def __init__(self, stream: IO[bytes], path: str, opening: Opening) -> None:
-        self._stream = stream
+        self._stream = cast_stream(Full(stream))
         self._path = path
         self._opening = opening
         self._at = 0
@@ -223,7 +223,11 @@ class TarArchive:
 
     def read_at(self, place: int, size: int) -> bytes:
         """Return up to `size` bytes at `place`, where the stream must stand; none where it stands elsewhere."""
-        return self._take(size) if self._at == place else b""
+        if self._at != place:
+            return b""
+        data = self._stream.read(size)
+        self._at += len(data)
+        return data
 
 
 class _TarFile(io.RawIOBase):

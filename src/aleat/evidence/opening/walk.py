@@ -29,10 +29,8 @@ __all__ = ["Walk"]
 
 _WINDOWS_LOOP = 1921  # ERROR_CANT_RESOLVE_FILENAME
 _TAKEN = "No reader of logs recognises it; it is taken as a file."
-_NAMED = 10
-"""So many members of one kind that aren't read (links, empty ones …) are named; the rest is counted."""
-
-_COUNTED = frozenset({"passed-over", "empty-file"})
+_NAMED = {"passed-over": 10, "empty-file": 10, "limit": 100}
+"""So many members of one file that aren't read (links, empty ones …) are named; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,13 +241,13 @@ class Walk:
                 return
             if self.any_file and zip_is_package(archive.names) and (size or 0) <= self.limits.file_bytes:
                 yield self._as_file(replace(at), size)
-            yield from self._members(kind, archive, at)
+            yield from self._members(archive, at)
 
-    def _members(self, kind: Container, archive: Archive, at: _At) -> Iterator[Source | Issue]:
+    def _members(self, archive: Archive, at: _At) -> Iterator[Source | Issue]:
         """Yield what the members of an archive are, and what can't be read of it."""
         collection = at.collection or collection_in_archive(at.shown, archive)
-        counts: Counter[tuple[str, str]] = Counter()
         notes = read = 0
+        whole = True
         try:
             for item in numbered(archive):
                 if isinstance(item, Note):
@@ -267,17 +265,21 @@ class Walk:
                 inside = at.inside(item, collection)
                 refusal = self._refuse(item, at.opening)
                 if refusal is not None:
-                    counts[refusal.code, refusal.reason] += 1
-                    if refusal.code not in _COUNTED or counts[refusal.code, refusal.reason] <= _NAMED:
+                    if _is_named(refusal, at.opening.passed):
                         yield _noted(inside.shown, refusal)
                     continue
                 yield from self._member(item, inside)
                 if at.opening.budget.left < 0:
                     raise at.opening.budget.spent(at.shown)
         except InputError as error:
+            whole = False
             yield _fault(at.shown, error)
-        yield from _summary(at.shown, counts, notes)
-        if not read and not notes and kind.name != "":
+        if notes:
+            reason = f"{notes} members under __MACOSX (notes that macOS adds) were passed over."
+            yield _issue("passed-over", at.shown, reason)
+        if not at.members:
+            yield from _summary(at.shown, at.opening.passed)
+        if whole and not read and not notes:
             yield _issue("empty-file", at.shown, "The archive is empty.")
 
     def _member(self, item: Member, inside: _At) -> Iterator[Source | Issue]:
@@ -309,13 +311,22 @@ def refused_issue(shown: str, kind: Kind) -> Issue:
     return _issue("no-reader", shown, f"This is a {kind.name}, which isn't opened.", kind.advice)
 
 
-def _summary(shown: str, counts: Counter[tuple[str, str]], notes: int) -> Iterator[Issue]:
-    if notes:
-        reason = f"{notes} members under __MACOSX (notes that macOS adds) were passed over."
-        yield _issue("passed-over", shown, reason)
-    for (code, reason), count in sorted(counts.items()):
-        if code in _COUNTED and count > _NAMED:
-            yield _issue(code, shown, f"{count - _NAMED} further members, which aren't named here: {reason}")
+def _is_named(refusal: Note, passed: Counter[tuple[str, str]]) -> bool:
+    """Count a member that isn't read; say whether it is among those that are named."""
+    why = "" if refusal.code == "limit" else refusal.reason  # whose reasons have numbers in them
+    passed[refusal.code, why] += 1
+    return passed[refusal.code, why] <= _NAMED.get(refusal.code, passed[refusal.code, why])
+
+
+def _summary(shown: str, passed: Counter[tuple[str, str]]) -> Iterator[Issue]:
+    """Say how many members were neither read nor named, and why."""
+    for (code, why), count in sorted(passed.items()):
+        more = count - _NAMED.get(code, count)
+        if more > 0:
+            reason = (
+                f"{more} further members, which aren't named: {why or 'they are larger than what is left to unpack.'}"
+            )
+            yield _issue(code, shown, reason, limit_advice("expansion_ratio") if code == "limit" else "")
 
 
 def _noted(shown: str, note: Note) -> Issue:
