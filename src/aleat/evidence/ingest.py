@@ -193,11 +193,12 @@ class _Ingest:
         container = ""
         if self.stated.copy or not source.is_plain:
             container = self._container(source)
+        lies = str(source.file.absolute()) if not source.fleeting else source.path.partition("!")[0]
         if self.stated.copy:
             source = replace(source, file=self.lake.evidence_folder / container, fleeting=False)
         facts = SourceFacts(
             path=source.path,
-            file=str(source.file.absolute()) if not source.fleeting else source.path.partition("!")[0],
+            file=lies,
             members=source.members,
             container_sha256=container,
             reader=source.reader,

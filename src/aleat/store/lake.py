@@ -357,10 +357,12 @@ class Lake:
         return (row.id, row.path) if row else None
 
     def forgotten_on(self, sha256: str) -> str | None:
-        """Return when a source with these bytes was last forgotten, or None."""
+        """Return when a source with these bytes was last forgotten; None where none was, or another has them."""
+        same = sources.c.sha256 == sha256
         with self.database.read() as connection:
-            query = sa.select(sa.func.max(sources.c.forgotten)).where(sources.c.sha256 == sha256)
-            return connection.execute(query).scalar()
+            if connection.execute(sa.select(sources.c.id).where(same, sources.c.forgotten.is_(None))).first():
+                return None
+            return connection.execute(sa.select(sa.func.max(sources.c.forgotten)).where(same)).scalar()
 
     def known_source(self, path: str, sha256: str) -> int | None:
         """Return the id of the source that was ingested from this path with these bytes, or None."""
@@ -510,8 +512,14 @@ class Lake:
             return [_source_row(connection, row) for row in connection.execute(query)]
 
     def count_sources(self, *, forgotten: bool = False) -> int:
-        """Return how many sources there are, or how many were forgotten."""
-        gone = sources.c.forgotten.is_not(None) if forgotten else sources.c.forgotten.is_(None)
+        """Return how many sources there are, or how many were forgotten (and not only read again, as others)."""
+        gone = sources.c.forgotten.is_(None)
+        if forgotten:
+            again = sources.alias("again")
+            same = sa.select(again.c.id).where(
+                again.c.path == sources.c.path, again.c.sha256 == sources.c.sha256, again.c.forgotten.is_(None)
+            )
+            gone = sources.c.forgotten.is_not(None) & ~same.exists()
         with self.database.read() as connection:
             return connection.execute(sa.select(sa.func.count()).select_from(sources).where(gone)).scalar_one()
 
