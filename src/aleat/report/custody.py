@@ -61,8 +61,8 @@ class CustodyIssue(msgspec.Struct, frozen=True, kw_only=True):
 class CustodySource(msgspec.Struct, frozen=True, kw_only=True):
     """One source; times are STIX timestamps, `first` and `last` microseconds since 1970.
 
-    `state` is "copy", "reference" (and the file is there), "away" (by reference, and it isn't), "lost" (a copy that
-    isn't there), "unfinished" or "forgotten".
+    `state` is "copy", "reference" (and the file is there), "away" (by reference, and it isn't), "elsewhere" (by
+    reference, at an address that is not looked at), "lost" (a copy that isn't there) or "forgotten".
     """
 
     number: int
@@ -77,6 +77,8 @@ class CustodySource(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     same_as: str
     given_by: str
+    origin: dict[str, str]
+    """What the collection or the place that it came from tells: collector, host, original path, address …"""
     note: str
     acquired: str
     added: str
@@ -207,6 +209,8 @@ def _source_rows(source: CustodySource, form: CustodyForm, messages: Messages) -
     if source.same_as:
         yield say("same_as"), source.same_as
     yield say("given_by"), source.given_by
+    for name, text in sorted(source.origin.items()):
+        yield say("origin"), say("origin_value", name=name.replace("_", " "), text=text)
     if source.note:
         yield say("note"), source.note
     if source.acquired:
@@ -221,6 +225,7 @@ _KEPT = {
     "copy": "kept_copy",
     "reference": "kept_reference",
     "away": "kept_away",
+    "elsewhere": "kept_elsewhere",
     "lost": "kept_lost",
 }
 

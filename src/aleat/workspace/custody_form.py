@@ -62,6 +62,7 @@ def _source(lake: Lake, row: SourceRow, paths: Mapping[int, str], gone: Mapping[
         state=_state(lake, row),
         same_as=paths.get(row.same_as, "") if row.same_as is not None else "",
         given_by=facts.given_by,
+        origin=dict(facts.origin),
         note=facts.note,
         acquired=facts.acquired,
         added=row.added,
@@ -92,6 +93,8 @@ def _state(lake: Lake, row: SourceRow) -> str:
     """Say how a source is kept, and whether its file is there; `verify` is what reads it again."""
     if row.forgotten:
         return "forgotten"
+    if not row.facts.copied and "://" in row.facts.file:
+        return "elsewhere"
     there = lake.file_of(row.facts).is_file()
     if row.facts.copied:
         return "copy" if there else "lost"
