@@ -4,7 +4,7 @@
 ``has``         lists of dotted paths: a stream is of the format where most of its first objects have all of one
 ``lacks``       paths that none of them has
 ``where``       ``path = [texts]``: what one of the values at the path must be
-``unwrap``      paths of objects that are the record itself where they are there (``_source``, ``@cee``)
+``unwrap``      paths of objects that are the record where they are there (``_source``, ``@cee``, what was parsed)
 ``channels``    ``name = [paths]``: the channel of records that name none: the first whose paths are all there
 ``parse``       paths of texts that hold JSON, which is put in their place
 ``each``        path of a list of objects: each is a record of its own, in the list's place, the rest beside it
@@ -43,6 +43,8 @@ Picker = tuple[Sequence[tuple[str, ...]], str | None]
 
 _SHARE = 0.5
 _MISSING = object()
+_LISTED = 64
+"""So many objects of a list are looked at for a fact."""
 
 
 class JsonReader:
@@ -111,12 +113,16 @@ class JsonReader:
         return result
 
     def _record(self, value: dict[str, Any]) -> dict[str, Any]:
-        for path in self._unwrap:
-            if isinstance(inner := at(value, path), dict):
-                value = inner
+        value = self._unwrapped(value)
         for path in self._parse:
             if isinstance(text := at(value, path), str) and isinstance(parsed := _parsed(text), dict):
                 value = _with(value, path, parsed)
+        return self._unwrapped(value) if self._parse else value
+
+    def _unwrapped(self, value: dict[str, Any]) -> dict[str, Any]:
+        for path in self._unwrap:
+            if isinstance(inner := at(value, path), dict):
+                value = inner
         return value
 
     def _records(self, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -265,8 +271,14 @@ def pick(record: Mapping[str, Any], picker: Picker) -> str | None:
 
 
 def at(record: Any, path: tuple[str, ...]) -> Any:
-    """Return what stands at `path` (its keys may be dotted ones of the record), or a marker of nothing."""
+    """Return what stands at `path` (its keys may be dotted ones of the record), or a marker of nothing.
+
+    Of a list on the way the first object counts that has the rest.
+    """
     for number, key in enumerate(path):
+        if isinstance(record, list):
+            inner = (at(item, path[number:]) for item in record[:_LISTED] if isinstance(item, dict))
+            return next((value for value in inner if value is not _MISSING), _MISSING)
         if not isinstance(record, dict):
             return _MISSING
         if key not in record:
