@@ -7,6 +7,7 @@ behind, damaged or absent costs time and nothing else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -39,6 +40,7 @@ _NAMES |= {"record_id": "record_id", "recordid": "record_id", "eventrecordid": "
 """Names (normalised) of what every event has -> the fact."""
 _ALWAYS = frozenset({"time", "host", "record"})
 _SHOWN = 120
+_BEFORE = 12
 
 Mask = npt.NDArray[np.bool_]
 _Columns = Mapping[str, frozenset[str]]
@@ -214,6 +216,14 @@ class _Compiled:
         mask: Mask = found.to_numpy(zero_copy_only=False)
         return mask
 
+    def excerpt(self, text: str) -> str:
+        """Return a text that the term holds for, or where it is long, what lies about the place that fits."""
+        if len(text) <= _SHOWN:
+            return text
+        pieces = re.split(r"[*?]", self.term.text) if self.term.wild else [""]
+        place = max(text.lower().find(max(pieces, key=len).lower()) - _BEFORE, 0)
+        return f"{'…' if place else ''}{text[place : place + _SHOWN]}…"
+
     def holds_for(self, text: str) -> bool:
         """Say whether the term holds for one text."""
         return bool(self.holds(pa.array([text], pa.string()))[0])
@@ -382,5 +392,5 @@ def _matched(
         pairs += [(name, facts[name]) for name in _FACTS if facts[name] and compiled.names(name)]
         for name, text in pairs:
             if compiled.holds_for(text):
-                found.setdefault((name, text[:_SHOWN]))
+                found.setdefault((name, compiled.excerpt(text)))
     return tuple(found)

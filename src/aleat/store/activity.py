@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from aleat.store.database import Database, metadata
 
-__all__ = ["forget_activity", "put_activity", "read_activity"]
+__all__ = ["put_activity", "read_activity"]
 
 segment_activity = sa.Table(
     "segment_activity",
@@ -37,10 +37,3 @@ def put_activity(database: Database, version: int, rows: Sequence[tuple[str, str
             connection.execute(sa.delete(segment_activity).where(segment_activity.c.segment == segment))
             values = {"segment": segment, "file_sha256": file_sha256, "version": version, "data": data}
             connection.execute(segment_activity.insert(), values)
-
-
-def forget_activity(connection: sa.Connection, segments: Sequence[str]) -> None:
-    """Delete what is known of these segments."""
-    if sa.inspect(connection).has_table(segment_activity.name):
-        for segment in segments:
-            connection.execute(sa.delete(segment_activity).where(segment_activity.c.segment == segment))

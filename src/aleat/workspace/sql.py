@@ -34,13 +34,17 @@ _SETTINGS = {
 
 
 class Answer:
-    """An open answer: `columns`, and rows of plain values to iterate over; close it, or use it as a context manager."""
+    """An open answer: `columns`, and rows of plain values to iterate over once; close it, or use it as a context manager."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self.columns = tuple(str(item[0]) for item in connection.description or ())
+        self._rows = self._read()
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return self._rows
+
+    def _read(self) -> Iterator[tuple[Any, ...]]:
         while self.columns and (rows := _guarded(self._connection.fetchmany, _ROWS)):
             for row in rows:
                 yield tuple(map(_plain, row))
