@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -21,7 +21,17 @@ import pyarrow as pa
 
 from aleat.evidence.batch import FIXED_SCHEMA
 
-__all__ = ["ABSENT", "NO_TIME", "CellColumn", "Flat", "Piece", "TableBuilder", "cell_kind", "flatten_column"]
+__all__ = [
+    "ABSENT",
+    "MAX_CELLS",
+    "NO_TIME",
+    "CellColumn",
+    "Flat",
+    "Piece",
+    "TableBuilder",
+    "cell_kind",
+    "flatten_column",
+]
 
 Codes = npt.NDArray[np.int32]
 
@@ -32,6 +42,10 @@ Flat = dict[str, list[Piece]]
 """A group's columns by name; one has several pieces where its rows have several shapes."""
 
 NO_TIME = np.datetime64("NaT", "us")
+MAX_CELLS = 32 * 1024 * 1024
+"""`cells`: how many cells the field columns of one table may have, those that are absent counted."""
+
+_ALWAYS = 64
 MAX_DEPTH = 32
 """Objects nested deeper than this are kept as JSON text in one list cell."""
 
@@ -111,6 +125,19 @@ class CellColumn:
         """Add cells that are already numbered: `codes` count in `words`."""
         numbers = np.fromiter(map(self._dictionary.__getitem__, words), np.int32, len(words))
         self._codes.append((start, rows, numbers[codes]))
+
+    @property
+    def filled(self) -> int:
+        """How many cells it has."""
+        return sum(len(codes) for _, _, codes in self._codes)
+
+    def cells(self) -> Iterator[tuple[int, str]]:
+        """Yield (row, text) of each cell."""
+        words = list(self._dictionary)
+        for start, rows, codes in self._codes:
+            places = range(start, start + len(codes)) if rows is None else (rows + np.int32(start)).tolist()
+            for row, code in zip(places, codes.tolist(), strict=True):
+                yield row, str(words[code])
 
     def array(self, length: int, places: npt.NDArray[np.int64] | None) -> pa.DictionaryArray:
         """Return the column over `length` rows; `places` says where each row goes (None: where it is)."""
@@ -231,6 +258,21 @@ class TableBuilder:
         column = self._column(f"{name}|{kind}")
         column.add(start, rows, values if kind in "si" else [convert(value) for value in values])
 
+    def _fold(self) -> None:
+        """Put the rarest columns together in ``rest`` where all of them would have more than `MAX_CELLS` cells."""
+        room = max(MAX_CELLS // max(self.rows, 1), _ALWAYS)
+        if len(self._fields) <= room:
+            return
+        common = sorted(self._fields, key=lambda key: (-self._fields[key].filled, key))[: room - 1]
+        kept = {key: self._fields[key] for key in common}
+        rows, texts = _rest_of({key: column for key, column in self._fields.items() if key not in kept})
+        name = "rest"
+        while f"{name}|s" in kept:
+            name += "~"
+        kept[f"{name}|s"] = rest = CellColumn()
+        rest.add(0, np.array(rows, np.int32), texts)
+        self._fields = kept
+
     def finish(self) -> pa.Table:
         """Return the table: rows in the order of their records, field columns sorted by name."""
         records = np.concatenate(self._records) if self._records else np.empty(0, np.int64)
@@ -256,10 +298,21 @@ class TableBuilder:
             "event_id": self._words["event_id"].array(self.rows, places),
         }
         fixed = [FIXED_SCHEMA.field(name) for name in columns]
+        self._fold()
         names = sorted(self._fields)
         arrays = [*columns.values(), *(self._fields[name].array(self.rows, places) for name in names)]
         word = pa.dictionary(pa.int32(), pa.string())
         return pa.Table.from_arrays(arrays, schema=pa.schema([*fixed, *(pa.field(name, word) for name in names)]))
+
+
+def _rest_of(columns: Mapping[str, CellColumn]) -> tuple[list[int], list[str]]:
+    """Return rows and, as JSON, what the columns hold in each of them."""
+    rows: dict[int, dict[str, Any]] = {}
+    for key, column in columns.items():
+        for row, text in column.cells():
+            rows.setdefault(row, {})[key.rpartition("|")[0]] = text
+    order = sorted(rows)
+    return order, [_list_text(rows[row]) for row in order]
 
 
 def flatten_column(name: str, rows: list[int], values: Sequence[Any], out: Flat, depth: int = 0) -> None:

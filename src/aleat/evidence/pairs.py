@@ -3,10 +3,13 @@ r"""Texts that name their values: ``key=value`` in the styles of firewalls and s
 ==========  =====================================================================================================
 ``quoted``  ``key=value key="va\"lue"``: FortiGate, logfmt, auditd, most key-value logs
 ``cef``     extension of ArcSight's Common Event Format (rev. 26): values run up to the next `` key=``
-``leef``    attributes of QRadar's Log Event Extended Format 2.0: parted by a tab, or the delimiter stated
+``leef``    attributes of QRadar's Log Event Extended Format: parted by the separator; "stated": by the one that the
+            text begins with
 ``csv``     values by their place, quoted by RFC 4180
 ``sd``      structured data of RFC 5424: ``[id name="value"]``, named ``id.name``
 ``colon``   ``Key: value, Key: value``: Cisco FTD's events
+``attributes``  lines of ``Name = "value"``: FreeRADIUS's detail files
+``elements``  ``<Name>value</Name>``, each without others inside: NPS's DTS format
 ``marked``  ``key:"value"; key:"value"``: Check Point's log exporter
 ==========  =====================================================================================================
 
@@ -17,19 +20,20 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from xml.sax.saxutils import unescape
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-__all__ = ["STYLES", "Group", "expand", "split_delimited"]
+from aleat.evidence.columns import MAX_CELLS
 
-Group = tuple[npt.NDArray[np.int64], dict[str, pl.Series]]
-"""Rows, and the columns that all of them have."""
+__all__ = ["STYLES", "expand", "split_delimited"]
 
 MAX_PAIRS = 1000
-"""`pairs`: more of one line stay together in the field ``rest``."""
+"""`pairs`: more of one line are passed over."""
+
+_ALWAYS = 64
 
 _QUOTED = re.compile(
     r'([A-Za-z_@][\w.\-/@]*+)=(?:"((?:[^"\\]++|\\.)*+)"|\'((?:[^\'\\]++|\\.)*+)\'|([^\s"\']*+\S*+))', re.DOTALL
@@ -37,28 +41,55 @@ _QUOTED = re.compile(
 _SD_ELEMENT = re.compile(r'\[([^\s\]="]++)((?:[^\]"\\]++|\\.|"(?:[^"\\]++|\\.)*+")*+)\]', re.DOTALL)
 _COLON_KEY = re.compile(r"(?:^|(?<=, ))([A-Z][A-Za-z0-9_]{0,63}+): ")
 _MARKED = re.compile(r'([A-Za-z_][\w.\-]*+):\s?(?:"((?:[^"\\]++|\\.)*+)"|([^\s";]++))')
+_DELIMITER = re.compile(r"(?:0?x|\\\\x)([0-9A-Fa-f]{2})")
+_ELEMENT = re.compile(r"<([A-Za-z_][\w.\-]{0,63})(?: [^<>]{0,256})?>([^<]*+)<")
+_QUOTES = {"&quot;": '"', "&apos;": "'"}
 _CEF_KEY = re.compile(r"(?:^|(?<=\s))([\w.\[\]\-]++)=")
 _CEF_ESCAPES = {r"\=": "=", r"\\": "\\", r"\n": "\n", r"\r": "\r", r"\|": "|"}
 _ESCAPE = re.compile(r"\\[=\\nr|]")
 
 
-def expand(texts: pl.Series, style: str, columns: Sequence[str] = (), separator: str = ",") -> Iterator[Group]:
-    """Yield groups of rows of one shape, with their named values; a row without any has a group without columns."""
+def expand(texts: pl.Series, style: str, columns: Sequence[str] = (), separator: str = ",") -> dict[str, pl.Series]:
+    """Return the named values of each text as columns, null where a text hasn't the name.
+
+    Names that few texts have go together in ``rest``, as ``name=value`` a line, where the columns would else hold
+    more than `MAX_CELLS` cells.
+    """
     parse = STYLES[style](tuple(columns), separator)
-    shapes: dict[tuple[str, ...], tuple[list[int], list[tuple[str, ...]]]] = {}
+    found: dict[str, tuple[list[int], list[str]]] = {}
     for row, text in enumerate(texts.to_list()):
-        found = parse(text) if text else {}
-        keys = tuple(found)
-        group = shapes.get(keys)
-        if group is None:
-            group = shapes[keys] = ([], [])
-        group[0].append(row)
-        group[1].append(tuple(found.values()))
-    for keys, (rows, values) in shapes.items():
-        series = {
-            key: pl.Series(column, dtype=pl.String) for key, column in zip(keys, zip(*values, strict=True), strict=True)
-        }
-        yield np.array(rows, np.int64), series
+        for name, value in parse(text).items() if text else ():
+            cells = found.get(name)
+            if cells is None:
+                cells = found[name] = ([], [])
+            cells[0].append(row)
+            cells[1].append(value)
+    room = max(MAX_CELLS // max(len(texts), 1), _ALWAYS)
+    if len(found) > room:
+        found = _with_rest(found, room)
+    return {name: _column(rows, values, len(texts)) for name, (rows, values) in found.items()}
+
+
+def _column(rows: list[int], values: list[str], count: int) -> pl.Series:
+    column = pl.Series(values, dtype=pl.String)
+    if len(rows) == count:
+        return column
+    places = np.full(count, len(values), np.int64)
+    places[rows] = np.arange(len(values))
+    return column.extend_constant(None, 1).gather(places)
+
+
+def _with_rest(found: dict[str, tuple[list[int], list[str]]], room: int) -> dict[str, tuple[list[int], list[str]]]:
+    """Keep the `room` - 1 commonest names, and put all others together."""
+    common = set(sorted(found, key=lambda name: -len(found[name][0]))[: room - 1]) - {"rest"}
+    rest: dict[int, list[str]] = {}
+    for name, (rows, values) in found.items():
+        if name not in common:
+            for row, value in zip(rows, values, strict=True):
+                rest.setdefault(row, []).append(value if name == "rest" else f"{name}={value}")
+    kept = {name: cells for name, cells in found.items() if name in common}
+    kept["rest"] = (list(rest), ["\n".join(items) for items in rest.values()])
+    return kept
 
 
 def split_delimited(text: str, separator: str) -> list[str]:
@@ -154,10 +185,47 @@ def _marked(_columns: tuple[str, ...], _separator: str) -> Parse:
 def _leef(_columns: tuple[str, ...], separator: str) -> Parse:
     def parse(text: str) -> dict[str, str]:
         found: dict[str, str] = {}
-        for part in text.split(separator, MAX_PAIRS):
+        parted = separator
+        if separator == "stated":
+            parted, text = _stated(text)
+        for part in text.split(parted, MAX_PAIRS):
             key, equals, value = part.partition("=")
             if equals and key.strip():
                 _put(found, key.strip(), value)
+        return found
+
+    return parse
+
+
+def _stated(text: str) -> tuple[str, str]:
+    """Return the delimiter that LEEF 2.0's header states (a character, or its number as ``x5E``), and the rest."""
+    head, bar, rest = text.partition("|")
+    if not bar or len(head) > 5 or "=" in head:
+        return "\t", text
+    if match := _DELIMITER.fullmatch(head):
+        return chr(int(match[1], 16)), rest
+    return (head if len(head) == 1 else "\t"), rest
+
+
+def _attributes(_columns: tuple[str, ...], _separator: str) -> Parse:
+    def parse(text: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for line in text.split("\n", MAX_PAIRS):
+            key, equals, value = line.strip().partition(" = ")
+            if equals and key:
+                _put(found, key, value.strip('"'))
+        return found
+
+    return parse
+
+
+def _elements(_columns: tuple[str, ...], _separator: str) -> Parse:
+    def parse(text: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for match in _ELEMENT.finditer(text):
+            _put(found, match[1], unescape(match[2], _QUOTES))
+            if len(found) >= MAX_PAIRS:
+                break
         return found
 
     return parse
@@ -189,4 +257,6 @@ STYLES: dict[str, Callable[[tuple[str, ...], str], Parse]] = {
     "sd": _structured,
     "colon": _colon,
     "marked": _marked,
+    "attributes": _attributes,
+    "elements": _elements,
 }

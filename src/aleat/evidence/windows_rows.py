@@ -17,10 +17,12 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from aleat.evidence.clock import ReadTimes, TimeSpec, read_times
 from aleat.evidence.columns import Flat, Piece, TableBuilder, flatten_column
 from aleat.evidence.reader import ReadOptions
+from aleat.evidence.shapes import MAX_CHANNELS, MAX_SHAPES, Known, as_rest
 from aleat.evidence.times import time_column
 from aleat.evidence.windows_event import Event, flatten_systems
 
@@ -96,6 +98,7 @@ class WindowsTables:
         self._flat: dict[tuple[Any, ...], _Group] = {}
         self._typed: dict[tuple[Any, ...], _Group] = {}
         self._builders: dict[str, TableBuilder] = {}
+        self._shapes, self._channels = Known(MAX_SHAPES), Known(MAX_CHANNELS)
 
     def add_event(self, offset: int, event: dict[str, Any], extra: dict[str, Any] | None = None) -> None:
         """Add one event with a `System` object; `extra` are fields that stand beside it in the export."""
@@ -103,7 +106,11 @@ class WindowsTables:
         payload = event.get("EventData")
         if type(payload) is not dict or not payload or extra or "Data" in payload or not event.keys() <= _PLAIN:
             payload = flatten_payload(event, extra)
-        self._add(self._groups, _build_group, offset, system, payload, (system.get("Channel"), *payload))
+        channel = system.get("Channel")
+        if not self._admits(channel, payload):
+            channel, payload = self._admitted(channel, payload)
+            system = {**system, "Channel": channel}
+        self._add(self._groups, _build_group, offset, system, payload, (channel, *payload))
 
     def add_typed(self, offsets: Sequence[int], events: Sequence[Event]) -> None:
         """Add events of the `evtx` wheel, each with its offset."""
@@ -112,11 +119,16 @@ class WindowsTables:
             payload = event.EventData
             if type(payload) is not dict or not payload or "Data" in payload or event.UserData is not UNSET:
                 payload = flatten_payload(event.sections(), None)
-            key = (event.System.Channel, *payload)
+            system = event.System
+            key = (system.Channel, *payload)
             group = groups.get(key)
             if group is None:
-                group = groups[key] = []
-            group.append((number, offset, event.System, payload))
+                if not self._admits(system.Channel, payload):
+                    channel, payload = self._admitted(system.Channel, payload)
+                    system = replace(system, Channel=channel)
+                    key = (channel, *payload)
+                group = groups.setdefault(key, [])
+            group.append((number, offset, system, payload))
             number += 1
             if len(group) == BLOCK_EVENTS:
                 _build_typed(groups.pop(key), self._builders, self.clock)
@@ -124,7 +136,19 @@ class WindowsTables:
 
     def add_flat(self, offset: int, event: FlatEvent) -> None:
         """Add one event whose facts are already apart from its fields."""
-        self._add(self._flat, _build_flat, offset, event, event.fields, (event.channel, *event.fields))
+        payload = event.fields
+        if not self._admits(event.channel, payload):
+            channel, payload = self._admitted(event.channel, payload)
+            event = event._replace(channel=channel or "")
+        self._add(self._flat, _build_flat, offset, event, payload, (event.channel, *payload))
+
+    def _admits(self, channel: Any, payload: Mapping[str, Any]) -> bool:
+        return self._channels.admits(channel) and self._shapes.admits((channel, *payload))
+
+    def _admitted(self, channel: Any, payload: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Return the channel and the fields of an event that is over the limits."""
+        payload = as_rest(payload)
+        return (channel, payload) if self._channels.admits(channel) else ("", {**payload, "Channel": channel})
 
     def _add(
         self,

@@ -10,6 +10,7 @@
 ``each``        path of a list of objects: each is a record of its own, in the list's place, the rest beside it
 ``pairs``       ``path = {name = key, values = [keys]}``: lists of named values, which become an object of their own
 ``windows_xml`` path of a text that may hold a Windows event as XML (Sysmon for Linux): it is one, instead
+``message``     the field whose text is read by the form of the program that the field ``program`` names
 ==============  ==================================================================================================
 
 Objects may be lines, an array, one after another, or in an array of an outer object (``{"Records": [...]}``).
@@ -19,7 +20,7 @@ Nested objects become fields with dotted names, lists stay lists. What is no suc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 import polars as pl
@@ -33,8 +34,12 @@ from aleat.evidence.inner_events import InnerWindowsEvents
 from aleat.evidence.json_objects import is_too_deep
 from aleat.evidence.json_stream import JsonStream, cut_json
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
+from aleat.evidence.shapes import MAX_CHANNELS, MAX_SHAPES, Known, as_rest
 from aleat.evidence.text import BLOCK_LINES
 from aleat.evidence.text_columns import FACT
+
+if TYPE_CHECKING:
+    from aleat.evidence.readers.message_rows import MessageRows
 
 __all__ = ["JsonReader", "JsonRows"]
 
@@ -61,6 +66,8 @@ class JsonReader:
         self._unwrap = [_path(text) for text in own.get("unwrap", ())]
         self._parse = [_path(text) for text in own.get("parse", ())]
         self._windows_xml = _path(own["windows_xml"]) if "windows_xml" in own else ()
+        self._message = str(own.get("message", ""))
+        self._program = str(own.get("program", "SYSLOG_IDENTIFIER"))
         self._each = _path(own["each"]) if "each" in own else ()
         self._pairs = [
             (_path(text), str(table["name"]), tuple(table["values"])) for text, table in own.get("pairs", {}).items()
@@ -89,6 +96,7 @@ class JsonReader:
         result = RangeResult()
         rows = JsonRows(self.reading, path, span, options, result)
         windows = InnerWindowsEvents(options)
+        into = self._messages(rows, options)
 
         def add(offset: int, value: Any) -> bool:
             if not isinstance(value, dict):
@@ -99,11 +107,13 @@ class JsonReader:
                 rows.count += 1
                 return True
             for record in self._records(self._record(value)):
-                rows.add(offset, record)
+                (into or rows).add(offset, record)
             return True
 
         stream = JsonStream(path, span, options, result, add)
         stream.read(data)
+        if into is not None:
+            into.finish(path, result)
         rows.finish()
         windows.finish(path, result)
         if stream.strange:
@@ -111,6 +121,14 @@ class JsonReader:
             place = Place(path, offset=stream.first_strange)
             result.issues.append(Issue("evidence", "broken-json", place, reason, records=stream.strange))
         return result
+
+    def _messages(self, rows: JsonRows, options: ReadOptions) -> MessageRows | None:
+        if not self._message:
+            return None
+        # not at the top: it imports this module
+        from aleat.evidence.readers.message_rows import MessageRows  # noqa: PLC0415
+
+        return MessageRows(rows, self._message, self._program, options)
 
     def _record(self, value: dict[str, Any]) -> dict[str, Any]:
         value = self._unwrapped(value)
@@ -161,6 +179,8 @@ class JsonRows:
             name: [_path(text) for text in paths] for name, paths in reading.own.get("channels", {}).items()
         }
         self._channel_of: dict[tuple[str, ...], Picker] = {}  # by shape
+        self._shapes, self._known_channels = Known(MAX_SHAPES), Known(MAX_CHANNELS)
+        self._kept = _first_keys(reading)
         self._record_id = _picker(reading.facts.get("record_id", Pick()))
         self._times = [[_path(text) for text in group] for group in reading.time.groups]
         self._read: list[ReadTimes] = []
@@ -170,7 +190,13 @@ class JsonRows:
     def add(self, offset: int, record: dict[str, Any]) -> None:
         """Add the record at `offset` in the stream."""
         keys = tuple(record)
+        if not self._shapes.admits(keys):
+            rest = {key: value for key, value in record.items() if key not in self._kept}
+            record = {**{key: value for key, value in record.items() if key in self._kept}, **as_rest(rest)}
+            keys = tuple(record)
         channel = pick(record, self._channel_of.get(keys) or self._channel_at(keys, record)) or ""
+        if not self._known_channels.admits(channel):
+            channel = ""
         self._groups.setdefault((channel, keys), []).append((self.count, offset, record))
         self.count += 1
         self._waiting += 1
@@ -244,6 +270,13 @@ def _time(record: Mapping[str, Any], groups: Sequence[Sequence[tuple[str, ...]]]
         if all(texts):
             return " ".join(texts)
     return None
+
+
+def _first_keys(reading: Reading) -> frozenset[str]:
+    """Return the keys that a reading's facts and times begin with, and those that are dotted in a record."""
+    groups = [pick.fields for pick in reading.facts.values()] + list(reading.time.groups)
+    groups += [tuple(paths) for paths in reading.own.get("channels", {}).values()]
+    return frozenset(key for group in groups for path in group for key in (path, path.partition(".")[0]))
 
 
 def _picker(chosen: Pick) -> Picker:

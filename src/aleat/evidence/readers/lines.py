@@ -5,6 +5,8 @@
                   where at least ``share`` (default 0.5) of its first lines match one
 ``lacks``         expressions that none of the first lines match
 ``start``         expression of the lines with which a record starts; others belong to the record before
+``cut``           expression of the lines before which a file may be cut (default: ``start``)
+``continues``     ``{mark, form}``: lines that go on with the text of an earlier one (`continued`)
 ``split``         expression of what starts a record in the middle of a line
 ``skip``          expression of lines that are no records (comments)
 ``pattern``       tables, tried in order: ``regex`` (Rust's syntax, named groups are fields), and where they
@@ -36,6 +38,7 @@ import numpy.typing as npt
 import polars as pl
 
 from aleat.evidence.clock import has_year
+from aleat.evidence.continued import join_continued
 from aleat.evidence.described import FACTS, Pick, Reading, reading_of
 from aleat.evidence.head import Head
 from aleat.evidence.inner_events import Found, InnerEvents, InnerWindowsEvents
@@ -45,7 +48,7 @@ from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encodin
 from aleat.evidence.text_columns import ColumnTables, Lines, Rows, extract
 from aleat.formats import all_formats
 
-__all__ = ["LinesReader"]
+__all__ = ["LinesReader", "parts_of"]
 
 _DETECT_CHARACTERS = 2048
 _DETECT_LINES = 20
@@ -75,6 +78,8 @@ class LinesReader:
         self._lacks = [re.compile(text) for text in own.get("lacks", ())]
         self._share = own.get("share", 0.5)
         self._start = own.get("start", "")
+        self._cut = own.get("cut", self._start)
+        self._continues = own.get("continues")
         self._split = own.get("split", "")
         self._skip = own.get("skip", "")
 
@@ -111,8 +116,8 @@ class LinesReader:
         """Cut at line ends; where records have several lines, before the line that starts one."""
         encoding = detect_encoding(head)
         ranges = cut_lines(stream, encoding, options.range_bytes, {"encoding": encoding})
-        if self._start:
-            ranges = _at_starts(ranges, encoding, re.compile(self._start))
+        if self._cut:
+            ranges = _at_starts(ranges, encoding, re.compile(self._cut))
         return ranges
 
     def read(self, data: bytes, span: ByteRange, path: str, options: ReadOptions) -> RangeResult:
@@ -125,6 +130,8 @@ class LinesReader:
             lines = lines.where(~lines.texts.str.contains(self._skip).to_numpy())
         if self._start and len(lines):
             lines = _joined(lines, self._start)
+        if self._continues and len(lines):
+            lines = join_continued(lines, self._continues)
         tables = ColumnTables(path, span, options, result)
         notes = LineNotes(path, span, result)
         left = self._take(lines, tables, notes, (path, span, options, result))
@@ -241,13 +248,15 @@ def _formed(
 
 
 def _carried(
-    field: str, outer: Reading, places: npt.NDArray[np.int64], columns: dict[str, pl.Series]
+    field: str, outer: Reading, places: npt.NDArray[np.int64], columns: dict[str, pl.Series], only: str = ""
 ) -> Iterator[tuple[Reading, npt.NDArray[np.int64], dict[str, pl.Series]]]:
     """Yield the rows with what other formats find in their messages; those in which none does, as they are."""
     left = np.arange(len(places))
     for reader in carried_readers():
         if not len(left):
             break
+        if only and reader.reading.format != only:
+            continue
         messages = columns[field].gather(left)
         mask = reader.among(messages, columns["program"].gather(left) if "program" in columns else None)
         for pattern in reader.patterns if mask.any() else ():
@@ -286,6 +295,24 @@ def _free(name: str, columns: Mapping[str, Any]) -> str:
     while name in columns:
         name += "~"
     return name
+
+
+def parts_of(format_: str, messages: pl.Series, programs: pl.Series) -> dict[int, dict[str, str]]:
+    """Return what the forms of one format's messages find in some, by their rows."""
+    envelope = reading_of(format_, {"layout": "lines"})
+    columns = {"message": messages, "program": programs}
+    parts: dict[int, dict[str, str]] = {}
+    for _, places, found in _carried("message", envelope, np.arange(len(messages)), columns, only=format_):
+        named = {
+            name: column.to_list()
+            for name, column in found.items()
+            if name not in columns and not name.startswith((FACT, "syslog."))
+        }
+        for row, place in enumerate(places.tolist()):
+            values = {name: value for name, column in named.items() if (value := column[row]) is not None}
+            if values:
+                parts[place] = values
+    return parts
 
 
 class _Carried:
