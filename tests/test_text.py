@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from time import process_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aleat.text import path_text, visible, visible_json
+from aleat.text import composed, path_text, visible, visible_json
 
 ANY = st.characters(codec=None)
 
@@ -45,3 +46,12 @@ def test_a_path_is_text_that_any_encoder_takes(path: str, shown: str) -> None:
 def test_any_path_is_text(path: str) -> None:
     """Whatever the system gives."""
     path_text(path).encode()
+
+
+def test_a_text_is_composed_in_linear_time() -> None:
+    """Marks in an order that sorting them would take hours for stay as they are."""
+    assert composed("Çele\u0308si") == "Çelësi"
+    hostile = "a" + "\u0315\u0300" * 500_000
+    started = process_time()
+    assert composed(hostile) == hostile
+    assert process_time() - started < 2

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from functools import lru_cache
 
-__all__ = ["clip", "path_text", "visible", "visible_json"]
+__all__ = ["clip", "composed", "path_text", "visible", "visible_json"]
 
 # Control characters, line and paragraph separators, and what turns, hides or joins text (Unicode Technical
 # Report 36, "Bidirectional Text Spoofing"); lone surrogates can't be written at all.
@@ -39,6 +41,30 @@ def path_text(path: str) -> str:
     except UnicodeEncodeError:
         data = path.encode("utf-8", "surrogatepass")  # half of a pair of UTF-16, as Windows does
     return data.decode("utf-8", "replace")
+
+
+def composed(text: str) -> str:
+    r"""Return `text` in Unicode's normal form C, so that a letter with its accent is one text however it was written.
+
+    Text with more than 30 combining marks in a row (no language has them; Unicode's Stream-Safe Text Format) stays as
+    it is: to order them would take quadratic time.
+
+    >>> composed("e\u0301") == "\u00e9"
+    True
+    """
+    if text.isascii() or _BEYOND_LATIN.search(text) is None or _long_run().search(text) is not None:
+        return text
+    return unicodedata.normalize("NFC", text)
+
+
+_BEYOND_LATIN = re.compile("[\u0300-\U0010ffff]")
+"""Text without any of these is in normal form C."""
+
+
+@lru_cache(maxsize=1)
+def _long_run() -> re.Pattern[str]:
+    marks = (chr(code) for code in range(0x300, 0x20000) if unicodedata.combining(chr(code)))
+    return re.compile(f"[{''.join(marks)}]{{31}}")
 
 
 def clip(text: str, length: int) -> str:

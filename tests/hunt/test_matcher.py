@@ -6,7 +6,10 @@ import ipaddress
 import random
 import re
 import time
+import unicodedata
+from typing import Literal
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -220,3 +223,31 @@ def test_many_texts_together_pass_what_each_passes_alone(seed: int) -> None:
         "".join(rng.choices(letters if rng.random() < density else "xyz", k=rng.randrange(0, 9))) for _ in range(2500)
     ]
     assert matcher.match(texts) == [matcher.match([text])[0] for text in texts]
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        Text("equals", "Çelësi"),
+        Text("contains", "elës"),
+        Text("startswith", "Çel", cased=True),
+        Wildcard(("Çel", 1, "si")),
+        Regex("^Çel.si$"),
+    ],
+)
+def test_a_letter_with_its_accent_is_one_text_however_it_is_written(test: Text | Wildcard | Regex) -> None:
+    """Normal forms C and D, in the rule and in the log."""
+    forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+    for form in forms:
+        matcher = Matcher()
+        matcher.add(7, _in_form(test, form))
+        assert matcher.match([unicodedata.normalize(other, "Çelësi") for other in forms]) == [(7,), (7,)]
+
+
+def _in_form(test: Text | Wildcard | Regex, form: Literal["NFC", "NFD"]) -> Text | Wildcard | Regex:
+    if isinstance(test, Text):
+        return msgspec.structs.replace(test, value=unicodedata.normalize(form, test.value))
+    if isinstance(test, Regex):
+        return msgspec.structs.replace(test, pattern=unicodedata.normalize(form, test.pattern))
+    parts = tuple(unicodedata.normalize(form, part) if isinstance(part, str) else part for part in test.parts)
+    return msgspec.structs.replace(test, parts=parts)

@@ -24,6 +24,12 @@ def test_case_does_not_count() -> None:
     assert fold_text("\udcff?") == "??"
 
 
+def test_normal_forms_do_not_count() -> None:
+    """An accent written apart from its letter, beside texts without any."""
+    assert fold_texts(pa.array(["CMD", None, "E\u0308", "Ë"])).to_pylist() == ["cmd", None, "ë", "ë"]
+    assert hash_text("Ministria-E\u0308") == hash_text("ministria-ë")
+
+
 def test_different_texts_have_different_numbers() -> None:
     """A hundred thousand texts that look alike, and long ones, don't collide."""
     texts = [f"C:\\Windows\\Temp\\{number}.tmp" for number in range(100_000)] + ["", "a" * 600_000, "a" * 600_001]

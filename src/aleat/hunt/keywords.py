@@ -11,6 +11,7 @@ from aleat.hunt.columns import Column, cells_of
 from aleat.hunt.expression import Exists, Regex, Text, Wildcard, fold
 from aleat.hunt.matcher import Matcher, make_automaton
 from aleat.hunt.regexes import needs
+from aleat.text import composed
 
 __all__ = ["KeywordScanner"]
 
@@ -22,9 +23,9 @@ _PLAIN = "sib"
 def _literal(test: Any) -> str:
     """Return a folded text that stands in whatever passes the test; empty where none is known."""
     if isinstance(test, Text):
-        return fold(test.value) if test.op != "equals" else ""
+        return fold(composed(test.value)) if test.op != "equals" else ""
     if isinstance(test, Wildcard):
-        return fold(max((part for part in test.parts if isinstance(part, str)), key=len, default=""))
+        return fold(composed(max((part for part in test.parts if isinstance(part, str)), key=len, default="")))
     return needs(test.pattern)[0] if isinstance(test, Regex) else ""
 
 
@@ -77,6 +78,7 @@ class KeywordScanner:
                 yield code, tuple(sorted({*passed, *self._present}))
 
     def _suspects(self, texts: list[str]) -> list[int]:
+        texts = [composed(text) for text in texts]
         joined = "\n".join(texts)
         assert self._bulk is not None  # noqa: S101 - the caller asks only then
         matches = self._bulk.find_matches_as_indexes(fold(joined), overlapping=True)

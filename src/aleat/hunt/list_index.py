@@ -48,6 +48,7 @@ from aleat.hunt.regexes import translate
 from aleat.store.database import Database
 from aleat.store.entries import StoredRows
 from aleat.store.prepared import open_prepared, put_prepared
+from aleat.text import composed
 
 __all__ = ["ListIndex"]
 
@@ -212,7 +213,8 @@ class ListIndex:
             for row, kind, value in observables.join(wanted, on=["kind", "value"]).iter_rows():
                 found.setdefault(row, set()).update(hits[kind, value])
         if "x" in self._letters:
-            for row, entries in self._find([(number, f"x:{text.lower()}") for number, text in enumerate(texts)]):
+            whole = [(number, f"x:{composed(text).lower()}") for number, text in enumerate(texts)]
+            for row, entries in self._find(whole):
                 found.setdefault(row, set()).update(entries)
         if "r" in self._letters:
             keys = [(number, key) for number, text in enumerate(texts) for key in registry_candidates(text)]

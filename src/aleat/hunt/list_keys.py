@@ -20,6 +20,7 @@ from typing import Any
 from aleat.hunt.indicator import ListEntry
 from aleat.hunt.observables import normalise_domain, normalise_url, refang
 from aleat.hunt.stix_views import STIX_TRANSFORMS
+from aleat.text import composed
 
 __all__ = [
     "candidate_keys",
@@ -54,7 +55,7 @@ def entry_keys(entry: ListEntry) -> list[str]:
     if kind.endswith(":exact"):
         return _exact_keys(kind, value)
     make = _KEYS_OF_TYPE.get(kind.partition(":")[0])
-    return make(value) if make else [f"x:{value.lower()}"] if value else []
+    return make(value) if make else [f"x:{composed(value).lower()}"] if value else []
 
 
 def candidate_keys(kind: str, value: str, lengths: Mapping[str, Sequence[int]], tails: bool) -> Iterator[str]:

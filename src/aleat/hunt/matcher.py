@@ -40,6 +40,7 @@ from aleat.hunt.expression import (
 )
 from aleat.hunt.networks import NetworkTable, parse_network
 from aleat.hunt.regexes import find_matches, needs
+from aleat.text import composed
 
 __all__ = ["Matcher", "make_automaton", "number_text", "number_value", "wildcard_fits"]
 
@@ -102,7 +103,8 @@ class Matcher:
             self._computed.append((number, test))
 
     def _add_text(self, number: int, test: Text) -> None:
-        value = test.value if test.cased else fold(test.value)
+        value = composed(test.value)
+        value = value if test.cased else fold(value)
         if test.op == "equals":
             table = self._equals_cased if test.cased else self._equals
             table.setdefault(value, []).append(number)
@@ -110,14 +112,15 @@ class Matcher:
             (self._cased if test.cased else self._folded).add(value, test.op, number)
 
     def _add_wildcard(self, number: int, test: Wildcard) -> None:
-        parts = tuple(fold(part) if isinstance(part, str) and not test.cased else part for part in test.parts)
+        parts = tuple(composed(part) if isinstance(part, str) else part for part in test.parts)
+        parts = tuple(fold(part) if isinstance(part, str) and not test.cased else part for part in parts)
         place = len(self._wildcards)
         self._wildcards.append((number, Wildcard(parts, test.cased)))
         literal = max((part for part in parts if isinstance(part, str)), key=len, default="")
         (self._cased if test.cased else self._folded).add(literal, "wildcard", place)
 
     def _add_regex(self, number: int, test: Regex) -> None:
-        literal, length = needs(test.pattern)
+        literal, length = needs(composed(test.pattern))
         self._regexes.append((number, test))
         if len(literal) >= _SHORTEST_PATTERN:
             self._folded.add(literal, "regex", len(self._regexes) - 1)
@@ -127,13 +130,15 @@ class Matcher:
     def match(self, texts: list[str], *, floats: bool = False) -> list[tuple[int, ...]]:
         """Return for each text the numbers of the atoms that pass, ascending and once each.
 
-        `floats`: the texts are cells of kind float. `present` and `null` are the caller's to add.
+        Texts are compared in Unicode's normal form C. `floats`: the texts are cells of kind float. `present` and
+        `null` are the caller's to add.
         """
         found: list[tuple[int, ...]] = [()] * len(texts)
         suspects: dict[int, list[int]] = {}
         equals, cased = self._equals, self._equals_cased
         literals = [(part, part is self._folded) for part in (self._folded, self._cased) if part]
         rare = bool(self._short_needs or self._computed or self._networks or (floats and self._floats))
+        texts = [text if text.isascii() else composed(text) for text in texts]
         all_folded = [text.lower() if text.isascii() else fold(text) for text in texts]
         for index in range(len(texts)) if rare else self._candidates(texts, all_folded):
             text, folded = texts[index], all_folded[index]
@@ -187,7 +192,7 @@ class Matcher:
     def _match_regexes(self, texts: list[str], found: list[tuple[int, ...]], suspects: dict[int, list[int]]) -> None:
         for regex, indexes in suspects.items():
             number, test = self._regexes[regex]
-            hits = find_matches(test.pattern, test.flags, [texts[index] for index in indexes])
+            hits = find_matches(composed(test.pattern), test.flags, [texts[index] for index in indexes])
             for index, hit in zip(indexes, hits, strict=True):
                 if hit and number not in found[index]:
                     found[index] = tuple(sorted((*found[index], number)))

@@ -63,7 +63,7 @@ __all__ = [
     "atom_numbers",
 ]
 
-ENGINE_VERSION = "3"
+ENGINE_VERSION = "4"
 """Part of the hunt ledger's key: raised whenever the same plan can give other sightings."""
 
 FACT_FIELDS = {"eventid": "event_id", "channel": "channel", "provider_name": "provider", "computer": "host"}

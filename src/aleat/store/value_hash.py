@@ -15,6 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aleat.text import composed
+
 __all__ = ["Hashes", "fold_text", "fold_texts", "hash_text", "hash_texts"]
 
 Hashes = npt.NDArray[np.uint64]
@@ -27,8 +29,13 @@ _SHIFT = np.uint64(33)
 
 
 def fold_texts(texts: pa.Array) -> pa.Array:
-    """Return texts in lower case, as values are compared (Unicode's simple mapping)."""
-    return pc.utf8_lower(texts)
+    """Return texts in lower case (Unicode's simple mapping) and in normal form C, as values are compared."""
+    ascii_only = pc.string_is_ascii(texts)
+    if pc.all(ascii_only, min_count=0).as_py() is not False:
+        return pc.utf8_lower(texts)
+    other = pc.filter(texts, pc.invert(ascii_only))
+    made = pa.array([composed(text) for text in other.to_pylist()], texts.type)
+    return pc.utf8_lower(pc.replace_with_mask(texts, pc.fill_null(pc.invert(ascii_only), False), made))
 
 
 def fold_text(text: str) -> str:
