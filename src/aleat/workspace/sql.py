@@ -34,7 +34,7 @@ _SETTINGS = {
 
 
 class Answer:
-    """An open answer: `columns`, and rows of plain values to iterate over once; close it, or use it in a `with` block."""
+    """An open answer: `columns`, and rows of plain values to go through once; close it, or use it in a `with` block."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
