@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aleat.case.impact import find_outages
 from aleat.case.requests import (
     REQUEST_COLUMNS,
     REQUESTS_SCHEMA,
@@ -17,6 +20,8 @@ from aleat.case.requests import (
     requests_table,
     service_from_path,
 )
+from aleat.evidence.reader import ReadOptions
+from tests.formats.sample import all_samples, read_data, read_sample
 from tests.hunt.events import batch
 
 
@@ -98,3 +103,42 @@ def test_requests_at_times_that_cannot_be_are_left_out() -> None:
     (row,) = credible_requests(table, datetime(2022, 9, 1, tzinfo=UTC)).to_pylist()
     assert row["time"] == times[1]
     assert credible_requests(empty_requests(), times[1]).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("sample", "services", "statuses"),
+    [
+        ("web_json--nginx.log", ["www.ministria.example", "www.ministria.example"], [200, 500]),
+        ("caddy--access.json", ["www.ministria.example"], [200]),
+        ("elb--application.log", ["www.ministria.example"] * 2, [200, 503]),
+        ("squid--native.log", ["shkarko.example", "squid--native", "squid--native"], [200, 200, 400]),
+        ("exchange_httpproxy--ecp-and-powershell.log", ["mail.ministria.example"] * 2, [241, 200]),
+    ],
+)
+def test_requests_of_every_web_log_have_a_service_and_a_status(
+    sample: str, services: list[str], statuses: list[int]
+) -> None:
+    """By the format's ``[requests]``: a field, or a part of one."""
+    read = read_sample(next(item for item in all_samples() if item.name == sample))
+    rows = requests_table(read.batches).sort_by("record").to_pylist()
+    assert [row["service"] for row in rows] == services
+    assert [row["status"] for row in rows] == statuses
+
+
+def test_an_outage_is_found_in_a_json_access_log() -> None:
+    """A fortnight of two requests a minute; on its last day every one fails for three hours."""
+    start, down = datetime(2022, 7, 1, tzinfo=UTC), datetime(2022, 7, 14, 9, tzinfo=UTC)
+    lines = []
+    for half_minute in range(14 * 2880):
+        time = start + timedelta(seconds=30 * half_minute)
+        status = 503 if down <= time < down + timedelta(hours=3) else 200
+        line = (
+            f'{{"time_iso8601":"{time.isoformat()}","remote_addr":"198.51.100.7","request_uri":"/","status":{status},'
+        )
+        lines.append(line + '"host":"portal.example","server_addr":"10.0.0.1"}\n')
+    read = read_data("".join(lines).encode(), "access.json", ReadOptions(), Path("access.json"))
+    table = requests_table(read.batches)
+    assert table.num_rows == len(lines)
+    (outage,) = find_outages(table).outages
+    assert outage.service == "portal.example"
+    assert down - outage.last_served < timedelta(minutes=2)

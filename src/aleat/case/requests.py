@@ -1,7 +1,9 @@
 """Requests to services, from web logs: one row a request, columns only, for millions of rows.
 
-Services are named by what the log says (IIS: ``cs-host``, else ``s-sitename``; access logs: the virtual host),
-else by the log's folder or file. A vhost's port is dropped, names are case folded.
+The fields are those that ``[requests]`` of the formats' files names: ``service``, ``host`` and ``status`` are lists of
+fields, of which the first that says something counts; ``Field|view:argument`` is a part of one (`aleat.hunt.views`; a
+proxy's ``url|url_host``). Services are named by what the log says (IIS: ``cs-host``, else ``s-sitename``; access logs:
+the virtual host), else by the log's folder or file. A vhost's port is dropped, names are case folded.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import pyarrow.compute as pc
 
 from aleat.evidence.batch import EventBatch, field_column
 from aleat.formats import all_formats
+from aleat.hunt.views import view
 
 __all__ = [
     "REQUESTS_SCHEMA",
@@ -57,7 +60,7 @@ _OLDEST = timedelta(days=50 * 365)
 _CLOCKS = timedelta(days=1)
 
 REQUEST_COLUMNS = frozenset(
-    field_column(name, kind)
+    field_column(name.partition("|")[0], kind)
     for fields in (_SERVICE_FIELDS, STATUS_FIELDS, _ADDRESS_FIELDS)
     for names in fields.values()
     for name in names
@@ -145,13 +148,23 @@ def _first(table: pa.Table, fields: tuple[str, ...], count: int) -> pa.Array:
     """Return the first of the fields that is there, row by row, as text (null where none is)."""
     found = pa.nulls(count, pa.string())
     for field in fields:
+        source, _, how = field.partition("|")
         for kind in _KINDS:
-            name = field_column(field, kind)
+            name = field_column(source, kind)
             if name in table.column_names:
-                values = _plain(table.column(name)).cast(pa.string())
+                column = _plain(table.column(name))
+                values = _viewed(column, how) if how else column.cast(pa.string())
                 values = pc.if_else(pc.is_in(values, pa.array(["", "-", "_"])), pa.scalar(None, pa.string()), values)
                 found = pc.coalesce(found, values)
     return found
+
+
+def _viewed(column: pa.Array, how: str) -> pa.Array:
+    """Return the first part that a view takes of each text (null where it takes none)."""
+    transform, _, argument = how.partition(":")
+    encoded = column if isinstance(column, pa.DictionaryArray) else column.cast(pa.string()).dictionary_encode()
+    parts = [next(iter(view(transform, text, argument)), None) for text in encoded.dictionary.to_pylist()]
+    return pc.take(pa.array(parts, pa.string()), encoded.indices)
 
 
 def _on_dictionary(values: pa.Array, fallback: str) -> pa.DictionaryArray:

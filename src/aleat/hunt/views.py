@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from ipaddress import ip_address
 
+from aleat.hunt.network_views import NETWORK_TRANSFORMS
 from aleat.hunt.object_views import OBJECT_TRANSFORMS
 from aleat.hunt.stix_views import STIX_TRANSFORMS
 
@@ -64,6 +65,12 @@ def _pair(text: str, key: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
+def _attribute(text: str, key: str) -> tuple[str, ...]:
+    """The values of `key` in a list of ``key=value`` pairs between semicolons, as Exchange writes event data."""
+    start = f"{key}="
+    return tuple(item[len(start) :] for part in text.split(";") if (item := part.strip()).startswith(start))
+
+
 def _account(text: str, _: str) -> tuple[str, ...]:
     """The name in ``DOMAIN\\name``, or the whole text."""
     return (text.rpartition("\\")[2],)
@@ -107,6 +114,16 @@ def _word(text: str, number: str) -> tuple[str, ...]:
     return (words[int(number)],) if int(number) < len(words) else ()
 
 
+def _backslashes(text: str, _: str) -> tuple[str, ...]:
+    """A path with backslashes, where a tool wrote Windows' paths with slashes."""
+    return (text.replace("/", "\\"),)
+
+
+def _rooted(text: str, _: str) -> tuple[str, ...]:
+    """A bare file name as the end of a path: prefetch keeps ``CMD.EXE`` where rules ask for ``\\cmd.exe``."""
+    return () if _separator(text) >= 0 else (f"\\{text}",)
+
+
 def _url_path(text: str, _: str) -> tuple[str, ...]:
     """The path of a URL or of a request's target, without the query."""
     _, found, rest = text.partition("://")
@@ -125,11 +142,15 @@ TRANSFORMS: dict[str, Transform] = {
     "parent": _parent,
     "extension": _extension,
     "pair": _pair,
+    "attribute": _attribute,
     "account": _account,
     "account_domain": _account_domain,
     "addresses": _addresses,
     "word": _word,
     "url_path": _url_path,
+    "rooted": _rooted,
+    "backslashes": _backslashes,
+    **NETWORK_TRANSFORMS,
     **STIX_TRANSFORMS,
     **OBJECT_TRANSFORMS,
 }

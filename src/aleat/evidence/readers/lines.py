@@ -45,7 +45,7 @@ from aleat.evidence.inner_events import Found, InnerEvents, InnerWindowsEvents
 from aleat.evidence.pairs import expand
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding
-from aleat.evidence.text_columns import ColumnTables, Lines, Rows, extract
+from aleat.evidence.text_columns import FACT, ColumnTables, Lines, Rows, extract
 from aleat.formats import all_formats
 
 __all__ = ["LinesReader", "parts_of"]

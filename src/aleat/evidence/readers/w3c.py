@@ -5,8 +5,8 @@
 ``lacks``        names that none of its logs has
 ``separator``    what parts the values: ``" "`` (default), tab, or ``","`` with quotes as in CSV
 ``quotes``       true: values parted by blanks may be quoted, as proxies do
-``directive``    ``name = [texts]``: what one of the format's directives says (``Log-type = ["EWS Logs"]``); the text
-                 is the group ``fact_<name>`` of the lines below it, for ``channel`` and the like
+``directive``    ``name = [texts]``: what one of the format's directives says (``Log-type = ["EWS Logs"]``; none:
+                 anything); the text is the group ``fact_<name>`` of the lines below, for ``channel`` and the like
 ===============  ================================================================================================
 
 ``#Fields`` may change anywhere in a file; ``#Date`` gives the day of logs without a date field, which goes on at each
@@ -68,12 +68,12 @@ class W3cReader:
         """Say whether the directives near the start are the format's."""
         found = (re.search(rf"^#{re.escape(name)}:([^\r\n]{{0,200}})", text, re.M) for name in self._directives)
         return all(
-            match is not None and match[1].strip() in texts
+            match is not None and (not texts or match[1].strip() in texts)
             for match, texts in zip(found, self._directives.values(), strict=True)
         )
 
     def _names(self, text: str) -> tuple[str, ...]:
-        parts = text.split(",") if self._separator == "," else text.split()
+        parts = text.split(",") if self._separator == "," and text.strip() else text.split()
         return tuple(name.strip() for name in parts)
 
     def cut(self, stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
