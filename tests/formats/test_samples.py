@@ -14,7 +14,9 @@ import pytest
 from aleat.evidence.opener import NOTE_CODES
 from aleat.formats import all_formats
 from aleat.hunt.alerts import AlertHunter, alert_id, is_alert, with_alerts
-from aleat.hunt.expression import Fact, Field, Joined, View
+from aleat.hunt.columns import cells_of
+from aleat.hunt.expression import Fact, Field, Joined, View, normalise_name
+from aleat.hunt.object_views import UNDER
 from aleat.hunt.plan import LogSource, Plan
 from aleat.hunt.taxonomy import load_taxonomy
 from aleat.hunt.views import view
@@ -119,24 +121,36 @@ def test_every_format_in_which_tools_alert_has_a_sample_of_it(name: str) -> None
 
 def texts(event: dict[str, Any], subject: Any) -> list[str]:
     """What an event has at a subject."""
-    fields = event["fields"]
-    if isinstance(subject, Field):
-        return [fields[subject.name][1]] if subject.name in fields else []
+    fields = {normalise_name(name): cell for name, cell in event["fields"].items()}
+    if isinstance(subject, Field):  # names may differ by case alone
+        wanted = normalise_name(subject.name)
+        cells = [cell for name, cell in event["fields"].items() if normalise_name(name) == wanted]
+        return [text for cell in cells for text in plain_texts(*cell)]
     if isinstance(subject, Joined):
-        parts = [fields[name][1] for name in subject.names if name in fields and fields[name][1] not in ("", "-")]
+        names = [normalise_name(name) for name in subject.names]
+        parts = [fields[name][1] for name in names if name in fields and fields[name][1] not in ("", "-")]
         return [subject.separator.join(parts)] if parts else []
-    if isinstance(subject, View) and subject.name in fields:
-        return list(view(subject.transform, fields[subject.name][1], subject.argument))
+    if isinstance(subject, View):
+        name = normalise_name(subject.name)
+        below = subject.transform == UNDER
+        cells = [cell for field, cell in fields.items() if (field.startswith(f"{name}.") if below else field == name)]
+        found = [text for cell in cells for text in plain_texts(*cell)]
+        return [part for text in found for part in view(subject.transform, text, subject.argument)]
     if isinstance(subject, Fact):
         return [str(event[subject.name])] if event[subject.name] is not None else []
     return []
+
+
+def plain_texts(kind: str, text: str) -> list[str]:
+    """The texts of a cell; a list's elements, whole as well."""
+    return [text, *cells_of(kind, text)[0]] if kind == "l" else [text]
 
 
 @pytest.mark.parametrize("name", [item.name for item in all_formats() if item.name not in CODED])
 def test_every_reading_has_a_sample(name: str) -> None:
     item = next(item for item in all_formats() if item.name == name)
     shown = {sample.expected["reader"] for sample in all_samples()}
-    assert {table.get("name", name) for table in item.read} <= shown
+    assert {table.get("name", name) for table in item.read if table.get("detect") != []} <= shown
 
 
 def test_the_page_of_formats_says_what_comes_out() -> None:

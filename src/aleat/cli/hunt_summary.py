@@ -79,9 +79,9 @@ def _print_found(result: HuntResult, written: int | None) -> None:
     levels = ", ".join(f"{tally.by_level[level]:,} {level}" for level in reversed(LEVELS) if tally.by_level[level])
     error(f"{tally.sightings:,} sightings{f': {levels}' if levels else ''}; {tally.hidden:,} hidden by dismissals.")
     _print_counts("Labelled, as values that mean nothing", top(tally.meaningless), _MANY)
-    if written is not None and written != tally.sightings:
-        error(f"{written:,} of them written (--min-level, --since, --until).")
     _print_alerts(tally.alerts)
+    if written is not None and written != tally.sightings + tally.alerts.total():
+        error(f"{written:,} of them written (--min-level, --since, --until).")
     _print_counts("Top rules", {title: count for (_, title), count in top(tally.by_rule, _TOP).items()}, _TOP)
     _print_counts("Top hosts", top(tally.by_host, _TOP), _TOP)
     _print_counts("ATT&CK techniques", techniques(tally.by_tag), _MANY)

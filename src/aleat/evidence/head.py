@@ -23,6 +23,7 @@ _JSON = re.compile(rb"\s*+(?:\{|\[(?:\s*+[\[{\]\"]|\s*+$))")
 _WRAPPED = re.compile(
     rb'\s*+\{(?:(?:\s*+"[^"\\]*+"\s*+:\s*+(?:"(?:[^"\\]++|\\.)*+"|[-\w.+]++)\s*+,)*+\s*+'
     rb'"(records|value|values|items|events|logevents|findings|results|entries|logs|data|alerts)"'
+    rb'|(?:\s*+"[^"\\]*+"\s*+:\s*+(?:"(?:[^"\\]++|\\.)*+"|[-\w.+]++|\{[^{}\[\]]{0,4096}+\})\s*+,)*+\s*+"(items|data|authlogs)"'
     rb'|[^\[\]]{0,4096}?"(hits)")\s*+:\s*+\[(?=\s*+\{)',
     re.IGNORECASE,
 )
@@ -71,7 +72,7 @@ class Head:
     def wrapper(self) -> tuple[str, int]:
         """The key under which an outer object holds the records, and where in `body` its array opens; else ("", 0)."""
         match = _WRAPPED.match(self.body)
-        return ((match[1] or match[2]).decode(), match.end() - 1) if match else ("", 0)
+        return ((match[1] or match[2] or match[3]).decode(), match.end() - 1) if match else ("", 0)
 
     @cached_property
     def objects(self) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ format's file (`aleat.formats`), one table or several:
 ``otherwise``   the tool's name where no such field says anything
 ``rule``        fields: the first that says something is the rule's id; a list of names in it is read together
 ``title``       fields; where none says anything, the rule's id is the title
-``level``       one of Sigma's levels, or ``{fields = […], words = {text = level}, otherwise = level}``
+``level``       one of Sigma's levels, or ``{fields = […], words = {text = level}, otherwise = level}``; numbers may
+                be graded by where a level begins: ``from = [[1, "low"], [4, "medium"]]``
 ``techniques``  fields in whose texts ATT&CK techniques stand (``T1059.001``)
 ==============  ==================================================================================================
 
@@ -130,6 +131,7 @@ class AlertReading(NamedTuple):
     title: tuple[tuple[Source, ...], ...]
     level: tuple[Source, ...]
     levels: Mapping[str, str]
+    steps: tuple[tuple[float, str], ...]
     default: str
     techniques: tuple[Source, ...]
 
@@ -168,9 +170,18 @@ class AlertReading(NamedTuple):
             tool[:_LONGEST],
             (rule or title)[:_LONGEST],
             (title or rule)[:_LONGEST],
-            self.levels.get(stated, self.default),
+            self._level(stated),
             tuple(f"attack.t{number}" for number in dict.fromkeys(techniques[:_TECHNIQUES])),
         )
+
+    def _level(self, stated: str) -> str:
+        try:
+            number = float(stated) if self.steps else None
+        except ValueError:
+            number = None
+        if number is None:
+            return self.levels.get(stated, self.default)
+        return next((level for start, level in reversed(self.steps) if number >= start), self.default)
 
 
 def alert_id(tool: str, rule: str) -> str:
@@ -364,12 +375,13 @@ def _reading(format_: str, table: Mapping[str, Any]) -> AlertReading:
             title=_groups(table.get("title", ())),
             level=_sources(graded.get("fields", ())),
             levels={**{name: name for name in LEVELS}, **{k.casefold(): v for k, v in graded.get("words", {}).items()}},
+            steps=tuple(sorted((float(start), str(name)) for start, name in graded.get("from", ()))),
             default=graded.get("otherwise", "medium"),
             techniques=_sources(table.get("techniques", ())),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"formats/data/{format_}.toml: an [alert] can't be used: {error!r}") from error
-    if unknown := {reading.default, *reading.levels.values()} - set(LEVELS):
+    if unknown := {reading.default, *reading.levels.values(), *(name for _, name in reading.steps)} - set(LEVELS):
         raise ValueError(f"formats/data/{format_}.toml: an [alert] has levels that aren't: {sorted(unknown)}")
     return reading
 

@@ -33,6 +33,22 @@ def _inside(text: str, path: str) -> tuple[str, ...]:
     return tuple(_text(item) for item in _unlisted(level) if item is not None)
 
 
+def _named(text: str, argument: str) -> tuple[str, ...]:
+    """A value that a list of named values holds: the argument is ``path:key:value key:name``, the path may be empty.
+
+    A value that is a text of JSON counts by what it says, too: Entra writes ``"\\"False\\""``.
+    """
+    path, key, value_key, wanted = argument.split(":", 3)
+    found: list[str] = []
+    for item in _inside(text, path) if path else (text,):
+        if wanted in _inside(item, key):
+            for value in _inside(item, value_key):
+                found.append(value)
+                if value[:1] == '"' and value[-1:] == '"' and len(value) > 1:
+                    found.append(value[1:-1])
+    return tuple(found)
+
+
 def _unlisted(values: list[Any]) -> list[Any]:
     found: list[Any] = []
     waiting = values[::-1]
@@ -64,6 +80,7 @@ def _word_table(argument: str) -> dict[str, str]:
 
 OBJECT_TRANSFORMS: dict[str, Callable[[str, str], tuple[str, ...]]] = {
     "inside": _inside,
+    "named": _named,
     "words": _words,
     UNDER: _itself,
 }

@@ -39,6 +39,10 @@ _BESIDE_EVENT_ID = (
 )
 """What stands beside an ``event_id`` of Windows; others have event ids too."""
 
+_NEAR = 65536
+_OF_OTHERS = (b'"RuleTitle"', b'"sigmafile"', b'"rule_level"', b'"falsepositives"')
+"""What stands in other tools' matches, which hold the events that they matched."""
+
 
 class WindowsJsonReader:
     """Reads Windows events from JSON."""
@@ -48,7 +52,7 @@ class WindowsJsonReader:
 
     def detect(self, head: Head) -> bool:
         """Say yes to JSON that names an event id or Winlogbeat's field near its start."""
-        if not head.is_json:
+        if not head.is_json or any(mark in head.body[:_NEAR] for mark in _OF_OTHERS):
             return False
         return any(mark in head.body for mark in _MARKS) or (
             b'"event_id"' in head.body and any(mark in head.body for mark in _BESIDE_EVENT_ID)
