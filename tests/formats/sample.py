@@ -16,6 +16,7 @@ from aleat.evidence.head import HEAD_BYTES, Head
 from aleat.evidence.opener import Source
 from aleat.evidence.read import read_range
 from aleat.evidence.reader import ReadOptions, _readers, reader_named
+from aleat.evidence.years import find_years, with_years, yearless_formats
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -91,7 +92,9 @@ def read_data(data: bytes, name: str, options: ReadOptions, file: Path, range_by
     reader = reader_named(read.readers[0])
     source = Source(name, file, (), reader.name, len(data), options)
     base, joined = 0, b""
-    for span, piece in reader.cut(io.BytesIO(data), data[:HEAD_BYTES], options):
+    ranges = reader.cut(io.BytesIO(data), data[:HEAD_BYTES], options)
+    years = find_years(io.BytesIO(data), data[:HEAD_BYTES], yearless_formats(reader), name, None, options)
+    for span, piece in ranges if years is None else with_years(ranges, years):
         assert (span.start, span.end) == (len(joined), len(joined) + len(piece))
         joined += piece
         part = read_range(source, span, piece, record_base=base)

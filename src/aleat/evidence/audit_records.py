@@ -45,7 +45,7 @@ _PAIR = re.compile(r"""([A-Za-z_][\w.\-]*+(?:\[\d{1,6}\])?)=(?:"([^"]*+)"|'([^']
 _AVC = re.compile(r"avc: +(granted|denied) +\{ ([^{}]*+)\} for\b")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})++")
 _ENCODED = frozenset(
-    (
+    {
         "acct",
         "cmd",
         "comm",
@@ -59,10 +59,22 @@ _ENCODED = frozenset(
         "grp",
         "grp-list",
         "hostname",
+        "invalid_context",
         "key",
-    )
-    + ("name", "new_name", "ocomm", "old", "op", "path", "proctitle", "root_dir", "sw", "unit", "user", "vm", "watch")
-    + ("invalid_context",)
+        "name",
+        "new_name",
+        "ocomm",
+        "old",
+        "op",
+        "path",
+        "proctitle",
+        "root_dir",
+        "sw",
+        "unit",
+        "user",
+        "vm",
+        "watch",
+    }
 )
 _ARGUMENT = re.compile(r"a(\d{1,6})(?:\[(\d{1,6})\])?")
 _NESTED = frozenset({"msg"})

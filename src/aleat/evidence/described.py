@@ -110,6 +110,7 @@ def described_readers() -> tuple[Reader, ...]:
     from aleat.evidence.readers.auditd import AuditReader  # noqa: PLC0415
     from aleat.evidence.readers.delimited import DelimitedReader  # noqa: PLC0415
     from aleat.evidence.readers.ivanti_vc0 import VC0Reader  # noqa: PLC0415
+    from aleat.evidence.readers.journal import JournalReader  # noqa: PLC0415
     from aleat.evidence.readers.json_records import JsonReader  # noqa: PLC0415
     from aleat.evidence.readers.lines import LinesReader  # noqa: PLC0415
     from aleat.evidence.readers.w3c import W3cReader  # noqa: PLC0415
@@ -117,6 +118,7 @@ def described_readers() -> tuple[Reader, ...]:
     made: dict[str, Callable[[Reading], Reader]] = {
         "audit": AuditReader,
         "vc0": VC0Reader,
+        "journal": JournalReader,
         "json": JsonReader,
         "w3c": W3cReader,
         "lines": LinesReader,

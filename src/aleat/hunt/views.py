@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from ipaddress import ip_address
 
+from aleat.hunt.account_names import WELL_KNOWN, well_known
 from aleat.hunt.network_views import NETWORK_TRANSFORMS
 from aleat.hunt.object_views import OBJECT_TRANSFORMS
 from aleat.hunt.stix_views import STIX_TRANSFORMS
@@ -151,6 +152,7 @@ TRANSFORMS: dict[str, Transform] = {
     "rooted": _rooted,
     "backslashes": _backslashes,
     **NETWORK_TRANSFORMS,
+    WELL_KNOWN: well_known,
     **STIX_TRANSFORMS,
     **OBJECT_TRANSFORMS,
 }

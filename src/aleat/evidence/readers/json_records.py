@@ -9,8 +9,8 @@
 ``parse``       paths of texts that hold JSON, which is put in their place
 ``each``        path of a list of objects: each is a record of its own, in the list's place, the rest beside it
 ``pairs``       ``path = {name = key, values = [keys]}``: lists of named values, which become an object of their own
-``windows_xml`` path of a text that may hold a Windows event as XML (Sysmon for Linux): it is one, instead
-``message``     the field whose text is read by the form of the program that the field ``program`` names
+``message``     the field whose text is read by the form of the program that the field ``program`` names, or as the
+                Windows event that it holds as XML (Sysmon for Linux); see `message_rows`
 ==============  ==================================================================================================
 
 Objects may be lines, an array, one after another, or in an array of an outer object (``{"Records": [...]}``).
@@ -30,7 +30,6 @@ from aleat.evidence.clock import ReadTimes, read_times, time_issues
 from aleat.evidence.columns import Flat, TableBuilder, flatten_column
 from aleat.evidence.described import Pick, Reading
 from aleat.evidence.head import Head
-from aleat.evidence.inner_events import InnerWindowsEvents
 from aleat.evidence.json_objects import is_too_deep
 from aleat.evidence.json_stream import JsonStream, cut_json
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
@@ -65,7 +64,6 @@ class JsonReader:
         self._where = {_path(text): frozenset(values) for text, values in own.get("where", {}).items()}
         self._unwrap = [_path(text) for text in own.get("unwrap", ())]
         self._parse = [_path(text) for text in own.get("parse", ())]
-        self._windows_xml = _path(own["windows_xml"]) if "windows_xml" in own else ()
         self._message = str(own.get("message", ""))
         self._program = str(own.get("program", "SYSLOG_IDENTIFIER"))
         self._each = _path(own["each"]) if "each" in own else ()
@@ -95,17 +93,11 @@ class JsonReader:
         """Read the objects of one range."""
         result = RangeResult()
         rows = JsonRows(self.reading, path, span, options, result)
-        windows = InnerWindowsEvents(options)
         into = self._messages(rows, options)
 
         def add(offset: int, value: Any) -> bool:
             if not isinstance(value, dict):
                 return False
-            event = windows.read(offset, text_of(at(value, self._windows_xml))) if self._windows_xml else None
-            if event is not None:
-                windows.take(rows.count, offset, event)
-                rows.count += 1
-                return True
             for record in self._records(self._record(value)):
                 (into or rows).add(offset, record)
             return True
@@ -115,7 +107,6 @@ class JsonReader:
         if into is not None:
             into.finish(path, result)
         rows.finish()
-        windows.finish(path, result)
         if stream.strange:
             reason = f"{stream.strange} JSON values from here on are no objects, and were passed over."
             place = Place(path, offset=stream.first_strange)

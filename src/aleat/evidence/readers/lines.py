@@ -288,7 +288,8 @@ def _within(outer: Reading, inner: Reading, columns: Mapping[str, pl.Series]) ->
             own = facts.get(name, Pick())
             facts[name] = Pick((*own.fields, *(field for field in outer.facts[name].fields)), own.constant)
     has_time = has_year(inner.time.spec) and any(all(name in columns for name in group) for group in inner.time.groups)
-    return replace(inner, facts=facts, time=inner.time if has_time else outer.time)
+    time = inner.time if has_time else outer.time
+    return replace(inner, facts=facts, time=time, numbers=inner.numbers | outer.numbers)
 
 
 def _free(name: str, columns: Mapping[str, Any]) -> str:
@@ -322,9 +323,8 @@ class _Carried:
         self.reading = reader.reading
         self.patterns = reader.patterns
         self._programs = [re.compile(fnmatch.translate(glob)) for glob in reader.reading.own.get("programs", ())]
-        self._marks = (
-            [item.pattern for item in reader._detect] if not self._programs else reader.reading.own.get("marks", [])
-        )
+        marks = [item.pattern for item in reader._detect] if not self._programs else []
+        self._marks: Sequence[str] = reader.reading.own.get("marks", marks)
 
     def among(self, messages: pl.Series, programs: pl.Series | None) -> npt.NDArray[np.bool_]:
         """Say for each message whether it may be of the format."""
@@ -399,7 +399,8 @@ def _joined(lines: Lines, start: str) -> Lines:
 
 def _split_inside(lines: Lines, split: str, encoding: str) -> Lines:
     """Part lines in which further records start."""
-    odd = lines.texts.str.count_matches(split).to_numpy() > 1
+    inside = lines.texts.str.count_matches(split).to_numpy()
+    odd = (inside > 1) | ((inside == 1) & ~lines.texts.str.contains(f"^(?:{split})").to_numpy())
     if not odd.any():
         return lines
     expression = re.compile(split)
