@@ -166,3 +166,36 @@ def test_system_fields_are_known_by_their_underscored_names() -> None:
 def test_mapping_has_a_digest_that_needs_no_pipelines() -> None:
     """It stands in every cache's key."""
     assert load_taxonomy().digest == taxonomy_digest() == plan_of("selection:\n    F: x").mapping_digest
+
+
+LOCAL_GROUP = head(service="security", product="windows")
+
+
+@pytest.mark.parametrize(
+    ("test", "event", "expected"),
+    [
+        ("TargetUserName: Administrators", {"TargetUserName": "Administratoren", "TargetSid": "S-1-5-32-544"}, True),
+        ("TargetUserName: Administrators", {"TargetUserName": "renamed", "TargetSid": "S-1-5-32-544"}, True),
+        ("TargetUserName: Administrators", {"TargetUserName": "Administratoren"}, True),
+        ("TargetUserName: Administratorët", {"TargetUserName": "Administrators", "TargetSid": "S-1-5-32-544"}, True),
+        ("TargetUserName|startswith: Admini", {"TargetUserName": "Rendszergazdák"}, True),
+        ("TargetUserName: Domain Admins", {"TargetUserName": "x", "TargetSid": "S-1-5-21-1-2-3-512"}, True),
+        ("TargetUserName: Administrators", {"TargetUserName": "Benutzer", "TargetSid": "S-1-5-32-545"}, False),
+        ("TargetUserName: Domain Admins", {"TargetUserName": "x", "TargetSid": "S-1-5-21-1-2-3-5120"}, False),
+        ("TargetUserName: null", {"TargetUserName": None, "TargetSid": "S-1-5-32-544"}, True),
+        ("SubjectUserName: SYSTEM", {"SubjectUserName": "Système", "SubjectUserSid": "S-1-5-18"}, True),
+    ],
+)
+def test_groups_are_known_by_their_sid_in_every_language(test: str, event: dict[str, Any], expected: bool) -> None:
+    """A rule's name means the group, whatever the machine calls it."""
+    assert fires(f"selection:\n    {test}", event, head=LOCAL_GROUP, channel=SECURITY, event_id=4732) is expected
+
+
+def test_accounts_are_known_with_their_authority() -> None:
+    """Sysmon's User is written in the machine's language."""
+    rule = "selection:\n    User: 'NT AUTHORITY\\SYSTEM'"
+    facts: dict[str, Any] = {"head": PROCESS, "channel": SYSMON, "event_id": 1}
+    assert fires(rule, {"User": "AUTORITE NT\\Système"}, **facts)
+    assert fires(rule, {"User": "NT-AUTORITÄT\\SYSTEM"}, **facts)
+    assert not fires(rule, {"User": "NT-AUTORITÄT\\Netzwerkdienst"}, **facts)
+    assert not fires(rule, {"User": "\\" * 10_000}, **facts)

@@ -35,8 +35,10 @@ from typing import TYPE_CHECKING, Any
 
 from aleat.errors import RuleError
 from aleat.formats import Format, all_formats, part_digest
+from aleat.hunt.account_names import WELL_KNOWN, account_names_text
 from aleat.hunt.expression import (
     Atom,
+    Exists,
     Expression,
     Fact,
     Field,
@@ -92,12 +94,21 @@ class EvidenceVariant:
             )
         if not isinstance(leaf.subject, Field):
             return leaf
-        atoms = [Atom(subject, leaf.test) for subject in self.subjects(leaf.subject.name)]
+        subjects = self.subjects(leaf.subject.name)
+        if isinstance(leaf.test, IsNull | Exists):
+            subjects = tuple(subject for subject in subjects if not _is_other_name(subject))
+        atoms = [Atom(subject, leaf.test) for subject in subjects]
         return all_of(atoms) if isinstance(leaf.test, IsNull) else any_of(atoms)
 
     def _comparable(self, subject: Subject) -> list[Field | Fact | View]:
         subjects = self.subjects(subject.name) if isinstance(subject, Field) else (subject,)
-        return [found for found in subjects if isinstance(found, Field | Fact | View)]
+        kept = [found for found in subjects if isinstance(found, Field | Fact | View)]
+        return [found for found in kept if not _is_other_name(found)]
+
+
+def _is_other_name(subject: Subject) -> bool:
+    """Say whether a subject is what else an account is called, which a field's presence doesn't hang on."""
+    return isinstance(subject, View) and subject.transform == WELL_KNOWN
 
 
 @dataclass(frozen=True)
@@ -208,7 +219,9 @@ def load_taxonomy() -> Taxonomy:
 def taxonomy_digest() -> str:
     """Return the digest of the shipped taxonomy and the pipelines' versions, without loading either."""
     versions = ",".join(f"{name} {version(name)}" for name in _PACKAGES)
-    return sha256(f"{versions}\n{part_digest('sigma')}\n{_windows_names()}".encode()).hexdigest()
+    return sha256(
+        f"{versions}\n{part_digest('sigma')}\n{_windows_names()}\n{account_names_text()}".encode()
+    ).hexdigest()
 
 
 def _windows_names() -> str:
