@@ -202,6 +202,7 @@ def _readers() -> tuple[Reader, ...]:
     # not at the top: the seam must not load every format's libraries, and readers import the seam
     from aleat.evidence.described import described_readers  # noqa: PLC0415
     from aleat.evidence.readers.evtx import EvtxReader  # noqa: PLC0415
+    from aleat.evidence.readers.transcript import TranscriptReader  # noqa: PLC0415
     from aleat.evidence.readers.windows_csv import WindowsCsvReader  # noqa: PLC0415
     from aleat.evidence.readers.windows_json import WindowsJsonReader  # noqa: PLC0415
     from aleat.evidence.readers.windows_xml import WindowsXmlReader  # noqa: PLC0415
@@ -212,6 +213,7 @@ def _readers() -> tuple[Reader, ...]:
         WindowsJsonReader(),
         WindowsXmlReader(),
         WindowsCsvReader(),
+        TranscriptReader(),
         ZeekReader(),
         *described_readers(),
     )

@@ -137,13 +137,14 @@ def outside_quotes(ranges: Iterator[tuple[ByteRange, bytes]], encoding: str) -> 
     """Move each cut that lies within quotes to the next line end outside of them."""
     quote, feed = '"'.encode(encoding), "\n".encode(encoding)
     waiting: tuple[ByteRange, bytes] | None = None
-    index = 0
+    index = largest = 0
     for span, data in ranges:
+        largest = max(largest, len(data))
         if waiting is None:
             waiting = span, data
             continue
         first, held = waiting
-        if held.count(quote) % 2 == 0 or len(held) > 4 * max(len(data), 1):
+        if held.count(quote) % 2 == 0 or len(held) > 4 * largest:
             yield replace(first, index=index), held
             index, waiting = index + 1, (span, data)
             continue
