@@ -145,6 +145,26 @@ def test_nothing_of_a_forgotten_segment_is_left(lake: Lake) -> None:
     assert gone in {segment for segment, _ in ValueIndex(lake).missing}
 
 
+@pytest.mark.parametrize("after", [1, 7, 9, 30])
+def test_a_build_that_was_killed_goes_on(lake: Lake, after: int) -> None:
+    """Whatever it left: the next one ends with the same bytes as one that wasn't disturbed."""
+    add(lake, "a.log", range(900))
+
+    def kill(done: int, total: int) -> None:
+        if done == after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ValueIndex(lake).refresh(progress=kill)
+    assert set(ValueIndex(lake).look_up("GET")) | {key[0] for key in ValueIndex(lake).missing} == holding(lake, "GET")
+    state = ValueIndex(lake).refresh()
+    files = {path.name: path.read_bytes() for path in ValueIndex(lake).folder.iterdir()}
+    assert (state.indexed, len(files)) == (state.segments, state.parts)
+    ValueIndex(lake).delete()
+    ValueIndex(lake).refresh()
+    assert {path.name: path.read_bytes() for path in ValueIndex(lake).folder.iterdir()} == files
+
+
 def test_a_disk_that_refuses_is_said(lake: Lake) -> None:
     """A file lies where the folder should be."""
     add(lake, "a.log", range(5))

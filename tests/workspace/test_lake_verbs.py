@@ -40,6 +40,21 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         yield ws
 
 
+def test_what_is_inside_a_list_is_found(tmp_path: Path, workspace: Workspace) -> None:
+    """A value of a list, however deep, as a whole value is; a letter in another normal form too."""
+    event = {"Channel": "Test", "EventID": 1, "Hostname": "pc1", "EventTime": "2022-07-15 08:00:00"}
+    lists = [["Alpha", {"b": [7, True]}], ["beta"], ["Vie\u0301re"]]
+    lines = [json.dumps({**event, "EventRecordID": n, "Things": things}) for n, things in enumerate(lists)]
+    (tmp_path / "a.json").write_text("\n".join(lines).replace("\\\\u", "\\u"))
+    workspace.add_evidence(tmp_path / "a.json")
+    field = next(row for row in workspace.fields() if row.field.startswith("Things"))
+    assert field.kind == "l"
+    for what in ("ALPHA", "7", "Things=true", "Things=alph?"):
+        assert [hit.matched[0][0] for hit in workspace.search(what) if hit.record == 0] == ["Things"], what
+    assert [hit.record for hit in workspace.search("vi\u00e9re")] == [2]
+    assert [hit.record for hit in workspace.search("*vi\u00e9*")] == [2]
+
+
 def everything(ws: Workspace) -> Iterator[tuple[str, int, dict[str, str], dict[str, str]]]:
     """Each event: evidence, record, its fields' texts, its facts."""
     held = open_lake(ws)

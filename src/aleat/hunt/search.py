@@ -27,6 +27,7 @@ from aleat.hunt.rows import RowReader
 from aleat.hunt.search_query import Query, Term, terms_of
 from aleat.store.lake import Lake, SegmentRow
 from aleat.store.lake_files import OpenSegment, StoredTable
+from aleat.store.list_cells import list_elements
 from aleat.store.value_hash import fold_text, fold_texts
 from aleat.store.value_index import ValueIndex
 from aleat.times import micros_of
@@ -199,20 +200,21 @@ class _Compiled:
         self.names = _Names(term)
         self.fact = _fact_of(term)
         self.everything = term.wild and not term.text.strip("*")
-        self._regex = term.regex if term.wild else ""
         self._text = term.text if term.cased else fold_text(term.text)
+        self._regex = msgspec.structs.replace(term, text=self._text).regex if term.wild else ""
 
     def holds(self, texts: pa.Array) -> Mask:
         """Return for each text whether the term holds for it."""
         if self.everything:
             return np.ones(len(texts), bool)
+        folded = texts if self.term.cased else fold_texts(texts)
         if self.term.wild:
             try:
-                found = pc.match_substring_regex(texts, self._regex)
+                found = pc.match_substring_regex(folded, self._regex)
             except pa.ArrowInvalid as error:
                 raise InputError("The pattern is too large.", advice="Search for less at once.") from error
         else:
-            found = pc.equal(texts if self.term.cased else fold_texts(texts), self._text)
+            found = pc.equal(folded, self._text)
         mask: Mask = found.to_numpy(zero_copy_only=False)
         return mask
 
@@ -317,15 +319,18 @@ def _term_mask(compiled: _Compiled, stored: StoredTable, columns: frozenset[str]
         mask |= _number_mask(compiled, table["record_id"])
     for name in sorted(columns):
         if name in table.column_names:
-            mask |= _column_mask(compiled, table[name])
+            mask |= _column_mask(compiled, table[name], name.endswith("|l"))
     return mask
 
 
-def _column_mask(compiled: _Compiled, column: pa.ChunkedArray) -> Mask:
+def _column_mask(compiled: _Compiled, column: pa.ChunkedArray, lists: bool = False) -> Mask:
     array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     if not pa.types.is_dictionary(array.type):
         array = array.cast(pa.string()).dictionary_encode()
     held = np.append(compiled.holds(array.dictionary), False)
+    if lists:
+        elements, places = list_elements(array.dictionary)
+        held[places[compiled.holds(elements)]] = True
     if not held.any():
         return np.zeros(len(array), bool)
     mask: Mask = held[array.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
@@ -388,7 +393,11 @@ def _matched(
     """Return by which fields an event was found; facts only where no field says it."""
     found: dict[tuple[str, str], None] = {}
     for compiled in terms:
-        pairs = [(name, cell_text(value)) for name, value in fields.items() if compiled.names(f"{name}|s")]
+        there = {name: value for name, value in fields.items() if compiled.names(f"{name}|s")}
+        pairs = [(name, cell_text(value)) for name, value in there.items()]
+        for name, value in there.items():
+            if isinstance(value, list):
+                pairs += [(name, text) for text in list_elements(pa.array([cell_text(value)]))[0].to_pylist()]
         pairs += [(name, facts[name]) for name in _FACTS if facts[name] and compiled.names(name)]
         for name, text in pairs:
             if compiled.holds_for(text):

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from aleat.store.index_part import SKETCH, FieldRow, SegmentValues, is_near_unique, merge_field_rows, write_part
 from aleat.store.lake_files import StoredTable, read_segment_file
+from aleat.store.list_cells import list_elements
 from aleat.store.value_hash import Hashes, fold_texts, hash_texts
 
 __all__ = ["IndexTask", "index_segment", "segment_values"]
@@ -73,9 +74,12 @@ def _columns(stored: StoredTable) -> Iterator[tuple[str, Hashes, FieldRow]]:
         if not used.all():
             words = words.filter(pa.array(used))
         numbers = np.unique(hash_texts(fold_texts(words)))
+        sketch = numbers[:SKETCH].astype("<u8").tobytes()
+        if name.endswith("|l"):
+            inside, _ = list_elements(words)
+            numbers = np.union1d(numbers, hash_texts(fold_texts(inside)))
         first, last = _span(times, timed if present == len(codes) else timed & (codes >= 0))
         example = array.dictionary[int(codes[np.argmax(codes >= 0)])].as_py()[:_EXAMPLE]
-        sketch = numbers[:SKETCH].astype("<u8").tobytes()
         yield name, numbers, FieldRow(stored.format, stored.channel, name, present, first, last, example, sketch)
 
 
