@@ -34,6 +34,7 @@ _STARS = re.compile(r"\*{20,80}")
 _LABELLED = re.compile(r"([^:\n]{1,60}?)\s?: ?(.*)")
 _MOMENT = re.compile(r"\d{14}")
 _PROMPT = re.compile(r"(?:\[[^\]\n]{1,255}\]: )?PS(?: ([^>\n]{0,400}))?>+ ?(.*)")
+_PROMPT_LINE = re.compile(r"\n(?:\[[^\]\n]{1,255}\]: )?PS(?: [^>\n]{0,400})?>")
 _MACHINE = re.compile(r"(\S{1,255}) \((?:Microsoft Windows|Unix|Darwin|Linux)[^)\n]{0,200}\)?")
 _NAMES = ("StartTime", "Username", "RunAsUser", "ConfigurationName", "Machine", "HostApplication", "ProcessId")
 _HEADER_LINES = 40
@@ -60,27 +61,23 @@ class TranscriptReader:
     def cut(self, stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
         """Cut where a command or a session begins; each range knows the session that is on."""
         encoding = detect_encoding(head)
-        marks = [mark.encode(encoding) for mark in ("\nPS", "\n[", "\n" + "*" * 20)]
-        state: dict[str, Any] = {}
+        feed = "\n".encode(encoding)
+        session: dict[str, Any] = {}
         held, start, line, index = b"", 0, 1, 0
-        for span, data in cut_lines(stream, encoding, options.range_bytes, {}):
+        for whole, data in cut_lines(stream, encoding, options.range_bytes, {}):
             held += data
-            cut = max(held.rfind(mark) for mark in marks[:2])
-            if encoding != "utf-8" and cut % 2:
-                cut = -1
-            if cut <= 0 or span.end - start < options.range_bytes:
-                if len(held) < max(4 * options.range_bytes, _HEADER_BYTES):
-                    continue
-                cut = len(held) - len(marks[0][:1] if encoding == "utf-8" else marks[0][:2])
-            cut += len("\n".encode(encoding))
-            piece, held = held[:cut], held[cut:]
-            context = {"encoding": encoding, "session": dict(state)}
-            yield ByteRange(index, start, start + len(piece), context, line), piece
-            state = _after(piece, ByteRange(index, start, start + len(piece), context, line), options)
-            start, line, index = start + len(piece), line + piece.count("\n".encode(encoding)), index + 1
+            cut = _last_prompt(held, encoding) if whole.end - start >= options.range_bytes else 0
+            if len(held) > max(4 * options.range_bytes, _HEADER_BYTES):
+                cut = cut or len(held)
+            if cut:
+                context = {"encoding": encoding, "session": session}
+                span = ByteRange(index, start, start + cut, context, line)
+                yield span, held[:cut]
+                session = _walk(held[:cut], span, options, {}).session
+                start, line, index = start + cut, line + held[:cut].count(feed), index + 1
+                held = held[cut:]
         if held:
-            context = {"encoding": encoding, "session": dict(state)}
-            yield ByteRange(index, start, start + len(held), context, line), held
+            yield ByteRange(index, start, start + len(held), {"encoding": encoding, "session": session}, line), held
 
     def read(self, data: bytes, span: ByteRange, path: str, options: ReadOptions) -> RangeResult:
         """Read the commands of one range."""
@@ -114,9 +111,13 @@ class TranscriptReader:
         return result
 
 
-def _after(data: bytes, span: ByteRange, options: ReadOptions) -> dict[str, Any]:
-    """Return the session that is on behind a range."""
-    return _walk(data, span, options, {}).session
+def _last_prompt(data: bytes, encoding: str) -> int:
+    """Return where the last line with a prompt begins, or 0."""
+    text = data.decode(encoding, "surrogateescape" if encoding == "utf-8" else "replace")
+    last = 0
+    for found in _PROMPT_LINE.finditer(text):
+        last = found.start() + 1
+    return len(text[:last].encode(encoding, "surrogateescape" if encoding == "utf-8" else "replace"))
 
 
 @dataclass
@@ -218,6 +219,8 @@ def _header(lines: Sequence[tuple[int, str]], position: int, walk: _Walk) -> int
         text = lines[number][1]
         if _STARS.fullmatch(text):
             return number + 1 - position if _take(block, title, offset, walk) else 0
+        if _PROMPT.fullmatch(text):
+            return 0
         found = _LABELLED.fullmatch(text)
         if found is not None:
             block.append((found[1], found[2]))
