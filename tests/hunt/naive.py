@@ -32,6 +32,7 @@ from aleat.hunt.expression import (
     fold,
 )
 from aleat.hunt.views import view
+from aleat.text import composed
 
 Event = Mapping[str, Any]
 
@@ -47,7 +48,7 @@ def holds(expression: Expression, event: Event, facts: Mapping[str, str]) -> boo
     if isinstance(expression, Not):
         return not holds(expression.child, event, facts)
     if isinstance(expression, FieldsMatch):
-        change = str if expression.cased else fold
+        change = composed if expression.cased else lambda part: fold(composed(part))
         pairs = [
             (change(cell_text(left)), change(cell_text(right)))
             for left in cells(expression.left, event, facts)
@@ -124,17 +125,21 @@ def places(op: str, text: str, part: str) -> bool:
 
 
 def passes(test: Test, cell: Any) -> bool:  # noqa: PLR0911 - one block a test
-    text = cell_text(cell)
+    text = composed(cell_text(cell))
     if isinstance(test, Text):
-        return places(test.op, text, test.value) if test.cased else places(test.op, fold(text), fold(test.value))
+        return (
+            places(test.op, text, composed(test.value))
+            if test.cased
+            else places(test.op, fold(text), fold(composed(test.value)))
+        )
     if isinstance(test, Wildcard):
-        change = str if test.cased else fold
+        change = composed if test.cased else lambda part: fold(composed(part))
         pattern = "".join(
             re.escape(change(part)) if isinstance(part, str) else "." * part or ".*" for part in test.parts
         )
         return re.fullmatch(pattern, change(text), re.DOTALL) is not None
     if isinstance(test, Regex):
-        return re.search(test.pattern, text, re.IGNORECASE if "i" in test.flags else 0) is not None
+        return re.search(composed(test.pattern), text, re.IGNORECASE if "i" in test.flags else 0) is not None
     if isinstance(test, Number) and test.op == "eq":
         return text == repr(test.value) or (isinstance(cell, float) and cell == test.value)
     if isinstance(test, Number):

@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
+from unicodedata import normalize
 
 Event = Mapping[str, Any]
 
@@ -257,12 +258,16 @@ def _flat(value: Any) -> Iterator[Any]:
 
 
 def _text(cell: Any) -> str:
-    return str(cell).lower() if isinstance(cell, bool) else cell if isinstance(cell, str) else repr(cell)
+    return str(cell).lower() if isinstance(cell, bool) else _composed(cell) if isinstance(cell, str) else repr(cell)
+
+
+def _composed(text: str) -> str:
+    return normalize("NFC", text)
 
 
 def _fold(text: str) -> str:
     """Simple case folding: one character for one."""
-    return "".join(next((to for to in (one.casefold(), one.lower()) if len(to) == 1), one) for one in text)
+    return "".join(next((to for to in (one.casefold(), one.lower()) if len(to) == 1), one) for one in _composed(text))
 
 
 def _passes(  # noqa: PLR0911 - one block a kind of value
@@ -275,12 +280,12 @@ def _passes(  # noqa: PLR0911 - one block a kind of value
         return not there or None in there
     if "fieldref" in modifiers:
         others = [cell for cell in _cells(value, event, facts) if cell is not None and cell is not ...]
-        change = str if "cased" in modifiers else _fold
+        change = _composed if "cased" in modifiers else _fold
         return any(_compare(change(_text(cell)), change(_text(other)), modifiers) for cell in cells for other in others)
     if "re" in modifiers:
         flags = sum(FLAGS[flag] for flag in modifiers if flag in "ms")
-        change = _fold if "i" in modifiers else str
-        return any(re.search(value, change(_text(cell)), flags) for cell in cells)
+        change = _fold if "i" in modifiers else _composed
+        return any(re.search(_composed(value), change(_text(cell)), flags) for cell in cells)
     for operator in ("lt", "lte", "gt", "gte"):
         if operator in modifiers:
             return any(_orders(operator, _text(cell), value) for cell in cells)
@@ -291,7 +296,7 @@ def _passes(  # noqa: PLR0911 - one block a kind of value
     if isinstance(value, int | float):
         same = [cell for cell in cells if _text(cell) == repr(value) or (type(cell) is float and cell == value)]
         return bool(same) if name else _anywhere(cells, repr(value))
-    change = str if "cased" in modifiers else _fold
+    change = _composed if "cased" in modifiers else _fold
     expressions = [
         re.compile(one, re.DOTALL) for one in _expressions(value, modifiers, anywhere=not name, change=change)
     ]
@@ -334,14 +339,14 @@ def _within(text: str, network: str) -> bool:
 
 def _expressions(text: str, modifiers: list[str], *, anywhere: bool, change: Any) -> list[str]:
     """Return regular expressions for a value with its modifiers, applied in their order."""
-    tokens = re.findall(r"\\[\\*?]|[*?]|.", text, re.DOTALL)  # Rules, "Escape Character"
+    plain = "".join(one[-1] for one in re.findall(r"\\[\\*?]|[*?]|.", text, re.DOTALL))
+    tokens = re.findall(r"\\[\\*?]|[*?]|.", _composed(text), re.DOTALL)  # Rules, "Escape Character"
     expressions = [
         "".join(
             ".*" if one == "*" else "." if one == "?" else re.escape(change(one[-1] if len(one) == 2 else one))
             for one in tokens
         )
     ]
-    plain = "".join(one[-1] for one in tokens)
     raw = plain.encode()
     for modifier in modifiers:
         if modifier in ("utf16le", "wide", "utf16be", "utf16"):

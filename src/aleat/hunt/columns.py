@@ -15,6 +15,7 @@ from aleat.hunt.event_digest import cell_text
 from aleat.hunt.expression import Fact, Field, FieldsMatch, Joined, View, fold, normalise_name
 from aleat.hunt.plan import FACT_FIELDS
 from aleat.hunt.views import view
+from aleat.text import composed
 
 __all__ = ["Codes", "Column", "Table", "cells_of", "compare_columns", "unique_rows"]
 
@@ -181,7 +182,7 @@ def compare_columns(left: Column, right: Column, leaf: FieldsMatch) -> npt.NDArr
         one, other = left.codes[row], right.codes[row]
         if one < 0 or other < 0:
             continue
-        change = (lambda text: text) if leaf.cased else fold
+        change = composed if leaf.cased else lambda text: fold(composed(text))
         texts = [change(text) for text in _flat(left.kind, left.texts[one])]
         others = [change(text) for text in _flat(right.kind, right.texts[other])]
         passed[position] = any(_compares(leaf.op, text, part) for text in texts for part in others)
