@@ -374,15 +374,15 @@ def test_what_others_share_stays_with_them(workspace: Workspace, tmp_path: Path)
     (logs / "three_access.log").write_bytes(access_log(50))
     workspace.add_evidence(logs)
     done = workspace.forget("one_access.log", "retention")
-    assert (done.segments, Path(done.heir).name) == (0, "three_access.log")
+    assert (done.segments, [Path(heir).name for heir in done.heirs]) == (0, ["three_access.log"])
     assert workspace.verify().faults == ()
     assert [Path(row.sources[0].path).name for row in open_lake(workspace).segments()] == ["three_access.log"]
     assert workspace.show("three_access.log:10").state == "fits"
-    assert workspace.forget("three_access.log", "retention").heir.endswith("two_access.log")
+    assert workspace.forget("three_access.log", "retention").heirs[0].endswith("two_access.log")
     assert workspace.verify().faults == ()
     assert workspace.custody("two_access.log").sources[0].records == 50
     last = workspace.forget("two_access.log", "retention")
-    assert (last.segments, last.heir) == (1, "")
+    assert (last.segments, last.heirs) == (1, ())
     assert workspace.verify().faults == ()
     assert open_lake(workspace).segments() == []
 
@@ -396,6 +396,22 @@ def test_an_archives_copy_stays_while_others_lie_in_it(workspace: Workspace, tmp
     assert not workspace.forget("b.jsonl", "retention").kept_copy
     assert list((workspace.folder / "evidence").iterdir()) == []
     assert workspace.verify().faults == ()
+
+
+def test_an_archive_is_held_and_forgotten_as_a_whole(workspace: Workspace, tmp_path: Path) -> None:
+    """Its path stands for all that lies in it; a hold on it is on each member."""
+    (tmp_path / "two.zip").write_bytes(zipped({"a_access.log": access_log(20), "b.jsonl": json_lines()}))
+    workspace.add_evidence(tmp_path / "two.zip", copy=True)
+    workspace.hold(["two.zip"], "legal-hold", "the file 12")
+    for name in ("two.zip", "b.jsonl"):
+        with pytest.raises(NotPermittedError, match="the file 12"):
+            workspace.forget(name, "retention")
+    assert workspace.verify().forgotten == 0
+    workspace.lift_hold("two.zip", "legal-hold", "over")
+    done = workspace.forget("two.zip", "retention")
+    assert (len(done.sources), done.segments, done.files, done.kept_copy) == (2, 2, 3, False)
+    assert (workspace.verify().faults, workspace.verify().forgotten) == ((), 2)
+    assert len(workspace.custody("two.zip").forgotten) == 2
 
 
 def test_what_was_forgotten_can_come_in_again_and_that_is_said(copy_of: Callable[[], Built]) -> None:

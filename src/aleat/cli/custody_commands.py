@@ -112,7 +112,7 @@ def forget(
     Only an administrator may, and not where a legal hold is on it (aleat hold SOURCE). What other sources share stays.
 
     Args:
-        source: Its number, path (or the end of it) or SHA-256.
+        source: Its number, path (or the end of it) or SHA-256; an archive's path stands for all its members.
         reason: Why; stands in the ledger.
         workspace: The workspace's folder.
         actor: Who acts.
@@ -220,9 +220,9 @@ def _original_lines(data: bytes) -> Iterator[str]:
             yield f"  {visible(row.removesuffix(chr(13)))}"
     else:
         for at in range(0, len(part), _LINE_BYTES):
-            row = part[at : at + _LINE_BYTES]
-            readable = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
-            yield f"  {at:06x}  {row.hex(' ').ljust(3 * _LINE_BYTES)} {readable}"
+            some = part[at : at + _LINE_BYTES]
+            readable = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in some)
+            yield f"  {at:06x}  {some.hex(' ').ljust(3 * _LINE_BYTES)} {readable}"
     if len(data) > _SHOWN_BYTES:
         yield f"  … and {len(data) - _SHOWN_BYTES:,} bytes more; -o FILE writes them all"
 
@@ -244,8 +244,8 @@ def _forgotten_lines(done: ForgottenSource) -> Iterator[str]:
         yield f"{done.path} was forgotten before; {done.files:,} files that were left are removed."
     else:
         yield f"Forgotten: {done.path}: {done.segments:,} segments with {done.events:,} events, {done.files:,} files."
-    if done.heir:
-        yield f"  Its bytes stay, since they are those of {done.heir} too."
+    for heir in done.heirs:
+        yield f"  Its bytes stay, since they are those of {heir} too."
     if done.shared:
         yield f"  {done.shared:,} segments stay, since other sources have the same bytes there."
     if done.kept_copy:

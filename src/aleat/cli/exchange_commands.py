@@ -160,10 +160,10 @@ def hold(
     workspace: WorkspaceOption = None,
     actor: Actor = None,
 ) -> int:
-    """Stop objects from leaving, whatever their label; or lift such a hold.
+    """Stop objects from leaving, and sources of evidence from being forgotten; or lift such a hold.
 
     Args:
-        objects: STIX ids.
+        objects: STIX ids; or sources, by number, path (or the end of it) or SHA-256.
         kind: legal-hold or personal-data.
         reason: Why.
         lift: Lift the hold.

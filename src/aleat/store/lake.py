@@ -513,7 +513,7 @@ class Lake:
 
     def count_sources(self, *, forgotten: bool = False) -> int:
         """Return how many sources there are, or how many were forgotten (and not only read again, as others)."""
-        gone = sources.c.forgotten.is_(None)
+        gone: sa.ColumnElement[bool] = sources.c.forgotten.is_(None)
         if forgotten:
             again = sources.alias("again")
             same = sa.select(again.c.id).where(

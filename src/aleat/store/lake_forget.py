@@ -32,7 +32,7 @@ from aleat.store.lake_said import read_said
 from aleat.store.ledger import append_entry
 from aleat.store.value_index import forget_index
 
-__all__ = ["Forgotten", "clear_forgotten", "forget_source", "source_ids"]
+__all__ = ["Forgotten", "clear_forgotten", "forget_source", "refuse_held", "source_ids"]
 
 _CHUNK = 500
 
@@ -133,6 +133,12 @@ def _scrub(connection: sa.Connection) -> None:
     """Have SQLite write zeros over what is deleted."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA secure_delete=ON")
+
+
+def refuse_held(lake: Lake, source: SourceRow) -> None:
+    """Raise `NotPermittedError` where a legal hold is on a source."""
+    with lake.database.read() as connection:
+        _refuse_held(connection, source)
 
 
 def _refuse_held(connection: sa.Connection, source: SourceRow) -> None:

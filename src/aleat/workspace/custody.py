@@ -10,7 +10,7 @@ import msgspec
 from aleat.errors import InputError
 from aleat.report.custody import CustodyForm
 from aleat.store.lake import Custodian, Lake, SourceRow
-from aleat.store.lake_forget import Forgotten, clear_forgotten, forget_source
+from aleat.store.lake_forget import clear_forgotten, forget_source, refuse_held
 from aleat.trust.heads import HeadPage
 from aleat.workspace.core import Session
 from aleat.workspace.custody_form import make_custody_form
@@ -28,14 +28,14 @@ _LISTED = 5
 class ForgottenSource(msgspec.Struct, frozen=True, kw_only=True):
     """What `forget` did. `backups` and `reports` are files of the workspace that may still tell of the source."""
 
-    source: int
+    sources: tuple[int, ...]
     path: str
     segments: int = 0
     events: int = 0
     shared: int = 0
     """Segments that other sources need: they stay."""
-    heir: str = ""
-    """The path of a copy with the same bytes, which stays; "" where there is none."""
+    heirs: tuple[str, ...] = ()
+    """The paths of copies with the same bytes, which stay."""
     files: int = 0
     """Files that were removed, those of an earlier call that was cut off among them."""
     kept_copy: bool = False
@@ -64,14 +64,38 @@ def find_source(lake: Lake, name: str, *, forgotten: bool = False) -> SourceRow:
     return found[0]
 
 
+def find_sources(lake: Lake, name: str) -> list[SourceRow]:
+    """Return the source that `name` names, or all that lie in the archive of that path; forgotten ones if no other is.
+
+    Raises `InputError` where there is none, or several sources are called so.
+    """
+    for forgotten in (False, True):
+        rows = lake.sources(forgotten=forgotten)
+        members = [row for row in rows if row.facts.members and _lies_in(row.facts.path, name)]
+        if members and len({row.facts.container_sha256 for row in members}) == 1:
+            return members
+        try:
+            return [find_source(lake, name, forgotten=forgotten)]
+        except InputError:
+            if forgotten or not _is_gone(lake, name):
+                raise
+    return []
+
+
+def _lies_in(path: str, archive: str) -> bool:
+    """Say whether a path is of a member of an archive, which is named by its path or an end of it."""
+    outer = path.partition("!")[0] if "!" in path else ""
+    return bool(outer) and (outer == archive or outer.endswith(f"/{archive}"))
+
+
 class CustodyVerbs(ExchangeVerbs):
     """What is done with sources as such."""
 
     def custody(self, *sources: str) -> CustodyForm:
         """Return the custody form of these sources (number, path or SHA-256; default: all, forgotten ones too)."""
         lake = open_lake(self)
-        rows = [find_source(lake, name, forgotten=_is_gone(lake, name)) for name in sources]
-        return make_custody_form(self, rows if sources else None)
+        rows = {row.id: row for name in sources for row in find_sources(lake, name)}
+        return make_custody_form(self, list(rows.values()) if sources else None)
 
     def export_heads(self) -> bytes:
         """Return the ledgers' heads on a signed page, to be kept where the workspace isn't, and countersigned."""
@@ -88,29 +112,31 @@ class CustodyVerbs(ExchangeVerbs):
     def forget(self, source: str, reason: str) -> ForgottenSource:
         """Remove a source (number, path or SHA-256) for a reason: what only it needs goes, a ledger entry stays.
 
-        Only an administrator may; a legal hold stops it. A call that was cut off is finished by the next one.
+        An archive's path stands for all its members. Only an administrator may; a legal hold stops it. A call that was
+        cut off is finished by the next one.
         """
         lake = open_lake(self)
         with self.writing():
-            row = find_source(lake, source, forgotten=_is_gone(lake, source))
-            done = Forgotten(row.facts.path, (), 0, 0, None, "")
-            if row.forgotten is None:
-                done = forget_source(lake, Custodian(self.actor, self.now(), self.key), row, reason)
+            rows = find_sources(lake, source)
+            custodian = Custodian(self.actor, self.now(), self.key)
+            for row in rows:
+                refuse_held(lake, row)
+            done = [forget_source(lake, custodian, row, reason) for row in rows if row.forgotten is None]
             files = clear_forgotten(lake)
         left = [path for path in (self.folder / "reports").rglob("*") if path.is_file()]
         heirs = {one.id: one.facts.path for one in lake.sources()}
         return ForgottenSource(
-            source=row.id,
-            path=row.facts.path,
-            segments=len(done.segments),
-            events=done.events,
-            shared=done.shared,
-            heir=heirs.get(done.heir, "") if done.heir is not None else "",
+            sources=tuple(row.id for row in rows),
+            path=rows[0].facts.path if len(rows) == 1 else source,
+            segments=sum(len(one.segments) for one in done),
+            events=sum(one.events for one in done),
+            shared=sum(one.shared for one in done),
+            heirs=tuple(heirs[one.heir] for one in done if one.heir in heirs),
             files=files,
-            kept_copy=row.forgotten is None and row.facts.copied and not done.evidence,
+            kept_copy=bool(done) and rows[-1].facts.copied and not done[-1].evidence,
             backups=tuple(sorted(self.folder.glob("aleat.db.format-*"))),
             reports=tuple(sorted(left)),
-            repeated=row.forgotten is not None,
+            repeated=not done,
         )
 
     def show(self, event: str, *, progress: Progress = silent) -> ShownEvent:
@@ -142,5 +168,7 @@ def _held_name(session: Session, name: str) -> str:
     """Return a STIX id as it is, and for a source the SHA-256 of its bytes (its path, where that isn't known yet)."""
     if "--" in name and name.partition("--")[0].replace("-", "").isalpha():
         return name
-    row = find_source(open_lake(session), name)
-    return row.sha256 or row.facts.path
+    rows = find_sources(open_lake(session), name)
+    if len(rows) > 1:
+        return rows[0].facts.container_sha256
+    return rows[0].sha256 or rows[0].facts.path

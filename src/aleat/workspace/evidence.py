@@ -26,12 +26,10 @@ from aleat.store.lake_reread import replace_readings
 from aleat.store.lake_verify import verify_lake
 from aleat.store.ledger import LEDGERS, ledger_head, read_entries, verify_ledger
 from aleat.store.objects import knowledge_digest, verify_objects
-from aleat.text import clip
-from aleat.trust.chain import Head
 from aleat.workspace.assumptions import assumptions_of
 from aleat.workspace.collector import open_collector
 from aleat.workspace.core import POLICY_NAME, Session
-from aleat.workspace.heads import read_heads
+from aleat.workspace.heads import read_own_heads
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import EvidenceAdded, Fault, Verified
 
@@ -147,7 +145,7 @@ def _is_nothing(issue: Issue, named: Set[str]) -> bool:
 
 def verify(session: Session, *, head: Path | None = None, progress: Progress = silent) -> Verified:
     """Check every hash, chain and signature; `head` is a file of heads that was exported before."""
-    expected = _read_own_heads(session, head) if head else {}
+    expected = read_own_heads(session, head) if head else {}
     lake = open_lake(session)
     faults: list[Fault] = []
     absent: list[str] = []
@@ -218,11 +216,3 @@ def _verify_knowledge(connection: Connection) -> Iterator[Fault]:
     said = [entry.data for entry in read_entries(connection, "custody") if "knowledge_digest" in entry.data]
     if said and said[-1]["knowledge_digest"] != knowledge_digest(connection):
         yield Fault("object", "knowledge", "The objects or their provenance differ from the custody ledger's digest.")
-
-
-def _read_own_heads(session: Session, path: Path) -> dict[str, Head]:
-    """Return the heads of a page that was exported here before; raises `TrustError` where it is another's."""
-    statement = read_heads(path).statement
-    if statement.workspace != session.config.id:
-        raise TrustError(f"{path} holds the heads of another workspace ({clip(statement.organisation, 80)}).")
-    return {head.ledger: head for head in statement.heads}

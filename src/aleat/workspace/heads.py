@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aleat.errors import InputError, LimitError, Place
+import msgspec
+
+from aleat.errors import InputError, LimitError, Place, TrustError
 from aleat.stix.times import format_timestamp
 from aleat.store.countersignatures import keep_countersigned, keep_given
+from aleat.trust.chain import Head
 from aleat.trust.heads import MAX_PAGE, HeadPage, HeadStatement, countersign_heads, read_head_page, sign_heads
 from aleat.workspace.core import Session
 
-__all__ = ["countersign", "export_heads", "keep_countersignature", "read_heads"]
+__all__ = ["countersign", "export_heads", "keep_countersignature", "read_heads", "read_own_heads"]
 
 
 def export_heads(session: Session) -> bytes:
@@ -58,6 +61,32 @@ def keep_countersignature(session: Session, path: Path) -> HeadPage:
 
 def read_heads(path: Path) -> HeadPage:
     """Read a page of heads from its file, with all signatures checked by the keys that it names."""
+    return read_head_page(_read(path), str(path))
+
+
+def read_own_heads(session: Session, path: Path) -> dict[str, Head]:
+    """Return the heads that were exported here before, by ledger: from a page, or what format 1 wrote, unsigned.
+
+    Raises `TrustError` where they are another workspace's.
+    """
+    data = _read(path)
+    try:
+        unsigned = msgspec.json.decode(data, type=_UnsignedHeads)
+        workspace, heads = unsigned.workspace, unsigned.heads
+    except msgspec.MsgspecError:
+        statement = read_head_page(data, str(path)).statement
+        workspace, heads = statement.workspace, statement.heads
+    if workspace != session.config.id:
+        raise TrustError(f"{path} holds the heads of another workspace.")
+    return {head.ledger: head for head in heads}
+
+
+class _UnsignedHeads(msgspec.Struct, frozen=True):
+    workspace: str
+    heads: tuple[Head, ...]
+
+
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_PAGE + 1)
@@ -66,4 +95,4 @@ def read_heads(path: Path) -> HeadPage:
         raise InputError(reason, Place(str(path))) from error
     if len(data) > MAX_PAGE:
         raise LimitError(f"It is longer than a page of heads may be ({MAX_PAGE} bytes).", Place(str(path)))
-    return read_head_page(data, str(path))
+    return data
