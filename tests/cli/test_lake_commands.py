@@ -131,6 +131,6 @@ def test_coverage_says_what_the_logs_show(run: Call, case: Path) -> None:
     """First the findings, then every host and log with its hours and its longest silence."""
     said = " ".join(run("coverage", "-w", case).out.split())
     assert "Records missing where the log counts without a gap before and after: 1 (numbers 44 to 44 the most)" in said
-    assert "Logs cleared: Security" in said
+    assert "Logs cleared: Security (clearings: 1)" in said
     assert "HOURS WITH EVENTS" in said
     assert "Rekorde që mungojnë" in run("coverage", "-w", case, "--language", "sq").out

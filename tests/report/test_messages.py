@@ -59,7 +59,7 @@ def test_every_code_of_a_case_has_its_words() -> None:
     assert codes_in("case/causes.py", "cause=") - codes_in("case/causes.py", "reason=") <= set(catalogue["cause"])
     assert codes_in("case/next_steps.py", "_step(") <= set(catalogue["next"])
     assert codes_in("case/open_items.py", "kind=") - {"web-script"} <= set(catalogue["open"])
-    assert {*KINDS, "log-silent-to-the-end", "host-silent-to-the-end"} <= set(catalogue["log"])
+    assert {*KINDS, "log-cleared-by", "log-silent-to-the-end", "host-silent-to-the-end"} <= set(catalogue["log"])
     assert codes_in("attribution/assess.py", "reason =") <= set(catalogue["verdict"])
     effects = loads((files("aleat") / "case/tactics.toml").read_text(encoding="utf-8"))
     assert {*effects["effects"].values(), *effects["tactic_effects"].values()} <= set(catalogue["effect"])

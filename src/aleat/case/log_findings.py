@@ -94,7 +94,8 @@ def review_logs(
         *_numbers(logs, names, references, unreadable, parameters),
         *find_log_silences(series, impact, parameters),
     ]
-    return _limited(found, parameters.most), tuple(_with_hours(row, series, names) for row in coverage)
+    spelled = make_series(logs, None, references)
+    return _limited(found, parameters.most), tuple(_with_hours(row, spelled) for row in coverage)
 
 
 def _limited(found: Iterable[LogFinding], most: int) -> tuple[LogFinding, ...]:
@@ -112,8 +113,9 @@ def _limited(found: Iterable[LogFinding], most: int) -> tuple[LogFinding, ...]:
     return tuple(kept)
 
 
-def _with_hours(row: CoverageRow, series: dict[tuple[str, str, str], LogSeries], names: HostNames) -> CoverageRow:
-    log = series.get((names.of(row.host), row.format, row.channel))
+def _with_hours(row: CoverageRow, spelled: dict[tuple[str, str, str], LogSeries]) -> CoverageRow:
+    """Return a row of the coverage with its hours: each spelling of a host is a row of its own."""
+    log = spelled.get((row.host, row.format, row.channel))
     if log is None or not len(log.minutes):
         return row
     longest = log.longest_pause()

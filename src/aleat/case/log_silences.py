@@ -82,13 +82,14 @@ class LogSeries:
         return tuple(dict.fromkeys(ref for ref in found if ref is not None))[:_MOST_REFS]
 
 
-def make_series(logs: Iterable[_Placed], names: HostNames, references: ReferenceMaker) -> dict[Key, LogSeries]:
-    """Return the series of every log of every host, segments put together."""
+def make_series(logs: Iterable[_Placed], names: HostNames | None, references: ReferenceMaker) -> dict[Key, LogSeries]:
+    """Return the series of every log of every host, segments put together; without `names` as hosts are spelled."""
     minutes: dict[Key, list[Times]] = {}
     places: dict[Key, dict[int, EvidenceRef]] = {}
     for log in logs:
         activity = log.activity
-        key = (names.of(activity.host), activity.format, activity.channel)
+        host = activity.host if names is None else names.of(activity.host)
+        key = (host, activity.format, activity.channel)
         minutes.setdefault(key, []).append(activity_minutes(activity.minutes))
         known = places.setdefault(key, {})
         for edge in activity.edges:

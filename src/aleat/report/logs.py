@@ -16,7 +16,11 @@ def log_text(finding: LogFinding, messages: Messages) -> str:
         logs = messages.say("log", "and_more", logs=logs, count=told["more_logs"])
     ends = finding.last is None
     hours = "" if finding.last is None else f"{(finding.last - finding.first).total_seconds() / 3600:.0f}"
-    code = f"{finding.kind}-to-the-end" if ends and finding.kind in ("log-silent", "host-silent") else finding.kind
-    values = {**told, "by": told.get("by", "?"), "logs": logs, "count": finding.count, "hours": hours}
+    code = finding.kind
+    if ends and code in ("log-silent", "host-silent"):
+        code = f"{code}-to-the-end"
+    elif "by" in told:
+        code = f"{code}-by"
+    values = {**told, "logs": logs, "count": finding.count, "hours": hours}
     text = messages.say("log", code, **{**values, "bits": f"{finding.bits:.0f}"})
     return f"{text} {messages.say('log', 'more', count=told['more'])}" if "more" in told else text
