@@ -57,7 +57,7 @@ def test_rule_that_fits_one_variant_only_is_partial() -> None:
     (item,) = plan.not_evaluated
     assert item.partial
     assert "windows-audit" in item.reason
-    assert [variant.name for variant in plan.variants] == ["windows-sysmon"]
+    assert [variant.name for variant in plan.variants if "windows" in variant.formats] == ["windows-sysmon"]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_request_without_a_query_is_its_path() -> None:
 
 def test_log_source_without_evidence_is_compiled_and_known() -> None:
     """No error: the rule is loaded, and says that no such evidence can be there."""
-    plan = plan_of("selection:\n    eventName: x", head=head(product="aws", service="cloudtrail"))
+    plan = plan_of("selection:\n    eventName: x", head=head(product="macos", service="unified"))
     assert not plan.not_evaluated
     assert [rule.formats for rule in plan.rules] == [()]
     assert not plan.variants

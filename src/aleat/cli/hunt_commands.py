@@ -150,6 +150,8 @@ def explanation_lines(told: ExplainedEvent) -> Iterator[str]:
 
 def _rule(told: Explanation, indent: str) -> Iterator[str]:
     verdict = "matches" if told.matches else "does not match"
+    if told.kind == "alert":
+        verdict = "another tool raised this event" if told.matches else "no other tool raised this event so"
     if told.kind in ("correlation", "pattern"):
         verdict = "counts this event" if told.matches else "does not count this event"
     yield f"{indent}{told.title} ({told.indicator}): {verdict}."
@@ -164,7 +166,7 @@ def _rule(told: Explanation, indent: str) -> Iterator[str]:
         yield f"{inner}{'Not evaluated in part' if row.partial else 'Not evaluated'}: {row.reason}"
     for title, pairs in told.found:
         where = ", ".join(f'{field} "{clip(text, _LONG)}"' for field, text in pairs)
-        yield f"{inner}yes  {title}: found in {where}"
+        yield f"{inner}yes  {title}: {'told in' if told.kind == 'alert' else 'found in'} {where}"
     if told.kind == "list" and not told.found:
         yield f"{inner}no   none of its values stands in this event"
     if told.kind == "yara" and not told.variants:

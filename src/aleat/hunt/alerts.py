@@ -38,7 +38,7 @@ from aleat.errors import Place
 from aleat.evidence.batch import EventBatch
 from aleat.formats import all_formats
 from aleat.hunt.columns import Column, Table, cells_of, unique_rows
-from aleat.hunt.expression import normalise_name
+from aleat.hunt.expression import fold, normalise_name
 from aleat.hunt.indicator import LEVELS, Indicator, Sighting
 from aleat.hunt.plan import Plan
 from aleat.hunt.rows import RowReader
@@ -55,6 +55,7 @@ __all__ = [
     "alert_of",
     "alert_readings",
     "is_alert",
+    "names_alert",
     "tool_of",
     "with_alerts",
 ]
@@ -197,6 +198,11 @@ def is_alert(sighting: Sighting) -> bool:
 def tool_of(sighting: Sighting) -> str:
     """Return the tool that raised an alert."""
     return sighting.author or ""
+
+
+def names_alert(name: str, identifier: str, tool: str, title: str) -> bool:
+    """Say whether `name` means a tool's rule: its id here, its title, or tool and title (``Wazuh: sshd: …``)."""
+    return name == identifier or fold(name) in (fold(title), fold(f"{tool}: {title}"))
 
 
 def with_alerts(plan: Plan) -> Plan:

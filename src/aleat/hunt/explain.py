@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from aleat.errors import InputError, RuleError
 from aleat.evidence.batch import EventBatch, split_column
+from aleat.hunt.alerts import alert_of, names_alert
 from aleat.hunt.columns import Column, Table, cells_of
 from aleat.hunt.coverage import Coverage, LogNotes
 from aleat.hunt.engine import Hunter
@@ -49,7 +50,17 @@ from aleat.hunt.views import view
 from aleat.hunt.yara import compile_rules, compile_strings
 from aleat.hunt.yara_hunt import FileContent, YaraHunter, YaraSet, gap_issues, long_fields
 
-__all__ = ["AtomTrace", "Branch", "Explanation", "Seen", "VariantTrace", "explain", "fields_by_format", "find_rule"]
+__all__ = [
+    "AtomTrace",
+    "Branch",
+    "Explanation",
+    "Seen",
+    "VariantTrace",
+    "explain",
+    "explain_alert",
+    "fields_by_format",
+    "find_rule",
+]
 
 Reach = Literal["could-match", "no-log-source", "no-field", "not-evaluated", "unknown"]
 _RANKS: tuple[Reach, ...] = ("not-evaluated", "no-log-source", "no-field", "unknown", "could-match")
@@ -110,14 +121,15 @@ class Explanation(msgspec.Struct, frozen=True):
     `matches` says whether the event matches: for a "list" whether one of its values stands in it (`found`:
     title and the (field, text) pairs), for a "correlation" or a "pattern" over several events whether it counts
     for one of its `parts`; for a "yara" rule `variants` are the cells that it is evaluated over ("content": the file's
-    bytes), each with the rule's strings. `hidden_by` is the filter that hides it. `reach` tells whether the rule could
-    match anywhere in the evidence; `absent_fields` are its fields that no log of its kinds has.
+    bytes), each with the rule's strings; for another tool's "alert" `found` says where it names its rule. `hidden_by`
+    is the filter that hides it. `reach` tells whether the rule could match anywhere in the evidence; `absent_fields`
+    are its fields that no log of its kinds has.
     """
 
     indicator: str
     ref: str
     title: str
-    kind: Literal["rule", "list", "correlation", "pattern", "yara", "not-evaluated"]
+    kind: Literal["rule", "list", "correlation", "pattern", "yara", "alert", "not-evaluated"]
     matches: bool
     variants: tuple[VariantTrace, ...] = ()
     parts: tuple[Explanation, ...] = ()
@@ -181,6 +193,28 @@ def explain(
     if not 0 <= row < batch.table.num_rows:
         raise InputError(f"There is no row {row} among {batch.table.num_rows} events.")
     return _Explainer(plan, _one_event(batch, row), coverage, fields or {}, content).explain(find_rule(plan, rule))
+
+
+def explain_alert(plan: Plan, name: str, batch: EventBatch, row: int) -> Explanation | None:
+    """Explain the alert of another tool that the event in `row` is; None where it is none, or not the one named.
+
+    `name` is the id that the tool's rule has here, its title, or tool and title (``Wazuh: sshd: …``).
+    """
+    raised = alert_of(batch, row)
+    if raised is None or not names_alert(name, raised[0].id, raised[0].author or "", raised[0].title):
+        return None
+    indicator, matched = raised
+    (sighting,) = apply_filters(plan, [RowReader(batch, [row]).sighting(row, indicator, matched=matched)])
+    return Explanation(
+        indicator.id,
+        indicator.ref,
+        indicator.title,
+        "alert",
+        True,
+        found=((f"{indicator.author} raised it", matched),),
+        hidden_by=sighting.hidden_by,
+        reach="could-match",
+    )
 
 
 def _indicators(plan: Plan) -> Iterable[Indicator]:

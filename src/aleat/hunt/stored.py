@@ -21,7 +21,7 @@ from aleat.hunt.stix_paths import mapping_digest as stix_mapping_digest
 from aleat.hunt.yara_hunt import ScanGap
 from aleat.store.lake import SegmentSource
 
-__all__ = ["Attacher", "encode_found", "plan_digests", "plan_mapping"]
+__all__ = ["Attacher", "alerts_kept", "encode_found", "plan_digests", "plan_mapping"]
 
 
 class _Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -121,6 +121,14 @@ def _facts(one: Sighting) -> _Facts:
         one.provider,
         one.fields,
     )
+
+
+def alerts_kept(pieces: Iterable[bytes]) -> Iterator[tuple[str, str, str]]:
+    """Yield (id, tool, title) of each of other tools' rules whose alerts are among what is kept, again and again."""
+    for piece in pieces:
+        for hit in _decoder.decode(piece).hits:
+            if hit.alert is not None:
+                yield hit.alert.id, hit.alert.tool, hit.alert.title
 
 
 class Attacher:

@@ -15,6 +15,7 @@ from typing import Any
 
 from aleat.attribution.records import Assessment
 from aleat.case.records import Case, Claim, Incident, Outage
+from aleat.hunt.alerts import ALERT_PATTERN, is_alert, tool_of
 from aleat.hunt.indicator import Sighting
 from aleat.report.messages import Messages, load_messages
 from aleat.report.records import ReportInput
@@ -68,6 +69,7 @@ class _Maker:
         self.markings = markings
         self.messages = messages
         self.known: dict[str, str] = {}
+        self.raised: set[str] = set()
 
     def make(self, type_: str, identifying: Any, /, **properties: Any) -> StixObject:
         """Return an object whose id follows from the case and `identifying`."""
@@ -124,6 +126,9 @@ class _Maker:
             if _STIX_ID.match(sighting.ref):
                 groups.setdefault(sighting.ref, []).append(sighting)
         for ref, group in sorted(groups.items()):
+            if is_alert(group[0]) and ref not in self.raised:
+                self.raised.add(ref)
+                yield self.raised_rule(group[0])
             times = sorted(sighting.time for sighting in group if sighting.time is not None)
             yield self.make(
                 "sighting",
@@ -134,6 +139,23 @@ class _Maker:
                 first_seen=calendar_time(times[0]) if times else None,
                 last_seen=calendar_time(times[-1]) if times else None,
             )
+
+    def raised_rule(self, sighting: Sighting) -> StixObject:
+        """Return the indicator that another tool's rule is, by what the first of its alerts says."""
+        name = f"{tool_of(sighting)}: {sighting.title}"
+        return make_object(
+            "indicator",
+            sighting.ref,
+            created=self.case.reference_time,
+            created_by_ref=self.identity,
+            markings=self.markings,
+            name=name,
+            description="A rule of another tool, known by the alerts that it raised.",
+            indicator_types=["unknown"],
+            pattern=name,
+            pattern_type=ALERT_PATTERN,
+            valid_from=format_timestamp(self.case.reference_time),
+        )
 
     def campaigns(self) -> Iterator[StixObject]:
         """Yield campaigns and their incidents."""

@@ -7,14 +7,20 @@ from collections.abc import Iterable
 
 from aleat.errors import RuleError, TrustError
 from aleat.hunt import Plan
+from aleat.hunt.alerts import names_alert
 from aleat.hunt.dismissals import Dismissal, filter_text, logsource_of, parse_where
 from aleat.hunt.explain import find_rule
+from aleat.hunt.stored import alerts_kept
 from aleat.stix.times import format_timestamp
 from aleat.store.database import Connection
 from aleat.store.dismissals import DismissalRow, put_dismissal, read_dismissals, undo_dismissal
+from aleat.store.hunts import get_run, read_found
 from aleat.workspace.core import Session
+from aleat.workspace.evidence import open_lake
 
-__all__ = ["dismiss", "in_force", "undo"]
+__all__ = ["dismiss", "in_force", "raised_rule", "undo"]
+
+_LISTED = 5
 
 
 def in_force(connection: Connection) -> list[Dismissal]:
@@ -28,7 +34,13 @@ def dismiss(session: Session, plan: Plan, rule: str, reason: str, where: Iterabl
     """Write down that a rule's sightings are normal where the conditions hold."""
     if not reason.strip():
         raise TrustError("A dismissal needs a reason: say why this is normal here.")
-    identifier, title = _rule(plan, rule)
+    try:
+        identifier, title = _rule(plan, rule)
+    except RuleError:
+        raised = raised_rule(session, rule)
+        if raised is None:
+            raise
+        identifier, title = raised
     now = session.now()
     name = str(uuid.uuid4())
     text = filter_text(
@@ -47,6 +59,26 @@ def dismiss(session: Session, plan: Plan, rule: str, reason: str, where: Iterabl
     with session.writing(), session.write() as connection:
         put_dismissal(connection, row, time=now, key=session.key)
     return row
+
+
+def raised_rule(session: Session, name: str) -> tuple[str, str] | None:
+    """Return the id and the title of another tool's rule whose alerts the last hunt found, by `name`.
+
+    Raises `RuleError` where several are called so.
+    """
+    found: dict[str, str] = {}
+    with session.read() as connection:
+        run = get_run(connection)
+        for segment in open_lake(session).segments() if run is not None else ():
+            for identifier, tool, title in alerts_kept(read_found(connection, run, segment.id)):
+                if names_alert(name, identifier, tool, title):
+                    found.setdefault(identifier, title)
+    if len(found) > 1:
+        listed = ", ".join(sorted(found)[:_LISTED])
+        raise RuleError(
+            f"{len(found)} rules of other tools are called {name[:80]!r}.", advice=f"Give an id: {listed} …"
+        )
+    return next(iter(found.items()), None)
 
 
 def undo(session: Session, identifier: str, reason: str) -> DismissalRow:
