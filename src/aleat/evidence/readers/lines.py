@@ -52,6 +52,8 @@ __all__ = ["LinesReader", "parts_of"]
 
 _DETECT_CHARACTERS = 2048
 _DETECT_LINES = 20
+_FORMAT = "syslog"
+"""The envelope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +183,37 @@ class LinesReader:
         if self.carries:
             inner.add(records, lines.offsets, windows, place)
             windows.finish(place[0], place[3])
-        for reading, rows, columns in found:
+        for reading, rows, columns in self._timed(found):
             times = None if has_year(reading.time.spec) else early[rows]
             tables.add(reading, Rows(records[rows], lines.offsets[rows], columns, times=times))
         return left
+
+    def _timed(self, found: list[Found]) -> Iterator[Found]:
+        """Give rows of other formats that don't say their time the envelope's."""
+        for reading, rows, columns in found:
+            if reading.format == self.reading.format:
+                yield reading, rows, columns
+                continue
+            own = _has_time(reading, columns, len(rows))
+            for mask, time in ((own, reading.time), (~own, self.reading.time)):
+                if mask.all():
+                    yield replace(reading, time=time), rows, columns
+                elif mask.any():
+                    chosen = pl.Series(mask)
+                    part = {name: column.filter(chosen) for name, column in columns.items()}
+                    yield replace(reading, time=time), rows[mask], part
+
+
+def _has_time(reading: Reading, columns: Mapping[str, pl.Series], count: int) -> npt.NDArray[np.bool_]:
+    """Say for each row whether its time stands in one of the reading's fields."""
+    found = np.zeros(count, np.bool_)
+    for group in reading.time.groups:
+        if all(name in columns for name in group):
+            here = np.ones(count, np.bool_)
+            for name in group:
+                here &= columns[name].is_not_null().to_numpy()
+            found |= here
+    return found
 
 
 def _pattern(reading: Reading, table: Mapping[str, Any]) -> Pattern:
@@ -266,8 +295,8 @@ def _carried(
                 continue
             chosen = rows[matched]
             rest = {name: column.gather(chosen) for name, column in columns.items() if name != field}
-            reading = _within(outer, pattern.reading, inner)
-            merged = inner | {(name if name not in inner else f"syslog.{name}"): item for name, item in rest.items()}
+            reading = _within(outer, pattern.reading)
+            merged = _merged(inner, rest)
             yield from _grown(replace(pattern, reading=reading, carries=""), places[chosen], merged)
             keep = ~np.isin(left, chosen)
             left, messages, mask = left[keep], messages.filter(pl.Series(keep)), mask[keep]
@@ -277,7 +306,20 @@ def _carried(
         yield outer, places[left], {name: column.gather(left) for name, column in columns.items()}
 
 
-def _within(outer: Reading, inner: Reading, columns: Mapping[str, pl.Series]) -> Reading:
+def _merged(inner: dict[str, pl.Series], rest: Mapping[str, pl.Series]) -> dict[str, pl.Series]:
+    """Return a message's fields with its envelope's, which have a name of their own where both say something."""
+    merged = dict(inner)
+    for name, column in rest.items():
+        if name not in inner:
+            merged[name] = column
+        elif name.startswith(FACT) or inner[name].is_null().all():
+            merged[name] = inner[name].zip_with(inner[name].is_not_null(), column)
+        else:
+            merged[f"{_FORMAT}.{name}"] = column
+    return merged
+
+
+def _within(outer: Reading, inner: Reading) -> Reading:
     """Return the inner format's reading, which takes from the envelope what its own line doesn't say.
 
     A time without a year is only the envelope's, so that those of a file are all in one order.
@@ -287,8 +329,7 @@ def _within(outer: Reading, inner: Reading, columns: Mapping[str, pl.Series]) ->
         if name in outer.facts:
             own = facts.get(name, Pick())
             facts[name] = Pick((*own.fields, *(field for field in outer.facts[name].fields)), own.constant)
-    has_time = has_year(inner.time.spec) and any(all(name in columns for name in group) for group in inner.time.groups)
-    time = inner.time if has_time else outer.time
+    time = inner.time if inner.time.groups and has_year(inner.time.spec) else outer.time
     return replace(inner, facts=facts, time=time, numbers=inner.numbers | outer.numbers)
 
 
@@ -307,7 +348,7 @@ def parts_of(format_: str, messages: pl.Series, programs: pl.Series) -> dict[int
         named = {
             name: column.to_list()
             for name, column in found.items()
-            if name not in columns and not name.startswith((FACT, "syslog."))
+            if name not in columns and not name.startswith((FACT, f"{_FORMAT}."))
         }
         for row, place in enumerate(places.tolist()):
             values = {name: value for name, column in named.items() if (value := column[row]) is not None}
