@@ -69,7 +69,9 @@ def raised_rule(session: Session, name: str) -> tuple[str, str] | None:
     found: dict[str, str] = {}
     with session.read() as connection:
         run = get_run(connection)
-        for segment in open_lake(session).segments() if run is not None else ():
+        if run is None:
+            return None
+        for segment in open_lake(session).segments():
             for identifier, tool, title in alerts_kept(read_found(connection, run, segment.id)):
                 if names_alert(name, identifier, tool, title):
                     found.setdefault(identifier, title)
