@@ -7,6 +7,7 @@ not by path. `data/stix_groups.toml` says how a table is written, and has the gr
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -22,6 +23,8 @@ from aleat.hunt.stix_syntax import ObjectPath
 
 __all__ = ["EventObject", "MappedField", "event_objects", "mapping_digest", "path_key"]
 
+_USE = re.compile(r"(\w+)\(((?:[^()]|\([^()]*\))*)\)")
+"""``group(field)``; a field's name may have blanks and brackets of its own."""
 _RESERVED = frozenset({"type", "channel", "events"})
 _HASH_NAMES = {"SHA1": "SHA-1", "SHA256": "SHA-256", "SHA512": "SHA-512", "SHA384": "SHA-384", "SHA224": "SHA-224"}
 
@@ -97,10 +100,9 @@ def _expanded(name: str, value: str | list[str], groups: dict[str, dict[str, str
         if not text.endswith(")") or text.partition("(")[0] not in groups:
             yield name, text
             continue
-        for use in text.split():
-            group, _, field = use.partition("(")
+        for group, field in _USE.findall(text):
             for key, template in groups[group].items():
-                yield f"{name}.{key}".removeprefix("."), template.replace("{}", field.removesuffix(")"))
+                yield f"{name}.{key}".removeprefix("."), template.replace("{}", field)
 
 
 def _mapped(text: str) -> MappedField:
