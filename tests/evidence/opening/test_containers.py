@@ -64,11 +64,11 @@ def test_compressed_files_are_read_whole_also_of_several_streams(tmp_path: Path,
 
 @pytest.mark.parametrize("ending", COMPRESSIONS)
 def test_a_compressed_file_gives_what_comes_before_it_breaks_off(tmp_path: Path, ending: str) -> None:
-    whole = COMPRESSIONS[ending](os.urandom(0) + lines(120_000))
+    whole = COMPRESSIONS[ending](lines(40_000))
     (tmp_path / f"a.log.{ending}").write_bytes(whole[: len(whole) * 3 // 4])
     counts, issues, _ = found(tmp_path)
-    least = 0 if ending == "bz2" else 40_000
-    assert least < counts[f"a.log.{ending}"] < 120_000
+    least = 0 if ending == "bz2" else 10_000
+    assert least < counts[f"a.log.{ending}"] < 40_000
     assert codes(issues)[-1] == "input"
     assert "breaks off" in issues[-1].reason
 

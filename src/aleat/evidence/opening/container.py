@@ -9,7 +9,7 @@ Names are keys: members of one name are told apart (`numbered`), the same way ea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import IO, Protocol
 
@@ -31,7 +31,7 @@ __all__ = [
 
 PASSWORD_ADVICE = "Give its password: --password, or --password-file."  # noqa: S105 - no password, but what to do
 
-HEAD = 1024
+HEAD = 4096
 """As many bytes of a stream are enough for every `detect`."""
 
 
@@ -129,11 +129,12 @@ class Container(Protocol):
 def _containers() -> tuple[Container, ...]:
     # not at the top: the kinds import the seam
     from aleat.evidence.opening.compressed import COMPRESSED  # noqa: PLC0415
+    from aleat.evidence.opening.disk_image import DiskImage  # noqa: PLC0415
     from aleat.evidence.opening.sevenzip import SevenZip  # noqa: PLC0415
     from aleat.evidence.opening.tar import Tar  # noqa: PLC0415
     from aleat.evidence.opening.zip import Zip  # noqa: PLC0415
 
-    return (Zip(), SevenZip(), *COMPRESSED, Tar())
+    return (Zip(), SevenZip(), *COMPRESSED, Tar(), DiskImage())
 
 
 def container_of(head: bytes) -> Container | None:
@@ -141,7 +142,7 @@ def container_of(head: bytes) -> Container | None:
     return next((kind for kind in _containers() if kind.detect(head)), None)
 
 
-def numbered(archive: Archive) -> Iterator[Member | Note]:
+def numbered(archive: Archive) -> Generator[Member | Note, None, None]:
     """Yield the archive's members with names that differ: the second "x" is called "x#2"."""
     seen: dict[str, int] = {}
     for item in archive:
@@ -158,9 +159,9 @@ def numbered(archive: Archive) -> Iterator[Member | Note]:
         yield replace(item, name=name)
 
 
-def pick(archive: Archive, name: str) -> Member | None:
-    """Return the member of this name, or None; what stands before it is passed by."""
-    for item in numbered(archive):
+def pick(items: Iterable[Member | Note], name: str) -> Member | None:
+    """Return the member of this name among an archive's `numbered` ones, or None; what stands before is passed by."""
+    for item in items:
         if isinstance(item, Member) and item.name == name:
             return item
     return None

@@ -5,6 +5,7 @@ Velociraptor   ``uploads/<accessor>/C%3A/Windows/…`` beside ``client_info.json
                ``uploads.json`` or ``results/``; names are percent-encoded; hashes stand in the results of uploads
 KAPE           a folder ``C`` beside ``*_CopyLog.csv`` (which has a SHA-1 of each file) or ``*_ConsoleLog.txt``
 UAC            ``uac-<host>-<system>-<time>``: ``[root]/var/log/…``, ``live_response/…``, ``bodyfile/…``
+dissect        files that came out of a disk image (`disk_image`)
 disk           a tree as it is on a disk: ``C/Windows/…``, ``Windows/System32/…``, ``var/log/…``
 =============  ================================================================================================
 
@@ -25,7 +26,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from aleat.errors import InputError
-from aleat.evidence.opening.container import Archive, pick
+from aleat.evidence.opening.container import Archive, numbered, pick
+from aleat.evidence.opening.disk_image import DiskImageArchive
 from aleat.evidence.opening.source import Origin, Stated
 from aleat.evidence.opening.streams import read_fully
 from aleat.text import path_text
@@ -91,13 +93,15 @@ def collection_in_archive(shown: str, archive: Archive) -> Collection | None:
 
     def read(name: str) -> bytes:
         try:
-            member = pick(archive, name)
+            member = pick(numbered(archive), name)
             if member is None or member.refused is not None:
                 return b""
             return read_fully(member.open(), _RECORD_BYTES)
         except InputError:
             return b""
 
+    if isinstance(archive, DiskImageArchive):
+        return Collection("dissect.target", archive.host, f"{shown}!", _image_path)
     own = re.split(r"[/\\!]", shown)[-1]
     tops = {name.partition("/")[0] for name in archive.names}
     prefix = ""
@@ -257,6 +261,11 @@ def _disk_path(inside: str) -> str:
     if len(parts) > 1 and parts[0] in _UNIX_FOLDERS:
         return "/" + "/".join(parts)
     return ""
+
+
+def _image_path(inside: str) -> str:
+    drive, _, path = inside.partition("/")
+    return f"{drive}:\\{path.replace('/', chr(92))}" if re.fullmatch("[A-Z]", drive) else f"/{inside}"
 
 
 def _host(text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from aleat.errors import InputError, Place
-from aleat.evidence.opening.container import HEAD, Opening, Secrets, container_of, pick
+from aleat.evidence.opening.container import HEAD, Opening, Secrets, container_of, numbered, pick
 from aleat.evidence.opening.limits import Budget, Limits
 from aleat.evidence.opening.streams import Forward, Full, cast_stream, spool
 from aleat.evidence.reader import ReadOptions
@@ -226,7 +226,9 @@ def open_chain(stack: ExitStack, file: IO[bytes], members: Sequence[str], path: 
             stream.seek(0)
         else:
             stream, size, _ = spool(stack, cast_stream(forward))
-        member = pick(kind.open(stream, size, path, opening), name)
+        items = numbered(kind.open(stream, size, path, opening))
+        stack.callback(items.close)  # what it holds open (another program) is needed until the member was read
+        member = pick(items, name)
         if member is None:
             raise InputError("The archive has no such member.", Place(path), advice="Add the archive again.")
         if member.refused is not None:

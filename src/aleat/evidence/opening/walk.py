@@ -14,13 +14,16 @@ from typing import IO
 
 from aleat.errors import InputError, Issue, LimitError, Place
 from aleat.evidence.head import HEAD_BYTES, Head
+from aleat.evidence.mapping import MAPPED, mapped
 from aleat.evidence.opening.container import Archive, Container, Member, Note, Opening, Secrets, container_of, numbered
+from aleat.evidence.opening.disk_image import image_advice, is_later_segment
 from aleat.evidence.opening.kinds import Kind, no_reader, refused_kind, zip_is_package
 from aleat.evidence.opening.kinds import may_be_log as named_like_log
 from aleat.evidence.opening.layouts import Collection, collection_in_archive, collection_in_folder
 from aleat.evidence.opening.limits import Budget, Limits, limit_advice
 from aleat.evidence.opening.source import Live, Origin, Source
 from aleat.evidence.opening.streams import Forward, cast_stream, spool
+from aleat.evidence.proposal import proposal
 from aleat.evidence.reader import ReadOptions, detect_reader
 from aleat.evidence.readers.file import FILE_FORMAT, too_large
 from aleat.text import path_text
@@ -156,16 +159,31 @@ class Walk:
                 return
             yield from self._opened(kind, stream, forward, at, size)
             return
-        reader = detect_reader(Head(head, at.shown))
+        seen = Head(head, at.shown)
+        reader = detect_reader(seen)
+        mapping = mapped(seen, self.options) if reader is None and self.options.mappings else None
+        if mapping is not None:
+            source = self._source(at, MAPPED, size)
+            source = replace(source, options=replace(source.options, mapping=mapping))
+            yield from self._yield(source, forward, size)
+            return
         refused = refused_kind(head, at.shown)
         if reader is not None:
             yield from self._yield(self._source(at, reader.name, size), forward, size)
-        elif refused is not None and (refused.image or not self.any_file):
+        elif refused is not None:
+            if is_later_segment(at.file) and not at.members:
+                yield _issue(
+                    "passed-over", at.shown, "It is a later part of the image whose first part lies beside it."
+                )
+                return
             yield refused_issue(at.shown, refused)
+            length = size if size is not None else stated
+            if self.any_file and length is not None and length <= self.limits.file_bytes:
+                yield from self._yield(self._as_file(at, size), forward, size)
         elif self.any_file:
-            yield from self._any_file(at, forward, head, size, stated)
+            yield from self._any_file(at, forward, seen, size, stated)
         else:
-            yield no_reader(at.shown, head)
+            yield proposal(seen) or no_reader(at.shown, head)
 
     def _yield(self, source: Source, forward: Forward, size: int | None) -> Iterator[Source]:
         """Yield a source; while the consumer has it, it goes on with the stream that is open."""
@@ -202,15 +220,17 @@ class Walk:
         )
 
     def _any_file(
-        self, at: _At, forward: Forward, head: bytes, size: int | None, stated: int | None
+        self, at: _At, forward: Forward, head: Head, size: int | None, stated: int | None
     ) -> Iterator[Source | Issue]:
         """Yield a file that is no log as a source, and say that it wasn't read as one."""
         length = size if size is not None else stated
         if length is not None and length > self.limits.file_bytes:
             yield too_large(at.shown, self.limits.file_bytes).issue("evidence")
             return
-        if named_like_log(at.shown, head):
-            yield no_reader(at.shown, head)
+        if (proposed := proposal(head)) is not None:
+            yield proposed
+        elif named_like_log(at.shown, head.data):
+            yield no_reader(at.shown, head.data)
         else:
             yield _issue("taken-as-file", at.shown, _TAKEN)
         yield from self._yield(self._as_file(at, size), forward, size)
@@ -247,10 +267,11 @@ class Walk:
         """Yield what the members of an archive are, and what can't be read of it."""
         collection = at.collection or collection_in_archive(at.shown, archive)
         notes = read = 0
-        whole = True
+        told = False
         try:
             for item in numbered(archive):
                 if isinstance(item, Note):
+                    told = True
                     yield _noted(at.shown, item)
                     continue
                 if item.name.startswith("__MACOSX/"):
@@ -272,14 +293,14 @@ class Walk:
                 if at.opening.budget.left < 0:
                     raise at.opening.budget.spent(at.shown)
         except InputError as error:
-            whole = False
+            told = True
             yield _fault(at.shown, error)
         if notes:
             reason = f"{notes} members under __MACOSX (notes that macOS adds) were passed over."
             yield _issue("passed-over", at.shown, reason)
         if not at.members:
             yield from _summary(at.shown, at.opening.passed)
-        if whole and not read and not notes:
+        if not (told or read or notes):
             yield _issue("empty-file", at.shown, "The archive is empty.")
 
     def _member(self, item: Member, inside: _At) -> Iterator[Source | Issue]:
@@ -308,7 +329,8 @@ class Walk:
 
 def refused_issue(shown: str, kind: Kind) -> Issue:
     """Return what is said of a file of a kind that isn't opened."""
-    return _issue("no-reader", shown, f"This is a {kind.name}, which isn't opened.", kind.advice)
+    reason = f"This is a {kind.name}, which isn't opened."
+    return _issue("no-reader", shown, reason, image_advice() if kind.image else kind.advice)
 
 
 def _is_named(refusal: Note, passed: Counter[tuple[str, str]]) -> bool:
