@@ -127,3 +127,32 @@ def test_one_ingest_killed_again_and_again_ends_the_same(tmp_path: Path) -> None
             assert ws.verify().faults == ()
     assert aleat(*command, case, keys=keys).code == 3
     assert contents(case) == contents(quiet)
+
+
+def test_a_forgetting_that_is_killed_is_ended_by_the_next_call(tmp_path: Path) -> None:
+    """An archive of many members, killed at random moments: `verify` names at most files that are left, until then."""
+    keys, case = tmp_path / "keys", tmp_path / "case"
+    names = [f"m{number:02}_access.log" for number in range(40)]
+    (tmp_path / "many.zip").write_bytes(zipped({name: access_log(20 + n) for n, name in enumerate(names)}))
+    with Workspace.init(case, key_folder=keys, actor="agim") as ws:
+        ws.add_evidence(tmp_path / "many.zip", copy=True)
+        ws.hunt(workers=1)
+    quiet = tmp_path / "quiet"
+    shutil.copytree(case, quiet)
+    command = ("forget", "many.zip", "--reason", "court", "-w")
+    begun = time.monotonic()
+    assert aleat(*command, quiet, keys=keys).code == 0
+    span = time.monotonic() - begun
+    rng = random.Random(5)  # noqa: S311
+    for _ in range(5):
+        moment = time.monotonic() + rng.uniform(0.4, 0.95) * span
+        process = start(*command, case, keys=keys)
+        strike(process, lambda moment=moment: time.monotonic() > moment, signal.SIGKILL)
+        with Workspace.open(case, key_folder=keys, actor="agim") as ws:
+            assert {fault.what for fault in ws.verify().faults} <= {"forgotten-remains"}
+    assert aleat(*command, case, keys=keys).code == 0
+    with Workspace.open(case, key_folder=keys, actor="agim") as ws:
+        found = ws.verify()
+        assert (found.faults, found.sources, found.forgotten) == ((), 0, 40)
+    assert not list((case / "segments").iterdir())
+    assert not list((case / "evidence").iterdir())

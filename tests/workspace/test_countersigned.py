@@ -204,16 +204,15 @@ def test_a_changed_page_is_found_on_both_sides(pair: Pair, name: str) -> None:
         assert [fault.reason for fault in team.verify().faults] == ["The ledger names it, and its row is gone."]
 
 
-@pytest.mark.parametrize("at", range(0, 3000, 137))
-def test_any_changed_byte_of_a_page_is_found(pair: Pair, at: int) -> None:
+def test_any_changed_byte_of_a_page_is_found(pair: Pair) -> None:
     """It is no page any more, or a signature doesn't verify: nothing is taken from it."""
-    data = bytearray(pair.north.countersign(pair.head()))
-    at %= len(data)
-    if chr(data[at]).isspace():
-        at = data.index(b":") - 2
-    data[at] ^= 1
-    with pytest.raises((InputError, SignatureError)):
-        read_head_page(bytes(data))
+    page = pair.north.countersign(pair.head())
+    for at in range(0, len(page), 7):
+        if not chr(page[at]).isspace():
+            data = bytearray(page)
+            data[at] ^= 1
+            with pytest.raises((InputError, SignatureError)):
+                read_head_page(bytes(data))
 
 
 @pytest.mark.parametrize(

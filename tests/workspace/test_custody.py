@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aleat import Workspace
 from aleat.errors import InputError, NotPermittedError
@@ -155,6 +157,14 @@ def test_what_is_no_list_says_nothing(text: str) -> None:
     found, issues = read_hash_list(text, "SUMS")
     assert not found
     assert [issue.place.line for issue in issues] == ([1] if text else [])
+
+
+@given(st.text(st.sampled_from('0af \\\t*()=,%"\n#ZHASHDEP-56/:'), max_size=200) | st.text(max_size=80))
+def test_any_text_is_read_without_a_crash(text: str) -> None:
+    """What is stated has a hash of a known length, and a name; the rest is one issue."""
+    found, issues = read_hash_list(text, "SUMS")
+    assert all(len(one.value) in (32, 40, 64, 96, 128) and one.name for one in found)
+    assert len(issues) <= 1
 
 
 def test_a_side_file_may_hold_the_hash_alone() -> None:
