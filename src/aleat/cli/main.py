@@ -14,7 +14,15 @@ from collections.abc import Sequence
 import cyclopts
 
 from aleat import __version__
-from aleat.cli import case_commands, custody_commands, exchange_commands, hunt_commands, lake_commands, main_commands
+from aleat.cli import (
+    case_commands,
+    clock_commands,
+    custody_commands,
+    exchange_commands,
+    hunt_commands,
+    lake_commands,
+    main_commands,
+)
 from aleat.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from aleat.cli.terminal import error
 from aleat.errors import AleatError
@@ -34,7 +42,15 @@ app = cyclopts.App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,
 )
-for commands in (main_commands, hunt_commands, lake_commands, custody_commands, case_commands, exchange_commands):
+for commands in (
+    main_commands,
+    hunt_commands,
+    lake_commands,
+    custody_commands,
+    case_commands,
+    clock_commands,
+    exchange_commands,
+):
     commands.register(app)
 
 

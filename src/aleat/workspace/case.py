@@ -29,10 +29,11 @@ from aleat.store.lake import Lake
 from aleat.store.objects import iterate_objects
 from aleat.times import calendar_time
 from aleat.trust.markings import marking_id
-from aleat.workspace.assumptions import lake_assumptions
 from aleat.workspace.activity import log_activity
+from aleat.workspace.assumptions import lake_assumptions
+from aleat.workspace.clocks import ClockVerbs
 from aleat.workspace.evidence import open_lake
-from aleat.workspace.hunt import HuntVerbs, write_sightings
+from aleat.workspace.hunt import write_sightings
 from aleat.workspace.knowledge import statements
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import ReportFiles
@@ -65,7 +66,7 @@ class BuiltCase(msgspec.Struct, frozen=True, kw_only=True):
         return make_answer(self.report, load_messages(language))
 
 
-class CaseVerbs(HuntVerbs):
+class CaseVerbs(ClockVerbs):
     """From what was hunted to an answer."""
 
     def build_case(self, name: str = "", *, workers: int | None = None, progress: Progress = silent) -> BuiltCase:
@@ -84,12 +85,13 @@ class CaseVerbs(HuntVerbs):
             texts = list(statements(connection))
         issues = [issue for issue in (*lake.issues(), *hunt.issues) if issue.code not in NOTE_CODES]
         claims = _claims(texts, now, issues)
+        corrected = self.corrected()
         case = build_case(
             name=name or self.config.organisation,
             reference_time=now,
-            sightings=[sighting for sighting in hunt.sightings if sighting.hidden_by is None],
-            requests=requests_table(_web_batches(lake)),
-            coverage=_coverage(lake),
+            sightings=corrected.sightings(row for row in hunt.sightings if row.hidden_by is None),
+            requests=corrected.requests(requests_table(_web_batches(lake))),
+            coverage=corrected.coverage(_coverage(lake)),
             logs=log_activity(self, lake, progress),
             sources=_sources(lake),
             claims_result=claims,
@@ -107,7 +109,7 @@ class CaseVerbs(HuntVerbs):
             rules=hunt.rules,
             issues=tuple(issues),
             not_evaluated=hunt.not_evaluated,
-            assumptions=lake_assumptions(lake),
+            assumptions=(*lake_assumptions(lake), *corrected.assumptions()),
             heads=self.heads(),
             hidden=hunt.tally.hidden,
             forgotten=lake.count_sources(forgotten=True),
