@@ -21,6 +21,8 @@ from aleat.cli.options import (
     Limit,
     LogYear,
     LogZone,
+    Map,
+    MappingFile,
     NoColor,
     Password,
     PasswordFile,
@@ -149,6 +151,8 @@ def add_evidence(
     log_zone: LogZone = (),
     log_year: LogYear = (),
     strict_time: StrictTime = False,
+    map: Map = (),
+    mapping: MappingFile = (),
     limit: Limit = (),
     password: Password = (),
     password_file: PasswordFile = None,
@@ -173,6 +177,8 @@ def add_evidence(
         log_zone: The time zone of logs that write none.
         log_year: The year of the first line of logs that write none.
         strict_time: Refuse sources for which a zone or a year would be assumed.
+        map: How to read tables and JSON that no format knows.
+        mapping: The same as a file; may be repeated.
         limit: Raise what opening evidence may cost: NAME=VALUE (docs/reference/limits.md).
         password: A password of encrypted archives; may be repeated.
         password_file: Passwords, one a line (- is standard input); others can't see it in the list of processes.
@@ -186,7 +192,7 @@ def add_evidence(
     if not paths:
         error("Nothing to add: name files or folders.")
         return USAGE
-    logs = stated(log_zone, log_year, encoding, host=host, strict_time=strict_time)
+    logs = stated(log_zone, log_year, encoding, host=host, strict_time=strict_time, maps=map, mappings=mapping)
     limits, secrets = archive_options(limit, password, password_file)
     with open_workspace(workspace, actor, reference_time) as ws, progress(quiet=quiet) as show:
         added = ws.add_evidence(
@@ -238,6 +244,8 @@ def hunt(
     log_zone: LogZone = (),
     log_year: LogYear = (),
     strict_time: StrictTime = False,
+    map: Map = (),
+    mapping: MappingFile = (),
     limit: Limit = (),
     password: Password = (),
     password_file: PasswordFile = None,
@@ -283,7 +291,7 @@ def hunt(
     color = output is None and wants_color(no_color=no_color)
     kind = format or (_format_of(output) if output else "table")
     target = output or sys.stdout.buffer
-    logs = stated(log_zone, log_year, encoding, strict_time=strict_time)
+    logs = stated(log_zone, log_year, encoding, strict_time=strict_time, maps=map, mappings=mapping)
     limits, secrets = archive_options(limit, password, password_file)
     if not paths and logs != stated((), (), ()):
         error("What is in the workspace was read already: state zones, years and code pages with aleat add evidence.")
@@ -416,6 +424,8 @@ def investigate(
     log_zone: LogZone = (),
     log_year: LogYear = (),
     strict_time: StrictTime = False,
+    map: Map = (),
+    mapping: MappingFile = (),
     limit: Limit = (),
     password: Password = (),
     password_file: PasswordFile = None,
@@ -440,6 +450,8 @@ def investigate(
         log_zone: The time zone of logs that write none.
         log_year: The year of the first line of logs that write none.
         strict_time: Refuse sources for which a zone or a year would be assumed.
+        map: How to read tables and JSON that no format knows.
+        mapping: The same as a file; may be repeated.
         limit: Raise what opening evidence may cost: NAME=VALUE (docs/reference/limits.md).
         password: A password of encrypted archives; may be repeated.
         password_file: Passwords, one a line (- is standard input); others can't see it in the list of processes.
@@ -454,7 +466,7 @@ def investigate(
     if not paths:
         error("Nothing to investigate: name files or folders.")
         return USAGE
-    logs = stated(log_zone, log_year, encoding, strict_time=strict_time)
+    logs = stated(log_zone, log_year, encoding, strict_time=strict_time, maps=map, mappings=mapping)
     limits, secrets = archive_options(limit, password, password_file)
     folder = find(workspace) or Path("aleat-case")
     with Workspace.open_or_init(folder, actor=actor, zone=zone) as ws, progress(quiet=quiet) as show:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -23,6 +24,8 @@ __all__ = [
     "Limit",
     "LogYear",
     "LogZone",
+    "Map",
+    "MappingFile",
     "NoColor",
     "Password",
     "PasswordFile",
@@ -99,6 +102,20 @@ PasswordFile = Annotated[
     Path | None,
     Parameter(name="--password-file", help="File with passwords, one a line (- is standard input)."),
 ]
+Map = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--map",
+        negative="",
+        help="How to read tables and JSON that no format knows: 'time=ts,host=computer,format=myapp', with zone=, "
+        "time-format=, channel=, provider=, event-id=, record-id=, separator=, category=, product=, service= where "
+        "wanted; may be repeated, the first whose names a file has counts.",
+    ),
+]
+MappingFile = Annotated[
+    tuple[Path, ...],
+    Parameter(name="--mapping", negative="", help="The same as a file (docs/guides/other-logs.md); may be repeated."),
+]
 StrictTime = Annotated[
     bool,
     Parameter(name="--strict-time", negative="", help="Refuse sources for which a zone or a year would be assumed."),
@@ -147,11 +164,34 @@ def stated(
     *,
     host: str | None = None,
     strict_time: bool = False,
+    maps: tuple[str, ...] = (),
+    mappings: tuple[Path, ...] = (),
 ) -> ReadOptions:
-    """Return what these options state about logs; raises `InputError` for a zone or a code page that is unknown."""
+    """Return what these options state about logs.
+
+    Raises `InputError` for a zone or a code page that is unknown, and for a mapping that can't be used.
+    """
     from aleat.evidence import read_options  # noqa: PLC0415
 
-    return read_options(encodings=encoding, host=host, log_zones=log_zone, log_years=log_year, strict_time=strict_time)
+    options = read_options(
+        encodings=encoding, host=host, log_zones=log_zone, log_years=log_year, strict_time=strict_time
+    )
+    if not (maps or mappings):
+        return options
+    from aleat.evidence.mapping import mapping_of_flag  # noqa: PLC0415
+
+    texts = (*(mapping_of_flag(text) for text in maps), *(_mapping(path) for path in mappings))
+    return replace(options, mappings=texts)
+
+
+def _mapping(path: Path) -> str:
+    from aleat.evidence.mapping import MAXIMUM_BYTES, mapping_of_file  # noqa: PLC0415
+
+    try:
+        with path.open("rb") as file:
+            return mapping_of_file(file.read(MAXIMUM_BYTES + 1), str(path))
+    except OSError as error:
+        raise InputError(f"The mapping can't be read: {error.strerror}.", Place(str(path))) from error
 
 
 def archive_options(

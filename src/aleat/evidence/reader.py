@@ -55,7 +55,8 @@ class ReadOptions:
     year of the first record of a log that writes none: it is in the ranges' context, not in the segment's id. With
     `strict_time` a source for which a zone or a year would have to be assumed is refused. `by_source` holds
     statements on some sources, until `for_source` picks: (glob, "zone", "year" or "encoding", value). `file_bytes` is
-    how large a file that is no log may be (None: `readers.file.FILE_BYTES`); it changes no record.
+    how large a file that is no log may be (None: `readers.file.FILE_BYTES`); it changes no record. `mappings` are those
+    that are stated for files that no format knows (see `mapping`), `mapping` is the one by which this source is read.
     """
 
     encoding: str | None = None
@@ -68,6 +69,8 @@ class ReadOptions:
     year: int | None = None
     strict_time: bool = False
     by_source: tuple[tuple[str, str, str], ...] = ()
+    mappings: tuple[str, ...] = ()
+    mapping: str | None = None
     slack: bool = False
     file_bytes: int | None = None
 
@@ -87,6 +90,8 @@ class ReadOptions:
             stated["name"] = self.name
         if self.zones:
             stated["zones"] = [list(pair) for pair in self.zones]
+        if self.mapping is not None:
+            stated["mapping"] = self.mapping
         for name in ("zone", "assume_zone"):
             if (value := getattr(self, name)) is not None:
                 stated[name] = value
@@ -226,9 +231,10 @@ def detect_reader(head: Head) -> Reader | None:
 
 def reader_named(name: str) -> Reader:
     """Return the reader called `name`; raises `KeyError` where there is none."""
-    from aleat.evidence.readers.file import FileReader  # noqa: PLC0415 - as above
+    from aleat.evidence.mapping import MappedReader  # noqa: PLC0415 - as above
+    from aleat.evidence.readers.file import FileReader  # noqa: PLC0415
 
-    for reader in (*_readers(), FileReader()):
+    for reader in (*_readers(), FileReader(), MappedReader()):
         if reader.name == name:
             return reader
     raise KeyError(name)

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from aleat.errors import InputError, RuleError
+from aleat.formats import stated_texts
 from aleat.hunt.expression import And, Atom, Exists, Expression, Field, Not, Or
 from aleat.hunt.indicator import Indicator, NotEvaluated
 from aleat.hunt.placeholders import UsedPlaceholders
@@ -86,6 +87,7 @@ class _Compiler:
             self._add_filter(indicator, body)
         if self._yara:
             self._compile_yara()
+        self.builder.formats = stated_texts()
         return self.builder.build(taxonomy_digest())
 
     @property

@@ -169,6 +169,8 @@ class Plan(msgspec.Struct, frozen=True):
     """The same compiled to one set, in which a digest names each: `aleat.hunt.yara`."""
     not_evaluated: tuple[NotEvaluated, ...] = ()
     mapping_digest: str = ""
+    formats: tuple[str, ...] = ()
+    """Formats that are stated beside those that ship (`aleat.formats.stated_texts`)."""
 
 
 class PlanBuilder:
@@ -188,6 +190,7 @@ class PlanBuilder:
         self.yara: list[Indicator] = []
         self.alerts: list[Indicator] = []
         self.yara_rules = b""
+        self.formats: tuple[str, ...] = ()
         self.not_evaluated: list[NotEvaluated] = []
 
     @classmethod
@@ -200,6 +203,7 @@ class PlanBuilder:
         for name in (*listed, "patterns", "yara", "alerts"):
             setattr(builder, name, list(getattr(plan, name)))
         builder.yara_rules = plan.yara_rules
+        builder.formats = plan.formats
         builder.not_evaluated = list(plan.not_evaluated)
         return builder
 
@@ -239,6 +243,7 @@ class PlanBuilder:
             yara_rules=self.yara_rules,
             not_evaluated=tuple(self.not_evaluated),
             mapping_digest=mapping_digest,
+            formats=self.formats,
         )
 
     def number(self, leaf: Atom | FieldsMatch) -> int:

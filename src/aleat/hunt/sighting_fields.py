@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from aleat.errors import RuleError
+from aleat.formats import formats_of_texts, stated_formats
 from aleat.hunt.event_digest import cell_text
 from aleat.hunt.expression import Fact, Field, Joined, Subject, View, normalise_name
 from aleat.hunt.indicator import Sighting
@@ -37,7 +38,9 @@ class FieldFinder:
         if subjects is None:
             found: dict[Subject, None] = {Field(name): None}
             if rule >= 0:
-                for variant in load_taxonomy().variants(self.plan.rules[rule].logsource):
+                with stated_formats(formats_of_texts(self.plan.formats)):
+                    variants = load_taxonomy().variants(self.plan.rules[rule].logsource)
+                for variant in variants:
                     if variant.format == format_:
                         with suppress(RuleError):  # this kind of evidence can't have such a field
                             found.update(dict.fromkeys(variant.subjects(name)))

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from aleat.formats import all_formats, part_digest
+from aleat.formats import all_formats, part_digest, stated_key
 from aleat.hunt.expression import Atom, Expression, Fact, Field, Joined, Subject, Text, View, all_of, any_of
 from aleat.hunt.stix_syntax import ObjectPath
 
@@ -45,14 +45,17 @@ class EventObject(msgspec.Struct, frozen=True):
     properties: dict[str, tuple[MappedField, ...]]
 
 
-@lru_cache(maxsize=1)
 def event_objects() -> tuple[EventObject, ...]:
     """Return all objects of the map."""
+    return _objects(stated_key())
+
+
+@lru_cache(maxsize=4)
+def _objects(_stated: str) -> tuple[EventObject, ...]:
     groups = tomllib.loads(_groups())["groups"]
     return tuple(_event_object(item.name, row, groups) for item in all_formats() for row in item.stix)
 
 
-@lru_cache(maxsize=1)
 def mapping_digest() -> str:
     """Return the map's SHA-256 (hex): another map can give other sightings."""
     return sha256(f"{part_digest('stix')}\n{_groups()}".encode()).hexdigest()

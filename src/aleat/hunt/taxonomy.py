@@ -25,7 +25,7 @@ Sigma specification 2.1, taxonomy appendix.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -34,7 +34,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from aleat.errors import RuleError
-from aleat.formats import Format, all_formats, part_digest
+from aleat.formats import Format, all_formats, part_digest, stated_key
 from aleat.hunt.account_names import WELL_KNOWN, account_names_text
 from aleat.hunt.expression import (
     Atom,
@@ -59,7 +59,7 @@ from aleat.hunt.plan import LogSource
 if TYPE_CHECKING:
     from aleat.hunt.windows_pipelines import WindowsPipelines
 
-__all__ = ["EvidenceVariant", "Taxonomy", "load_taxonomy", "taxonomy_digest"]
+__all__ = ["EvidenceVariant", "Taxonomy", "format_subjects", "load_taxonomy", "taxonomy_digest"]
 
 _PACKAGES = ("pysigma", "pysigma-pipeline-sysmon", "pysigma-pipeline-windows")
 
@@ -210,17 +210,31 @@ class Taxonomy:
         return leaf
 
 
-@lru_cache(maxsize=1)
 def load_taxonomy() -> Taxonomy:
-    """Return the taxonomy that the package ships."""
+    """Return the taxonomy of the formats that ship, and of those that are stated (`aleat.formats.stated_formats`)."""
+    return _taxonomy(stated_key())
+
+
+@lru_cache(maxsize=4)
+def _taxonomy(_stated: str) -> Taxonomy:
     return Taxonomy(all_formats(), _windows_names())
 
 
+def format_subjects(item: Format) -> Iterator[Subject]:
+    """Yield where a format's ``[[sigma]]`` tables look; raises `KeyError` or `TypeError` where one can't be read."""
+    for entry in item.sigma:
+        for subjects in _read_source(item.name, entry).fields.values():
+            yield from subjects
+
+
 def taxonomy_digest() -> str:
-    """Return the digest of the shipped taxonomy and the pipelines' versions, without loading either."""
+    """Return the digest of the taxonomy and the pipelines' versions, without loading either.
+
+    Where formats are stated it changes with all that is said of them, their STIX paths too.
+    """
     versions = ",".join(f"{name} {version(name)}" for name in _PACKAGES)
     return sha256(
-        f"{versions}\n{part_digest('sigma')}\n{_windows_names()}\n{account_names_text()}".encode()
+        f"{versions}\n{part_digest('sigma')}\n{_windows_names()}\n{account_names_text()}{stated_key()}".encode()
     ).hexdigest()
 
 

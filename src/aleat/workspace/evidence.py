@@ -30,6 +30,7 @@ from aleat.workspace.assumptions import assumptions_of
 from aleat.workspace.collector import open_collector
 from aleat.workspace.core import POLICY_NAME, Session
 from aleat.workspace.heads import read_own_heads
+from aleat.workspace.mappings import keep_mappings
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import EvidenceAdded, Fault, Verified
 
@@ -88,6 +89,7 @@ def add_evidence(
         progress(f"evidence {Path(state.path).name}", state.events, None)
 
     with session.writing():
+        keep_mappings(session.folder, logs.mappings if logs else ())
         result = ingest(
             paths,
             open_lake(session),

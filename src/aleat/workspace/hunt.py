@@ -17,6 +17,8 @@ import msgspec
 from aleat.case import signals
 from aleat.errors import Issue
 from aleat.evidence import NOTE_CODES, Limits, ReadOptions, Secrets, location
+from aleat.evidence.mapping import formats_of_mappings
+from aleat.formats import stated_formats
 from aleat.hunt import LEVELS, Indicator, NotEvaluated, Plan, Sighting, compile_plan
 from aleat.hunt.alerts import with_alerts
 from aleat.hunt.dismissals import add_dismissals
@@ -25,6 +27,7 @@ from aleat.hunt.from_store import indicators, indicators_of_items, warning_lists
 from aleat.hunt.output import open_writer
 from aleat.hunt.placeholders import MAXIMUM_BYTES, read_placeholders
 from aleat.hunt.result import HuntProgress, HuntResult
+from aleat.hunt.stated import check_formats
 from aleat.hunt.summary import log_sources_without_evidence
 from aleat.hunt.warning_lists import refused_expressions
 from aleat.knowledge import NOTE_CODES as KNOWLEDGE_NOTES
@@ -35,6 +38,7 @@ from aleat.workspace.core import Session
 from aleat.workspace.dismissals import dismiss, in_force, undo
 from aleat.workspace.evidence import open_lake
 from aleat.workspace.explain import ExplainedEvent, explain_event
+from aleat.workspace.mappings import read_mappings
 from aleat.workspace.progress import Progress, silent
 
 __all__ = ["PLACEHOLDERS_NAME", "HuntVerbs", "Hunted", "hunt_once", "write_sightings"]
@@ -73,7 +77,8 @@ class HuntVerbs(Session):
             names = self.names(connection)
             dismissals = in_force(connection)
         named = [_named(indicator, names) for indicator in known]
-        plan = compile_plan([*named, *signals()], placeholders=given, cache=self.folder / "cache")
+        with stated_formats(read_mappings(self.folder)):
+            plan = compile_plan([*named, *signals()], placeholders=given, cache=self.folder / "cache")
         rejected += refused_expressions(warnings)
         plan = msgspec.structs.replace(plan, warnings=warnings, not_evaluated=(*plan.not_evaluated, *rejected))
         return add_dismissals(with_alerts(plan), dismissals)
@@ -179,7 +184,10 @@ def hunt_once(
     given = _placeholders(None, placeholders)
     known = list(items())
     warnings = tuple(warning_lists_of_items(known, source))
-    plan = compile_plan(list(indicators_of_items(known, source, not_evaluated=rejected)), placeholders=given)
+    mapped = formats_of_mappings(logs.mappings if logs else ())
+    check_formats(mapped)
+    with stated_formats(mapped):
+        plan = compile_plan(list(indicators_of_items(known, source, not_evaluated=rejected)), placeholders=given)
     rejected += refused_expressions(warnings)
     plan = msgspec.structs.replace(plan, warnings=warnings, not_evaluated=(*plan.not_evaluated, *rejected))
     plan = with_alerts(plan)

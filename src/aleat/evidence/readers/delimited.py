@@ -5,6 +5,7 @@
 ``separators``   characters that may part the values (default: comma, semicolon, tab)
 ``embeds``       a column whose text is a JSON object: its fields are the event's, beside the columns
 ``rename``       ``{name in the header = field}``, where an export renames what the source calls otherwise
+``decimal``      ``","``: in fields of ``numbers``, 1.234,5 is a number
 ===============  ================================================================================================
 
 Values are quoted by RFC 4180, so that a record may have several lines. A header is compared without case, blanks
@@ -30,7 +31,7 @@ from aleat.evidence.json_objects import is_too_deep
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.readers.json_records import JsonRows
 from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding, numbered_lines
-from aleat.evidence.text_columns import ColumnTables, Rows
+from aleat.evidence.text_columns import Classify, ColumnTables, Rows
 
 __all__ = ["DelimitedReader", "header_of", "outside_quotes", "split_records"]
 
@@ -40,6 +41,8 @@ MAX_COLUMNS = 4096
 """`columns`: a header with more is no table that is read."""
 _MAX_RECORD_LINES = 10_000
 """`record lines`: a quoted value that runs on for more lines wasn't closed; its first line is read alone."""
+
+_COMMA = re.compile(r"-?(?:\d{1,15}|\d{1,3}(?:\.\d{3}){1,4})(?:,\d{1,15})?", re.ASCII)
 
 csv.field_size_limit(16 * 1024 * 1024)
 
@@ -94,10 +97,15 @@ class DelimitedReader:
                     np.arange(len(rows)),
                     np.array(places, np.int64),
                     {name: _column(values) for name, values in zip(fields, columns, strict=bool(rows))},
+                    self._classify(fields),
                 ),
             )
             tables.finish()
         return result
+
+    def _classify(self, fields: Sequence[str]) -> dict[str, Classify]:
+        comma = self.reading.own.get("decimal", ".") == ","
+        return {name: _with_comma for name in fields if comma and self.reading.is_number(name)}
 
     def _read_embedded(self, rows: list[list[str]], places: list[int], fields: Sequence[str], out: JsonRows) -> None:
         for row, place in zip(rows, places, strict=True):
@@ -225,6 +233,14 @@ def split_records(lines: list[tuple[int, int, str]], separator: str) -> Iterator
             values = text.split(separator)
         position += count
         yield offset, number, text, values
+
+
+def _with_comma(text: str) -> tuple[str, str]:
+    """Return the cell of a number with a decimal comma, or the text."""
+    if not _COMMA.fullmatch(text):
+        return "s", text
+    whole, comma, part = text.replace(".", "").partition(",")
+    return ("f", repr(float(f"{whole}.{part}"))) if comma else ("i", str(int(whole)))
 
 
 def _fields(header: Sequence[str], rename: Mapping[str, str]) -> list[str]:
