@@ -119,6 +119,13 @@ def test_output_has_a_limit_and_its_length_is_told() -> None:
     assert int(event["fields"]["OutputLength"]) > 50_000
 
 
+def test_text_behind_no_command_is_kept() -> None:
+    data = (ENGLISH + "PS C:\\>\nthe job says\nso\n" + BODY).encode()
+    start, output, *_ = events_of(read_bytes(data, "t.txt"))
+    assert start["fields"]["Output"].startswith("Transcript started")
+    assert (output["fields"]["Kind"], output["fields"]["Output"]) == ("output", "the job says\nso")
+
+
 def test_times_are_read_in_the_stated_zone() -> None:
     results = read_bytes((ENGLISH + BODY).encode(), "t.txt", ReadOptions(zone="Europe/Tirane"))
     assert events_of(results)[0]["time"].isoformat() == "2022-07-15T08:00:00+00:00"

@@ -243,6 +243,14 @@ def test_ranges_of_any_length_give_the_same_events() -> None:
     assert [table[event["offset"] :][:5] for event in whole] == [b'"A ne'] * 30
 
 
+def test_a_record_that_is_cut_off_is_read_as_far_as_it_goes() -> None:
+    names = ["MachineName", "LogName", "TimeCreated", "Message", "ProviderName", "Id"]
+    table = written([names, ["pc1", "Security", "15.07.2022 10:00:00", "x"]])
+    results = read_bytes(table.encode(), "events.csv")
+    assert [(event["channel"], event["event_id"]) for event in events_of(results)] == [("Security", None)]
+    assert {issue.code for issue in issues_of(results)} == {"odd-line", "zone-assumed"}
+
+
 def test_sysmons_messages_have_the_fields_own_names() -> None:
     message = "Process Create:\nRuleName: -\nImage: C:\\a.exe\nCommandLine: a.exe\n  /second line\nUser: EX\\agim"
     found = message_fields("Sysmon", "1", message)

@@ -105,6 +105,15 @@ def test_an_export_that_was_cut_off_says_so() -> None:
     assert [issue.code for issue in issues_of(results)] == ["broken-xml"]
 
 
+def test_a_range_in_which_no_event_begins_is_named() -> None:
+    data = f"<Events>{short(1)}{'x' * 9_000_000}".encode()
+    results = read_bytes(data, "export.xml", ReadOptions(range_bytes=1000))
+    assert [event["record_id"] for event in events_of(results)] == [1]
+    issues = issues_of(results)
+    assert {issue.code for issue in issues} == {"broken-xml"}
+    assert sum(issue.length or 0 for issue in issues) == 9_000_000
+
+
 def test_an_element_of_the_payload_may_be_called_event() -> None:
     payload = "<UserData><Event xmlns='x'><User>agim</User></Event></UserData>"
     (event,) = events_of(read_bytes(f"<Events>{short(1, payload)}</Events>".encode(), "export.xml"))

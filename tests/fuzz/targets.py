@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.fuzz import events, lists, patterns, rules
+from tests.fuzz import events, lists, patterns, rules, windows
 from tests.fuzz.runner import Target
 from tests.fuzz.world import Folder, folder
 
@@ -25,11 +25,16 @@ def _events(place: Folder, data: Path | None) -> Target:
     return events.EventsTarget(place, events.seeds_of(data) if data else ())
 
 
+def _windows(name: str) -> Callable[[Folder, Path | None], Target]:
+    return lambda _, data: windows.ReaderTarget(name, windows.seeds_of(data, name) if data else ())
+
+
 TARGETS: dict[str, Callable[[Folder, Path | None], Target]] = {
     "rules": _rules,
     "patterns": _patterns,
     "events": _events,
     "lists": lambda place, _: lists.ListsTarget(place),
+    **{name: _windows(name) for name in windows.WINDOWS_TARGETS},
 }
 
 

@@ -11,7 +11,12 @@ import pytest
 from tests.fuzz.runner import run
 from tests.fuzz.targets import TARGETS, make_target
 
-COUNTS = {"rules": 60, "patterns": 120, "events": 60, "lists": 40}
+COUNTS = {"rules": 60, "patterns": 120, "events": 60, "lists": 40} | {
+    "evtx": 60,
+    "windows-xml": 150,
+    "windows-csv": 150,
+    "transcript": 150,
+}
 
 
 @pytest.mark.parametrize("name", sorted(TARGETS))

@@ -3,8 +3,9 @@
 A header stands between lines of asterisks; its labels are in the language of the system, so that its lines are told by
 their order and their values: the start (``20220715100000``), two users, a configuration, the machine, the host
 application, the process. With ``-IncludeInvocationHeader`` each command has its own start; else its time is that of the
-session, and `TimeOf` says so. A session's start and end are events of their own. Layout: about_Transcripts of
-Microsoft.PowerShell.Host. `offset` is the byte of the prompt's line (of the asterisks for starts and ends).
+session, and `TimeOf` says so. A session's start and end are events of their own, and so is text behind no command.
+Layout: about_Transcripts of Microsoft.PowerShell.Host. `offset` is the byte of the prompt's line (of the asterisks for
+starts and ends).
 """
 
 from __future__ import annotations
@@ -113,11 +114,12 @@ class TranscriptReader:
 
 def _last_prompt(data: bytes, encoding: str) -> int:
     """Return where the last line with a prompt begins, or 0."""
-    text = data.decode(encoding, "surrogateescape" if encoding == "utf-8" else "replace")
+    errors = "surrogateescape" if encoding == "utf-8" else "surrogatepass"
+    text = data[: len(data) - len(data) % len("\n".encode(encoding))].decode(encoding, errors)
     last = 0
     for found in _PROMPT_LINE.finditer(text):
         last = found.start() + 1
-    return len(text[:last].encode(encoding, "surrogateescape" if encoding == "utf-8" else "replace"))
+    return len(text[:last].encode(encoding, errors))
 
 
 @dataclass
@@ -165,7 +167,8 @@ class _Walk:
             if self.length > MAX_OUTPUT:
                 fields["OutputLength"] = str(self.length)
         self.command["fields"] = {name: value for name, value in fields.items() if value}
-        self.events.append(self.command)
+        if text or fields["Kind"] != "output":
+            self.events.append(self.command)
         self.command, self.output, self.kept, self.length = None, [], 0, 0
 
 
@@ -197,11 +200,11 @@ def _walk(data: bytes, span: ByteRange, options: ReadOptions, counts: dict[str, 
             while position < len(lines) and lines[position][1].startswith(">> ") and len(command) < MAX_COMMAND // 64:
                 command.append(lines[position][1][3:])
                 position += 1
-            walk.begin(offset, "command", {"Command": "\n".join(command)[:MAX_COMMAND], "Location": found[1]})
-            if not command[0].strip() and len(command) == 1:  # an empty prompt is nobody's command
-                walk.command = None
+            is_empty = not command[0].strip() and len(command) == 1  # nobody's command
+            fields = {"Command": "\n".join(command)[:MAX_COMMAND], "Location": found[1]}
+            walk.begin(offset, "output" if is_empty else "command", {} if is_empty else fields)
             continue
-        if walk.command is None and text.strip() and not walk.events:
+        if walk.command is None and text.strip():
             walk.begin(offset, "output", {})
         if walk.command is not None:
             walk.more(text)
@@ -247,11 +250,9 @@ def _take(block: list[tuple[str, str]], title: str, offset: int, walk: _Walk) ->
         walk.end()
         walk.session = session
         walk.begin(offset, "start", {})
-        walk.end()
     elif title:
         walk.session["CommandTime"] = moment
         walk.begin(offset, "end", {})
-        walk.end()
     else:
         walk.end()
         walk.session["CommandTime"] = moment

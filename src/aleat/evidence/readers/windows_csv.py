@@ -221,13 +221,13 @@ class _Work:
         own = dict(zip(self._folded, self._header, strict=True))
         take = record.pop
         if self._layout == "winevent":
-            event_id, number, provider = take("id"), take("recordid", ""), take("providername", "")
+            event_id, number, provider = take("id", ""), take("recordid", ""), take("providername", "")
             channel, time = take("logname", ""), take("timecreated", "")
         elif self._layout == "eventlog":
-            event_id, number, provider = take("eventid"), take("index", ""), take("source", "")
+            event_id, number, provider = take("eventid", ""), take("index", ""), take("source", "")
             channel, time = take("log", ""), take("timegenerated", "")
         else:
-            event_id, number, provider = take("eventid"), take("eventrecordid", ""), take("provider", "")
+            event_id, number, provider = take("eventid", ""), take("eventrecordid", ""), take("provider", "")
             channel, time = take("channel", ""), take("timecreated", "")
         host = take("machinename", "") or take("computer", "")
         payload = take("payload", "") if self._layout == "evtxecmd" else ""

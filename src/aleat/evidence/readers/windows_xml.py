@@ -16,6 +16,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 from aleat.errors import Issue, Place
@@ -172,7 +173,7 @@ class _Work:
         data = self.data
         starts = [found.start() for found in EVENT_START.finditer(data)]
         self._between(0, starts[0] if starts else len(data))
-        for start, limit in zip(starts, [*starts[1:], len(data)], strict=True):
+        for start, limit in pairwise([*starts, len(data)]):
             end = start
             for found in _END.finditer(data, start, limit):
                 end = found.end()
