@@ -84,8 +84,10 @@ def collection_in_folder(folder: Path, names: Sequence[str]) -> Collection | Non
 
     shown = path_text(folder.as_posix())
     own = path_text(folder.name or folder.absolute().name)
-    deeper = [f"results/{name}" for name in _listing(folder / "results")] if "results" in names else []
-    return _recognise(f"{shown.rstrip('/')}/", own, [*names, *deeper], read)
+    listed = [name for name in names if name == "results" or re.fullmatch("[A-Za-z]", name)]
+    deeper = [f"{name}/{inner}" for name in listed for inner in _listing(folder / name)]
+    root = "" if shown == "." else f"{shown.rstrip('/')}/"
+    return _recognise(root, own, [*names, *deeper], read)
 
 
 def collection_in_archive(shown: str, archive: Archive) -> Collection | None:
@@ -130,12 +132,14 @@ def _recognise(root: str, own: str, names: Sequence[str], read: Callable[[str], 
         return Collection("UAC", _host(match[1]), root, _uac_path)
     if "uploads" in tops and tops & _VELOCIRAPTOR_MARKS:
         return _velociraptor(root, own, names, read)
-    drives = [name for name in tops if re.fullmatch("[A-Za-z]", name)]
+    drives = {name for name in tops if re.fullmatch("[A-Za-z]", name)}
     logs = [name for name in names if name.endswith(("_CopyLog.csv", "_ConsoleLog.txt"))]
     if drives and logs:
         return _kape(root, own, logs, read)
     lower = {name.casefold() for name in tops}
-    if drives or len(lower & _WINDOWS_FOLDERS) > 1 or len(lower & _UNIX_FOLDERS) > 1:
+    inside = (name.casefold().split("/", 2)[:2] for name in names if name[:1] in drives)
+    volumes = any(len(parts) > 1 and parts[1] in _WINDOWS_FOLDERS for parts in inside)
+    if volumes or len(lower & _WINDOWS_FOLDERS) > 1 or len(lower & _UNIX_FOLDERS) > 1:
         return Collection("disk", "", root, _disk_path)
     return None
 

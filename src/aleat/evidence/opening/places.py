@@ -55,7 +55,10 @@ def shown_url(url: str) -> str:
     >>> shown_url("https://u:pw@host.example/a.zip?sv=2022&sig=abc#x")
     'https://***@host.example/a.zip?sv=***&sig=***'
     """
-    parts = _split(url)
+    try:
+        parts = _split(url)
+    except InputError:
+        return f"{url.partition('://')[0][:20]}://{_MASK}"
     place = parts.netloc.rpartition("@")[2]
     place = f"{_MASK}@{place}" if "@" in parts.netloc else place
     pairs = [pair.partition("=") for pair in parts.query.split("&") if pair]

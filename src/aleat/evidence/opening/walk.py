@@ -31,6 +31,8 @@ from aleat.text import path_text
 __all__ = ["Walk"]
 
 _WINDOWS_LOOP = 1921  # ERROR_CANT_RESOLVE_FILENAME
+_LEVELS = 24
+_NAMES = 10_000
 _TAKEN = "No reader of logs recognises it; it is taken as a file."
 _NAMED = {"passed-over": 10, "empty-file": 10, "limit": 100}
 """So many members of one file that aren't read (links, empty ones …) are named; the rest is counted."""
@@ -70,12 +72,16 @@ class Walk:
     any_file: bool = False
     secrets: Secrets = field(default_factory=Secrets)
     files: int = 0
+    above: dict[Path, Collection | None] = field(default_factory=dict)
+    """Collections in folders above those that were given."""
 
     def path(
         self, path: Path, above: tuple[tuple[int, int], ...] = (), collection: Collection | None = None
     ) -> Iterator[Source | Issue]:
         """Yield what is at and below a path."""
         shown = path_text(path.as_posix())
+        if collection is None and not above:
+            collection = self._collection_above(path)
         try:
             found = path.stat()
         except (OSError, ValueError) as error:
@@ -92,6 +98,20 @@ class Walk:
                 yield from self.file(path, shown, collection=collection)
         else:
             yield _issue("not-a-file", shown, "This is neither a file nor a folder.")
+
+    def _collection_above(self, path: Path) -> Collection | None:
+        """Return the collection whose part alone was given, by the folders that the path as given names."""
+        for folder in list(path.parents)[:_LEVELS]:
+            if folder not in self.above:
+                try:
+                    names = sorted(entry.name for entry in os.scandir(folder))[:_NAMES]
+                except OSError:
+                    names = []
+                known = collection_in_folder(folder, names)
+                self.above[folder] = known if known is not None and known.collector != "disk" else None
+            if (found := self.above[folder]) is not None:
+                return found
+        return None
 
     def _folder(
         self,
@@ -111,8 +131,8 @@ class Walk:
             return
         if not names:
             yield _issue("empty-folder", shown, "The folder is empty.")
-        if collection is None:
-            collection = collection_in_folder(path, names)
+        if collection is None or collection.collector == "disk":
+            collection = collection_in_folder(path, names) or collection
         for name in names:
             yield from self.path(path / name, (*above, identity), collection)
 
