@@ -109,15 +109,22 @@ def _told(batch: EventBatch, row: int) -> dict[str, Any]:
 
 def _length(lake: Lake, batch: EventBatch, source: SourceRow, span: RangeRow, offset: int, data: bytes) -> int:
     """Return how long a record is: as it says itself, else up to what comes next in its range."""
-    reader = reader_named(source.facts.reader)
-    if isinstance(reader, MeasuresRecords):
-        stated = reader.record_length(data, offset - span.start)
-        if stated is not None:
-            return stated
+    stated = _stated_length(source.facts.reader, data, offset - span.start)
+    if stated is not None:
+        return stated
     following = [span.end, *_starts(lake, batch.segment, offset)]
     unread = (issue for issue in lake.source_issues(source) if issue.length)
     following += [issue.place.offset for issue in unread if issue.place.offset is not None]
     return min(start for start in following if start > offset) - offset
+
+
+def _stated_length(name: str, data: bytes, at: int) -> int | None:
+    """Return how long a record says that it is; None where it doesn't, or this version has no such reader."""
+    try:
+        reader = reader_named(name)
+    except KeyError:
+        return None
+    return reader.record_length(data, at) if isinstance(reader, MeasuresRecords) else None
 
 
 def _starts(lake: Lake, segment: str, offset: int) -> Iterator[int]:
