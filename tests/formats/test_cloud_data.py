@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import tomllib
 import zipfile
@@ -70,3 +72,13 @@ def test_every_alert_of_a_flat_list_is_an_alert(name: str, test_data: Path) -> N
     assert len(raised) == records
     assert {item.author for item in raised} == {"Wazuh", "Suricata", "AMiner"}
     assert not {item.pattern for item in raised} & {"false_positive", "-"}
+
+
+def test_the_csv_of_the_security_datasets_is_read_without_a_flag(test_data: Path) -> None:
+    place = test_data / "logs" / "security-datasets" / "atomic" / "aws" / "discovery" / "aws_s3_honeybucketlogs.zip"
+    with zipfile.ZipFile(place) as archive:
+        data = archive.read("AWS_S3_HoneyBucketLogs.csv")
+    found = read_data(data, "AWS_S3_HoneyBucketLogs.csv", ReadOptions(), Path("x"))
+    assert found.readers == ["cloudtrail-csv"]
+    assert (len(found.events), found.issues) == (len(list(csv.reader(io.StringIO(data.decode())))) - 1, [])
+    assert all(event["time"] for event in found.events)
