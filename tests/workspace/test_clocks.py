@@ -10,7 +10,7 @@ import pytest
 from aleat import Workspace
 from aleat.errors import AleatError, InputError
 from aleat.workspace.clocks import Corrected, offset_text, parse_offset
-from tests.cli.command import aleat
+from tests.cli.command import call
 
 START = datetime(2022, 7, 15, 8, tzinfo=UTC)
 AHEAD = timedelta(minutes=3, seconds=20)
@@ -77,13 +77,13 @@ def test_what_makes_no_sense_is_refused(measured: Workspace) -> None:
         measured.undo_clock("srv1")
 
 
-def test_the_commands_say_what_was_found(measured: Workspace) -> None:
-    where, keys = ("-w", measured.folder), measured.key_folder
-    assert "web-request" in aleat("clocks", "measure", *where, keys=keys).out
-    assert "No clock is corrected." in aleat("clocks", "list", *where, keys=keys).out
-    assert aleat("clocks", "set", "srv1", "+3m20s", "--reason", "measured", *where, keys=keys).code == 0
-    assert "measured" in aleat("clocks", "list", *where, keys=keys).out
-    assert aleat("clocks", "undo", "srv1", *where, keys=keys).code == 0
+def test_the_commands_say_what_was_found(measured: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ("-w", measured.folder, "--actor", measured.actor)
+    assert "web-request" in call(capsys, "clocks", "measure", *where, "-q").out
+    assert "No clock is corrected." in call(capsys, "clocks", "list", *where).out
+    row = measured.set_clock("srv1", "+3m20s", "measured against the proxy")
+    assert "measured against the proxy" in call(capsys, "clocks", "list", *where).out
+    assert row.id[:8] in call(capsys, "clocks", "list", *where).out
 
 
 @pytest.mark.parametrize("text", ["+3m20s", "-1h", "+0.25s", "+26h", "-1h0.000001s", "+0s"])

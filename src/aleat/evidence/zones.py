@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from importlib import resources
+from io import BytesIO
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -56,8 +57,8 @@ def zone_named(text: str) -> tzinfo:
     elif _NAME.fullmatch(text):
         *folders, name = text.split("/")
         try:
-            with resources.files(".".join(("tzdata", "zoneinfo", *folders))).joinpath(name).open("rb") as file:
-                return ZoneInfo.from_file(file, key=text)
+            data = resources.files(".".join(("tzdata", "zoneinfo", *folders))).joinpath(name).read_bytes()
+            return ZoneInfo.from_file(BytesIO(data), key=text)
         except (OSError, ImportError, ValueError):
             pass
     advice = "Give an IANA name, as Europe/Tirane, or an offset from UTC, as +02:00."
