@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.fuzz import events, lists, patterns, rules, windows
+from tests.fuzz import events, formats, lists, patterns, rules, windows
 from tests.fuzz.runner import Target
 from tests.fuzz.world import Folder, folder
 
@@ -29,10 +29,15 @@ def _windows(name: str) -> Callable[[Folder, Path | None], Target]:
     return lambda _, data: windows.ReaderTarget(name, windows.seeds_of(data, name) if data else ())
 
 
+def _formats(name: str) -> Callable[[Folder, Path | None], Target]:
+    return lambda _place, _data: formats.FormatsTarget(name)
+
+
 TARGETS: dict[str, Callable[[Folder, Path | None], Target]] = {
     "rules": _rules,
     "patterns": _patterns,
     "events": _events,
+    **{name: _formats(name) for name in formats.FORMAT_TARGETS},
     "lists": lambda place, _: lists.ListsTarget(place),
     **{name: _windows(name) for name in windows.WINDOWS_TARGETS},
 }

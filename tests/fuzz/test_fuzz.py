@@ -13,6 +13,8 @@ from tests.fuzz.targets import TARGETS, make_target
 
 COUNTS = {"rules": 60, "patterns": 120, "events": 60, "lists": 40} | {
     "evtx": 60,
+    "formats": 80,
+    "unix": 80,
     "windows-xml": 150,
     "windows-csv": 150,
     "transcript": 150,
