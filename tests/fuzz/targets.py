@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.fuzz import events, formats, lists, patterns, rules, windows
+from tests.fuzz import containers, events, formats, lists, patterns, rules, times, windows
 from tests.fuzz.runner import Target
 from tests.fuzz.world import Folder, folder
 
@@ -37,8 +37,10 @@ TARGETS: dict[str, Callable[[Folder, Path | None], Target]] = {
     "rules": _rules,
     "patterns": _patterns,
     "events": _events,
+    "containers": lambda place, _: containers.ContainersTarget(place),
     **{name: _formats(name) for name in formats.FORMAT_TARGETS},
     "lists": lambda place, _: lists.ListsTarget(place),
+    "times": lambda _place, _data: times.TimesTarget(),
     **{name: _windows(name) for name in windows.WINDOWS_TARGETS},
 }
 

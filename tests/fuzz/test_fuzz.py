@@ -11,10 +11,11 @@ import pytest
 from tests.fuzz.runner import run
 from tests.fuzz.targets import TARGETS, make_target
 
-COUNTS = {"rules": 60, "patterns": 120, "events": 60, "lists": 40} | {
+COUNTS = {"containers": 60, "rules": 60, "patterns": 120, "events": 60, "lists": 40} | {
     "evtx": 60,
     "formats": 80,
     "unix": 80,
+    "times": 150,
     "windows-xml": 150,
     "windows-csv": 150,
     "transcript": 150,

@@ -133,7 +133,7 @@ def _recognise(root: str, own: str, names: Sequence[str], read: Callable[[str], 
     if "uploads" in tops and tops & _VELOCIRAPTOR_MARKS:
         return _velociraptor(root, own, names, read)
     drives = {name for name in tops if re.fullmatch("[A-Za-z]", name)}
-    logs = [name for name in names if name.endswith(("_CopyLog.csv", "_ConsoleLog.txt"))]
+    logs = [name for name in names if name.endswith(("_CopyLog.csv", "_ConsoleLog.txt")) and "/" not in name]
     if drives and logs:
         return _kape(root, own, logs, read)
     lower = {name.casefold() for name in tops}
