@@ -216,11 +216,14 @@ class CoverageBuilder:
                     could.add(variant.rule)
                     per_log.setdefault(log, set()).add(variant.rule)
         everywhere = {indicator.id for indicator in plan.lists}
+        alerts = AlertHunter(plan.alerts)
         could |= {place for place, rule in enumerate(plan.rules) if rule.indicator.id in everywhere and self._kinds}
         logs = tuple(
             LogSourceRow(*log, sum(count for kind, count in self._kinds.items() if kind[:2] == log), rules)
             for log in sorted(self._fields)
-            for rules in [len(per_log.get(log, ())) + (len(plan.yara) if log[0] == FILE_FORMAT else 0)]
+            for rules in [
+                len(per_log.get(log, ())) + (len(plan.yara) if log[0] == FILE_FORMAT else 0) + alerts.opens(*log)
+            ]
         )
         rest = set(range(len(plan.rules))) - could
         return Coverage(

@@ -15,6 +15,7 @@ import msgspec
 from aleat.attribution import SOMEBODY_ELSE
 from aleat.attribution.records import Assessment, EvidenceItem
 from aleat.case.records import CampaignLink, Case, Outage, TimelineEntry
+from aleat.hunt.alerts import is_alert, tool_of
 from aleat.hunt.indicator import Sighting, level_rank
 from aleat.report.messages import Messages
 from aleat.report.records import ReportInput
@@ -113,6 +114,7 @@ def _hit(report: ReportInput, messages: Messages) -> Iterator[str]:
             first=moment(min((row.first for row in rows if row.first), default=None)),
             last=moment(max((row.last for row in rows if row.last), default=None)),
         )
+    yield from _alerts(case, messages)
     if undated := _undated(case):
         titles = list(dict.fromkeys(visible(sighting.title) for sighting in undated))
         yield messages.say(
@@ -121,6 +123,24 @@ def _hit(report: ReportInput, messages: Messages) -> Iterator[str]:
             files=messages.count("files", len({sighting.evidence for sighting in undated})),
             titles=clip(", ".join(titles[:_TITLES_NAMED]), _TITLES_LONG),
         )
+
+
+def _alerts(case: Case, messages: Messages) -> Iterator[str]:
+    """Say what other tools raised, and how much of it weighed enough to be part of an incident."""
+    raised = [sighting for sighting in case.sightings if is_alert(sighting)]
+    if not raised:
+        return
+    inside = {case.sightings[position].indicator for incident in case.incidents for position in incident.sightings}
+    rules = {sighting.indicator for sighting in raised}
+    tools = sorted({visible(tool_of(sighting)) for sighting in raised}, key=str.casefold)
+    yield messages.say(
+        "answer",
+        "alerts",
+        alerts=len(raised),
+        rules=len(rules),
+        tools=clip(", ".join(tools), _TITLES_LONG),
+        told=len(rules & inside),
+    )
 
 
 def _undated(case: Case) -> list[Sighting]:
