@@ -85,6 +85,8 @@ class CustodySource(msgspec.Struct, frozen=True, kw_only=True):
     added_by: str
     reader: str
     reader_version: int | str
+    options: dict[str, str]
+    """What was stated about reading it: code page, zone, host …"""
     records: int
     first: int | None
     last: int | None
@@ -217,6 +219,8 @@ def _source_rows(source: CustodySource, form: CustodyForm, messages: Messages) -
         yield say("acquired"), _stamp(source.acquired, form)
     yield say("added"), say("added_value", time=_stamp(source.added, form), actor=source.added_by)
     yield say("reader"), say("reader_value", reader=source.reader, version=source.reader_version)
+    for name, text in sorted(source.options.items()):
+        yield say("options"), say("origin_value", name=name.replace("_", " "), text=text)
     if not source.forgotten:
         yield from _content_rows(source, form, messages)
 

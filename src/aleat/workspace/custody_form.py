@@ -69,6 +69,7 @@ def _source(lake: Lake, row: SourceRow, paths: Mapping[int, str], gone: Mapping[
         added_by=row.actor,
         reader=facts.reader,
         reader_version=facts.reader_version,
+        options={name: str(value) for name, value in facts.options.items() if value and name != "name"},
         records=row.records,
         first=row.first,
         last=row.last,
