@@ -28,6 +28,7 @@ from aleat.cli.options import (
     PasswordFile,
     Quiet,
     ReferenceTime,
+    Slack,
     StrictTime,
     Workers,
     WorkspaceOption,
@@ -151,6 +152,7 @@ def add_evidence(
     log_zone: LogZone = (),
     log_year: LogYear = (),
     strict_time: StrictTime = False,
+    slack: Slack = False,
     map: Map = (),
     mapping: MappingFile = (),
     limit: Limit = (),
@@ -177,6 +179,7 @@ def add_evidence(
         log_zone: The time zone of logs that write none.
         log_year: The year of the first line of logs that write none.
         strict_time: Refuse sources for which a zone or a year would be assumed.
+        slack: EVTX: read older records behind a chunk's last one, too, where they are whole.
         map: How to read tables and JSON that no format knows.
         mapping: The same as a file; may be repeated.
         limit: Raise what opening evidence may cost: NAME=VALUE (docs/reference/limits.md).
@@ -192,7 +195,9 @@ def add_evidence(
     if not paths:
         error("Nothing to add: name files or folders.")
         return USAGE
-    logs = stated(log_zone, log_year, encoding, host=host, strict_time=strict_time, maps=map, mappings=mapping)
+    logs = stated(
+        log_zone, log_year, encoding, host=host, strict_time=strict_time, slack=slack, maps=map, mappings=mapping
+    )
     limits, secrets = archive_options(limit, password, password_file)
     with open_workspace(workspace, actor, reference_time) as ws, progress(quiet=quiet) as show:
         added = ws.add_evidence(
@@ -244,6 +249,7 @@ def hunt(
     log_zone: LogZone = (),
     log_year: LogYear = (),
     strict_time: StrictTime = False,
+    slack: Slack = False,
     map: Map = (),
     mapping: MappingFile = (),
     limit: Limit = (),
@@ -274,6 +280,7 @@ def hunt(
         log_zone: With PATHS: the time zone of logs that write none.
         log_year: With PATHS: the year of the first line of logs that write none.
         strict_time: With PATHS: refuse sources for which a zone or a year would be assumed.
+        slack: With PATHS: EVTX: read older records behind a chunk's last one, too, where they are whole.
         limit: With PATHS: raise what opening evidence may cost: NAME=VALUE (docs/reference/limits.md).
         password: With PATHS: a password of encrypted archives; may be repeated.
         password_file: With PATHS: passwords, one a line (- is standard input).
@@ -291,7 +298,7 @@ def hunt(
     color = output is None and wants_color(no_color=no_color)
     kind = format or (_format_of(output) if output else "table")
     target = output or sys.stdout.buffer
-    logs = stated(log_zone, log_year, encoding, strict_time=strict_time, maps=map, mappings=mapping)
+    logs = stated(log_zone, log_year, encoding, strict_time=strict_time, slack=slack, maps=map, mappings=mapping)
     limits, secrets = archive_options(limit, password, password_file)
     if not paths and logs != stated((), (), ()):
         error("What is in the workspace was read already: state zones, years and code pages with aleat add evidence.")
@@ -424,6 +431,7 @@ def investigate(
     log_zone: LogZone = (),
     log_year: LogYear = (),
     strict_time: StrictTime = False,
+    slack: Slack = False,
     map: Map = (),
     mapping: MappingFile = (),
     limit: Limit = (),
@@ -450,6 +458,7 @@ def investigate(
         log_zone: The time zone of logs that write none.
         log_year: The year of the first line of logs that write none.
         strict_time: Refuse sources for which a zone or a year would be assumed.
+        slack: EVTX: read older records behind a chunk's last one, too, where they are whole.
         map: How to read tables and JSON that no format knows.
         mapping: The same as a file; may be repeated.
         limit: Raise what opening evidence may cost: NAME=VALUE (docs/reference/limits.md).
@@ -466,7 +475,7 @@ def investigate(
     if not paths:
         error("Nothing to investigate: name files or folders.")
         return USAGE
-    logs = stated(log_zone, log_year, encoding, strict_time=strict_time, maps=map, mappings=mapping)
+    logs = stated(log_zone, log_year, encoding, strict_time=strict_time, slack=slack, maps=map, mappings=mapping)
     limits, secrets = archive_options(limit, password, password_file)
     folder = find(workspace) or Path("aleat-case")
     with Workspace.open_or_init(folder, actor=actor, zone=zone) as ws, progress(quiet=quiet) as show:

@@ -31,6 +31,7 @@ __all__ = [
     "PasswordFile",
     "Quiet",
     "ReferenceTime",
+    "Slack",
     "StrictTime",
     "Workers",
     "WorkspaceOption",
@@ -120,6 +121,15 @@ StrictTime = Annotated[
     bool,
     Parameter(name="--strict-time", negative="", help="Refuse sources for which a zone or a year would be assumed."),
 ]
+Slack = Annotated[
+    bool,
+    Parameter(
+        name="--slack",
+        negative="",
+        help="EVTX: read older records that were left behind a chunk's last one, too, where nothing of them was "
+        "overwritten; they have the field Recovered.",
+    ),
+]
 Language = Annotated[Literal["en", "sq"], Parameter(help="The report's language: en or sq.")]
 
 
@@ -164,6 +174,7 @@ def stated(
     *,
     host: str | None = None,
     strict_time: bool = False,
+    slack: bool = False,
     maps: tuple[str, ...] = (),
     mappings: tuple[Path, ...] = (),
 ) -> ReadOptions:
@@ -176,6 +187,8 @@ def stated(
     options = read_options(
         encodings=encoding, host=host, log_zones=log_zone, log_years=log_year, strict_time=strict_time
     )
+    if slack:
+        options = replace(options, slack=True)
     if not (maps or mappings):
         return options
     from aleat.evidence.mapping import mapping_of_flag  # noqa: PLC0415
