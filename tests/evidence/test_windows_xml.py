@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aleat.evidence.reader import ReadOptions
+from aleat.evidence.readers.windows_xml import WindowsXmlReader
 from aleat.evidence.windows_rows import WindowsTables
 from aleat.evidence.windows_xml import MAX_ELEMENTS, XmlEventError, add_xml, parse_any, parse_event, parse_plain
 from tests.evidence.evtx_writer import Event, evtx_bytes, sample
@@ -77,6 +78,14 @@ def test_the_offset_leads_to_the_event(encoding: str) -> None:
     data = (text + "\n</Events>").encode(encoding)
     for event in events_of(read_bytes(data, "export.xml")):
         assert data[event["offset"] :].decode(encoding).startswith(short(event["record_id"])[:60])
+
+
+def test_an_event_says_how_long_it_is() -> None:
+    data = f"<Events>{short(1)}\n{short(2)}</Events>".encode()
+    for event in events_of(read_bytes(data, "export.xml")):
+        length = WindowsXmlReader().record_length(data, event["offset"])
+        assert length is not None
+        assert data[event["offset"] :][:length].decode() == short(event["record_id"])
 
 
 def test_rendered_texts_are_kept() -> None:

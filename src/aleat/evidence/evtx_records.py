@@ -17,6 +17,7 @@ from typing import Any, cast
 import orjson
 from evtx import PyEvtxParser
 
+from aleat.errors import Issue, Place
 from aleat.evidence.evtx_carve import INSTANCE, slack_spans
 from aleat.evidence.evtx_chunk import CHUNK_BYTES, GOOD_HEADER, Chunk, RecordSpan, repair_chunk
 from aleat.evidence.reader import RangeResult
@@ -159,7 +160,8 @@ class ChunkReader:
                 found += 1
         if first is not None:
             reason = f"{found} records were recovered from the unused space behind the chunk's last record."
-            self._result.lost(self._path, "slack-record", first, at + len(data) - first, reason, records=0)
+            place = Place(self._path, offset=first)
+            self._result.issues.append(Issue("evidence", "slack-record", place, reason, records=0))
 
 
 def _slack_event(data: bytes, chunk: Chunk, span: RecordSpan) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from aleat.errors import Issue, Place
 from aleat.evidence.evtx_carve import chunk_place, find_chunk
 from aleat.evidence.evtx_chunk import CHUNK_BYTES, CHUNK_MAGIC, FILE_HEADER_BYTES, FILE_MAGIC, FileHeader
 from aleat.evidence.evtx_records import ChunkReader
@@ -196,7 +197,8 @@ class _Carving:
             found, position = found + 1, end
         other = self._result.account.get("other", 0) - other
         reason = f"It is no EVTX file: {found} chunks were found in this part, and {other} bytes that are none of EVTX."
-        self._result.lost(self._path, "carved", self._span.start, len(data), reason, records=0)
+        place = Place(self._path, offset=self._span.start)
+        self._result.issues.append(Issue("evidence", "carved", place, reason, records=0))
 
 
 def _read_pieces(

@@ -73,6 +73,16 @@ class WindowsXmlReader:
                 data = data[cut:]
                 index += 1
 
+    def record_length(self, data: bytes, at: int) -> int | None:
+        """Return the length of the event at `at`, up to its last end tag; None where the text isn't UTF-8."""
+        if EVENT_START.match(data, at) is None:
+            return None
+        following = EVENT_START.search(data, at + 1)
+        end = at
+        for found in _END.finditer(data, at, following.start() if following else min(len(data), at + MAX_EVENT_BYTES)):
+            end = found.end()
+        return end - at or None
+
     def read(self, data: bytes, span: ByteRange, path: str, options: ReadOptions) -> RangeResult:
         """Read the events of one range."""
         rows = WindowsTables(options.host, options)
