@@ -25,7 +25,26 @@ __all__ = ["FORMAT_TARGETS", "FormatsTarget"]
 _SMALL = 300
 _JOINED = frozenset({"auditd", "sharepoint_uls"})
 """Formats whose records are joined within a range where they are damaged, or stand in another format's lines."""
-_TOKENS = ("<13>", "<Event>", "</Event>", "%ASA-6-302013: ", "type=EXECVE msg=audit(1.1:1): ", "CEF:0|", "a=", "\x1d", "\x05", "#Fields: ", "2022-02-29", "Feb 29 08:00:00 ", "29/02", "\\x", "=\n")  # fmt: skip
+_TOKENS = (
+    "<13>",
+    "<Event>",
+    "</Event>",
+    "%ASA-6-302013: ",
+    "CEF:0|",
+    "LEEF:2.0|",
+    "a=",
+    "#Fields: ",
+    "2022-02-29",
+    "29/02",
+    "\\x",
+    "eni-",
+    "MESSAGE",
+    "type=EXECVE msg=audit(1.1:1): ",
+    "Feb 29 08:00:00 ",
+    "\x1d",
+    "\x05",
+    "=\n",
+)
 
 FORMAT_TARGETS: dict[str, Callable[[str], bool]] = {
     "formats": lambda format_: True,
@@ -108,7 +127,6 @@ def _read(name: str, content: bytes, options: ReadOptions) -> tuple[list[Any], l
             base += len(own)
             issues += result.issues
     except InputError as error:
-        assert str(error), "an error says why"
         return rows, [error.issue("evidence", "x")]
     assert end == len(content), "nothing is left over"
     for issue in issues:

@@ -203,8 +203,8 @@ class AuditJoiner:
         parsed = parse_record(line)
         if parsed is None:
             return False
-        (node, *moment), kind, fields = parsed
-        key = (node or host, *moment)
+        (node, time, serial), kind, fields = parsed
+        key = (node or host, time, serial)
         turn = self._full.get(key, 0)
         records = self._events.setdefault((*key, turn), [])
         records.append((place, kind, fields))

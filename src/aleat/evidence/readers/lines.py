@@ -14,6 +14,7 @@
 ``…expand``       ``{field, style, columns, separator}``: a group whose text names its values (`pairs`); or
                   ``{field, forms}``: expressions of which the first that fits a group's text names parts of it
 ``…carries``      the group that holds another format's line, as syslog does (see ``within``)
+``…needs``        a text that is in all lines of this form, where few lines are of it
 ``…odd``          what is wrong with lines of this form, which were read all the same
 ``within``        ``"syslog"``: lines of this format may stand in a syslog message: one from a program that
                   ``programs`` (globs) names, or that ``marks`` match (expressions; default: ``detect``)
@@ -48,7 +49,7 @@ from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encodin
 from aleat.evidence.text_columns import FACT, ColumnTables, Lines, Rows, extract
 from aleat.formats import all_formats
 
-__all__ = ["LinesReader", "parts_of"]
+__all__ = ["LinesReader", "Pattern", "grown", "parts_of"]
 
 _DETECT_CHARACTERS = 2048
 _DETECT_LINES = 20
@@ -65,6 +66,7 @@ class Pattern:
     expand: Sequence[Mapping[str, Any]]
     carries: str
     odd: str
+    needs: str = ""
 
 
 class LinesReader:
@@ -164,14 +166,14 @@ class LinesReader:
         for pattern in self.patterns:
             if not len(left):
                 break
-            matched, columns = extract(left.texts, pattern.regex)
+            matched, columns = _extracted(left.texts, pattern)
             if matched.any():
                 for row in np.flatnonzero(matched) if pattern.odd else ():
                     length = len(left.texts[int(row)])
                     notes.odd(int(left.offsets[row]), int(left.numbers[row]), length, pattern.odd)
                 if not has_year(pattern.reading.time.spec):
                     early[places[matched]] = tables.read_early(pattern.reading, columns, lines.offsets[places[matched]])
-                found.extend(_grown(pattern, places[matched], columns))
+                found.extend(grown(pattern, places[matched], columns))
                 places, left = places[~matched], left.where(~matched)
         taken = np.ones(len(lines), np.bool_)
         taken[places] = False
@@ -204,6 +206,19 @@ class LinesReader:
                     yield replace(reading, time=time), rows[mask], part
 
 
+def _extracted(texts: pl.Series, pattern: Pattern) -> tuple[npt.NDArray[np.bool_], dict[str, pl.Series]]:
+    """Return what `extract` does, without a look at texts that lack what the pattern needs."""
+    if not pattern.needs:
+        return extract(texts, pattern.regex)
+    some = texts.str.contains(pattern.needs, literal=True)
+    if not some.any():
+        return np.zeros(len(texts), np.bool_), {}
+    mask = some.to_numpy().copy()
+    matched, columns = extract(texts.filter(some), pattern.regex)
+    mask[mask] = matched
+    return mask, columns
+
+
 def _has_time(reading: Reading, columns: Mapping[str, pl.Series], count: int) -> npt.NDArray[np.bool_]:
     """Say for each row whether its time stands in one of the reading's fields."""
     found = np.zeros(count, np.bool_)
@@ -222,13 +237,20 @@ def _pattern(reading: Reading, table: Mapping[str, Any]) -> Pattern:
         own = reading_of(reading.format, {"layout": "lines", **facts})
         time = own.time if "time" in facts else reading.time
         reading = replace(reading, facts={**reading.facts, **own.facts}, time=time)
-    return Pattern(table["regex"], reading, table.get("expand", ()), table.get("carries", ""), table.get("odd", ""))
+    return Pattern(
+        table["regex"],
+        reading,
+        table.get("expand", ()),
+        table.get("carries", ""),
+        table.get("odd", ""),
+        table.get("needs", ""),
+    )
 
 
-def _grown(
+def grown(
     pattern: Pattern, places: npt.NDArray[np.int64], columns: dict[str, pl.Series]
 ) -> Iterator[tuple[Reading, npt.NDArray[np.int64], dict[str, pl.Series]]]:
-    """Yield the rows of one pattern, parted where what their groups hold differs."""
+    """Yield the rows of one pattern, at `places` of their log, parted where what their groups hold differs."""
     parts = [(pattern.reading, places, columns)]
     if pattern.carries:
         parts = [grown for part in parts for grown in _carried(pattern.carries, *part)]
@@ -297,7 +319,7 @@ def _carried(
             rest = {name: column.gather(chosen) for name, column in columns.items() if name != field}
             reading = _within(outer, pattern.reading)
             merged = _merged(inner, rest)
-            yield from _grown(replace(pattern, reading=reading, carries=""), places[chosen], merged)
+            yield from grown(replace(pattern, reading=reading, carries=""), places[chosen], merged)
             keep = ~np.isin(left, chosen)
             left, messages, mask = left[keep], messages.filter(pl.Series(keep)), mask[keep]
             if not mask.any():
