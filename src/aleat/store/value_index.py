@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from aleat.errors import IntegrityError, WorkspaceError
 from aleat.store.database import metadata
 from aleat.store.index_part import PART_VERSION, FieldRow, Part, merge_field_rows, merge_parts
-from aleat.store.index_segment import IndexTask, index_segment
+from aleat.store.index_segment import IndexTask, index_segment, segment_values
 from aleat.store.lake import Lake, ranges, segments
 from aleat.store.value_hash import hash_text
 
@@ -138,8 +138,19 @@ class ValueIndex:
         self.__dict__.pop("missing", None)
 
     def fields(self) -> list[FieldRow]:
-        """Return what is known of each column of each log; of indexed segments only."""
-        return merge_field_rows(row for part in self.parts for row in part.fields())
+        """Return what is known of each column of each log; segments that aren't indexed are read."""
+        return merge_field_rows(self._field_rows())
+
+    def _field_rows(self) -> Iterator[FieldRow]:
+        for part in self.parts:
+            try:
+                rows = part.fields()
+            except IntegrityError:
+                self._drop(part)
+                continue
+            yield from rows
+        for segment, file_sha256 in self.missing:
+            yield from segment_values(self._lake.segment_path(segment), segment, file_sha256).fields
 
     def digest(self) -> str:
         """Return a SHA-256 (hex) over the parts' names and all their bytes as they lie on disk."""
