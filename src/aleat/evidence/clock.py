@@ -47,6 +47,8 @@ _LONGEST = 64
 """No text longer than this is a time."""
 
 _YEAR = re.compile(r"%[-_0]?[YyGgCDFcxs+]")
+_ISO_SHAPES = tuple((blank, zoned) for blank in (False, True) for zoned in (True, False))
+"""Whether a blank stands between date and time, and an offset at the end: tried on every text, whatever others are."""
 _ENDS_ZONED = re.compile(r"[T ]\d\d:\d\d:\d\d\S*(?:Z|[+-]\d\d:?\d\d)$", re.ASCII)
 _ZONED = re.compile(r"%[:#]?z")
 FRACTION = re.compile(r"([.,])%f")
@@ -268,14 +270,21 @@ def _iso(texts: pl.Series) -> _Parsed:
     """Read ``2022-07-15T08:00:00.123Z`` and the like: T or blank, comma or point, any offset or none."""
     texts = texts.str.strip_chars()
     first = next(iter(texts.drop_nulls().head(1)), "")[:_LONGEST]
-    zoned = _ENDS_ZONED.search(first) is not None
-    pattern = "%Y-%m-%d %H:%M:%S" if first[10:11] == " " else "%Y-%m-%dT%H:%M:%S"
-    pattern += ("%.f" if len(first) > 19 else "") + ("%#z" if zoned else "")
-    found = _Parsed(_to_micros(texts, pattern), np.full(len(texts), zoned))
-    rows = np.flatnonzero(found.micros == _NAT)
-    if len(rows):  # what isn't written as the first one is
-        other = _mixed_iso(texts.gather(rows))
-        found.micros[rows], found.zoned[rows] = other.micros, other.zoned
+    guess = (first[10:11] == " ", _ENDS_ZONED.search(first) is not None)
+    found = _Parsed(np.full(len(texts), _NAT), np.zeros(len(texts), bool))
+    rows: npt.NDArray[np.intp] | None = None
+    for blank, zoned in (guess, *(shape for shape in _ISO_SHAPES if shape != guess)):
+        pattern = f"%Y-%m-%d{' ' if blank else 'T'}%H:%M:%S%.f{'%#z' if zoned else ''}"
+        if rows is None:
+            found = _Parsed(_to_micros(texts, pattern), np.full(len(texts), zoned))
+        else:
+            found.micros[rows], found.zoned[rows] = _to_micros(texts.gather(rows), pattern), zoned
+        rows = np.flatnonzero(found.micros == _NAT)
+        if not len(rows):
+            return found
+    assert rows is not None  # noqa: S101 - there is a shape
+    other = _mixed_iso(texts.gather(rows))
+    found.micros[rows], found.zoned[rows] = other.micros, other.zoned
     return found
 
 
