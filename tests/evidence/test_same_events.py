@@ -12,7 +12,7 @@ from evtx import PyEvtxParser
 
 from aleat.errors import Issue, Place
 from aleat.evidence import EventBatch, open_sources, read_batches
-from aleat.hunt import Indicator, Plan, compile_plan, hunt_segment
+from aleat.hunt import Hunter, Indicator, Plan, compile_plan
 from aleat.hunt.event_digest import event_digests
 from tests.evidence.test_security_datasets import rules
 from tests.evidence.xml_layouts import LAYOUTS, lay_out, xml_of_evtx
@@ -44,9 +44,9 @@ def digests(found: Sequence[EventBatch]) -> list[str]:
     return [digest for _, digest in sorted(rows)]
 
 
-def hits(found: Sequence[EventBatch], plan: Plan) -> Counter[Hit]:
+def hits(found: Sequence[EventBatch], hunter: Hunter) -> Counter[Hit]:
     """Return the (rule, event) pairs."""
-    return Counter((sighting.indicator, sighting.event) for sighting in hunt_segment(plan, found).sightings)
+    return Counter((sighting.indicator, sighting.event) for batch in found for _, sighting in hunter.hunt_batch(batch))
 
 
 def forms(evtx: Path, folder: Path) -> dict[str, Path]:
@@ -65,13 +65,14 @@ def forms(evtx: Path, folder: Path) -> dict[str, Path]:
 def check(files: Sequence[Path], folder: Path, plan: Plan) -> tuple[int, int]:
     """Compare every form of every file; return how many events and hits there were."""
     events = sightings = 0
+    hunter = Hunter(plan)
     for evtx in files:
         whole = batches(evtx)
-        expected, shown = digests(whole), hits(whole, plan)
+        expected, shown = digests(whole), hits(whole, hunter)
         for form, path in forms(evtx, folder).items():
             found = batches(path)
             assert digests(found) == expected, (form, evtx.name)
-            assert hits(found, plan) == shown, (form, evtx.name)
+            assert hits(found, hunter) == shown, (form, evtx.name)
         events += len(expected)
         sightings += shown.total()
     return events, sightings
