@@ -236,3 +236,38 @@ def test_json_of_a_mapping_is_read_again() -> None:
     for bad in ("", "[]", "{", "{}", "5"):
         with pytest.raises(InputError):
             mapping_of_json(bad.encode(), "m.json")
+
+
+def test_a_log_stores_export_gives_the_events_of_the_original(tmp_path: Path) -> None:
+    """A line by itself, and the same one in Splunk's and Elastic's exports: the same fields, beside the store's own."""
+    line = '198.51.100.7 - - [15/Jul/2022:08:00:01 +0000] "GET /a?b=1 HTTP/1.1" 200 512 "-" "curl/7.81"'
+    splunk = json.dumps({"result": {"_raw": line, "_time": "2022-07-15T10:00:01+02:00", "host": "web1"}})
+    elastic = json.dumps(
+        {
+            "_source": {
+                "message": line,
+                "log": {"file": {"path": "/x"}},
+                "agent": {"type": "filebeat"},
+                "@timestamp": "x",
+            }
+        }
+    )
+    (plain,), _ = read(tmp_path, line + "\n", name="access.log")
+    for text in (splunk, elastic):
+        (row,), issues = read(tmp_path, text, name="export.json")
+        assert issues == []
+        added = {name for name in row if name.startswith("export.")}
+        assert added
+        assert {name: value for name, value in row.items() if name not in added | {"host"}} == plain
+
+
+@pytest.mark.data
+def test_the_real_log_of_jira_is_read_line_by_line(test_data: Path) -> None:
+    path = test_data / "logs" / "plaso" / "jira_access.log"
+    (source,) = open_sources([path])
+    assert not isinstance(source, Issue)
+    issues: list[Issue] = []
+    rows = [row for batch in read_batches(source, issues) for row in batch.table.to_pylist()]
+    assert issues == []
+    assert len(rows) == len(path.read_text().splitlines())
+    assert [row["remote_host|s"] for row in rows][:2] == ["192.168.1.10", "192.168.1.11"]

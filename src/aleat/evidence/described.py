@@ -113,12 +113,15 @@ def described_readers() -> tuple[Reader, ...]:
     from aleat.evidence.readers.journal import JournalReader  # noqa: PLC0415
     from aleat.evidence.readers.json_records import JsonReader  # noqa: PLC0415
     from aleat.evidence.readers.lines import LinesReader  # noqa: PLC0415
+    from aleat.evidence.readers.raw_exports import RawJsonReader, RawTableReader  # noqa: PLC0415
     from aleat.evidence.readers.w3c import W3cReader  # noqa: PLC0415
 
     made: dict[str, Callable[[Reading], Reader]] = {
         "audit": AuditReader,
         "vc0": VC0Reader,
         "journal": JournalReader,
+        "raw-json": RawJsonReader,
+        "raw-delimited": RawTableReader,
         "json": JsonReader,
         "w3c": W3cReader,
         "lines": LinesReader,

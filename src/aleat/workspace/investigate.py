@@ -121,7 +121,7 @@ class InvestigateVerbs(CustodyVerbs):
         cost, `secrets` are passwords for them. A path may be a URL: what is there is evidence.
         """
         given = [location(path) for path in paths]
-        found = sort_paths(given, limits=limits, secrets=secrets, progress=progress)
+        found = sort_paths(given, logs=logs, limits=limits, secrets=secrets, progress=progress)
         knowledge, evidence = KnowledgeAdded(), EvidenceAdded()
         issues: list[Issue] = list(found.issues)
         if found.knowledge:

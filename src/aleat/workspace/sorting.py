@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aleat.case.claims import looks_like_news
 from aleat.errors import Issue, Place
-from aleat.evidence import Limits, Secrets, Source, open_sources
+from aleat.evidence import Limits, ReadOptions, Secrets, Source, open_sources
 from aleat.knowledge import Document, detect_reader
 from aleat.knowledge.opener import open_documents
 from aleat.workspace.progress import Progress, silent
@@ -29,13 +29,14 @@ _AGE_HEAD = b"age-encryption.org/v1\n"
 def sort_paths(
     paths: Sequence[Path | str],
     *,
+    logs: ReadOptions | None = None,
     limits: Limits | None = None,
     secrets: Secrets | None = None,
     progress: Progress = silent,
 ) -> Sorted:
     """Return the files at and below `paths` by what they are; what is none of it is an issue.
 
-    What is at a URL (a text) is evidence: it isn't fetched to be looked at.
+    What a mapping in `logs` reads is evidence. What is at a URL (a text) is evidence: it isn't fetched to be looked at.
     """
     evidence: list[Path | str] = [path for path in paths if isinstance(path, str)]
     local = _paths(paths)
@@ -48,7 +49,7 @@ def sort_paths(
         if isinstance(found, Issue):
             issues.append(found)
             continue
-        kind, said = ("sealed", []) if _is_sealed(found) else _kind(found, limits, secrets)
+        kind, said = ("sealed", []) if _is_sealed(found) else _kind(found, logs, limits, secrets)
         if kind in ("evidence", "file"):
             evidence.append(found)
         elif kind == "knowledge":
@@ -128,9 +129,11 @@ def _files(paths: Sequence[Path]) -> Iterator[Path | Issue]:
             yield path
 
 
-def _kind(path: Path, limits: Limits | None, secrets: Secrets | None) -> tuple[str, list[Issue]]:
+def _kind(
+    path: Path, logs: ReadOptions | None, limits: Limits | None, secrets: Secrets | None
+) -> tuple[str, list[Issue]]:
     said: list[Issue] = []
-    for found in open_sources([path], limits=limits, secrets=secrets):
+    for found in open_sources([path], options=logs, limits=limits, secrets=secrets):
         if isinstance(found, Source):
             return "evidence", []
         said.append(found)

@@ -107,6 +107,20 @@ class DelimitedReader:
         comma = self.reading.own.get("decimal", ".") == ","
         return {name: _with_comma for name in fields if comma and self.reading.is_number(name)}
 
+    def records(
+        self, data: bytes, span: ByteRange, path: str, options: ReadOptions, result: RangeResult
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the records of one range as objects, with their offsets; an empty value is left out."""
+        skip = bom_length(data) if span.start == 0 else 0
+        lines = list(numbered_lines(data, span, skip, options.encoding, result.encodings))
+        header = [str(name) for name in span.context["header"]]
+        notes = LineNotes(path, span, result)
+        rows, places = _records(lines, str(span.context["separator"]), header, span.start == 0, notes)
+        notes.finish()
+        fields = _fields(header, self._rename)
+        for row, place in zip(rows, places, strict=True):
+            yield place, {name: value for name, value in zip(fields, row, strict=True) if value != ""}
+
     def _read_embedded(self, rows: list[list[str]], places: list[int], fields: Sequence[str], out: JsonRows) -> None:
         for row, place in zip(rows, places, strict=True):
             record: dict[str, Any] = {name: value for name, value in zip(fields, row, strict=True) if value != ""}

@@ -74,7 +74,7 @@ class JsonReader:
     def detect(self, head: Head) -> bool:
         """Say yes where most of the first objects are of the format."""
         objects = head.objects
-        good = sum(1 for value in objects if self.fits(self._record(value)))
+        good = sum(1 for value in objects if self.fits(self.record(value)))
         return good > 0 and good >= _SHARE * len(objects)
 
     def fits(self, record: Mapping[str, Any]) -> bool:
@@ -98,7 +98,7 @@ class JsonReader:
         def add(offset: int, value: Any) -> bool:
             if not isinstance(value, dict):
                 return False
-            for record in self._records(self._record(value)):
+            for record in self._records(self.record(value)):
                 (into or rows).add(offset, record)
             return True
 
@@ -121,7 +121,8 @@ class JsonReader:
 
         return MessageRows(rows, self._message, self._program, options)
 
-    def _record(self, value: dict[str, Any]) -> dict[str, Any]:
+    def record(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Return the record that an object holds: unwrapped, and what is JSON in it parsed."""
         value = self._unwrapped(value)
         for path in self._parse:
             if isinstance(text := at(value, path), str) and isinstance(parsed := _parsed(text), dict):
