@@ -1,4 +1,5 @@
-"""Targets that damage the formats' samples: "formats" all of them, "unix" those whose grammar is code.
+"""Targets that damage the formats' samples: "formats" all, "unix" those whose grammar is code, "tables" tables, W3C
+logs and exports.
 
 An input is a reader's name, a line feed, and a file's bytes. Each is read in one range and in small ones: nothing
 breaks, offsets lie inside of the file, records count without gaps, and where nothing is wrong both give the same.
@@ -17,10 +18,11 @@ from aleat.evidence.head import HEAD_BYTES, Head
 from aleat.evidence.opener import NOTE_CODES
 from aleat.evidence.reader import ReadOptions, _readers, reader_named
 from aleat.evidence.years import find_years, with_years, yearless_formats
+from aleat.formats import all_formats
 from tests.formats.sample import all_samples
 from tests.fuzz.mutation import mutate_bytes, mutate_text
 
-__all__ = ["FORMAT_TARGETS", "FormatsTarget"]
+__all__ = ["FORMAT_TARGETS", "FormatsTarget", "is_text", "lost", "read_ranges"]
 
 _SMALL = 300
 _JOINED = frozenset({"auditd", "sharepoint_uls"})
@@ -46,8 +48,15 @@ _TOKENS = (
     "=\n",
 )
 
+_TABLES = frozenset(
+    item.name
+    for item in all_formats()
+    if any(table["layout"] in ("delimited", "w3c", "raw-json", "raw-delimited") for table in item.read)
+)
+
 FORMAT_TARGETS: dict[str, Callable[[str], bool]] = {
     "formats": lambda format_: True,
+    "tables": lambda format_: format_ in _TABLES,
     "unix": lambda format_: format_ in ("auditd", "journald", "ivanti", "syslog"),
 }
 
@@ -88,13 +97,15 @@ class FormatsTarget:
         head = Head(content[:HEAD_BYTES], "x")
         for reader in _readers():
             reader.detect(head)
-        whole, issues = _read(name.decode(), content, ReadOptions(year=2022))
-        parts, more = _read(name.decode(), content, ReadOptions(year=2022, range_bytes=_SMALL))
+        whole, issues = read_ranges(name.decode(), content, ReadOptions(year=2022))
+        parts, more = read_ranges(
+            name.decode(), content, ReadOptions(year=2022, range_bytes=max(_SMALL, len(content) // 8))
+        )
         joined = any(row[2] in _JOINED for row in whole)
-        assert whole == parts or _lost(issues) or _lost(more) or joined or not _is_text(content), "other events"
+        assert whole == parts or lost(issues) or lost(more) or joined or not is_text(content), "other events"
 
 
-def _is_text(content: bytes) -> bool:
+def is_text(content: bytes) -> bool:
     """Say whether it is UTF-8: else a header may be decoded otherwise than the lines behind it."""
     try:
         content.decode("utf-8")
@@ -103,11 +114,12 @@ def _is_text(content: bytes) -> bool:
     return True
 
 
-def _lost(issues: list[Issue]) -> bool:
+def lost(issues: list[Issue]) -> bool:
+    """Say whether issues tell of something that could not be read."""
     return any(issue.code not in NOTE_CODES for issue in issues)
 
 
-def _read(name: str, content: bytes, options: ReadOptions) -> tuple[list[Any], list[Issue]]:
+def read_ranges(name: str, content: bytes, options: ReadOptions) -> tuple[list[Any], list[Issue]]:
     """Return all events in order as comparable rows, and the issues; checks what must hold of them."""
     reader = reader_named(name)
     rows: list[Any] = []
