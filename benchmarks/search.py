@@ -51,16 +51,15 @@ started = time.perf_counter()
 from pathlib import Path
 from aleat import Workspace
 folder, keys, what = sys.argv[1:]
-loaded = time.perf_counter()
-times = []
+times = [time.perf_counter() - started, time.process_time()]
 with Workspace.open(folder, key_folder=Path(keys)) as ws:
     for _ in range(2):
-        begun = time.perf_counter()
+        begun, spent = time.perf_counter(), time.process_time()
         found = ws.search(what, limit=100)
         hits = len(list(found))
-        times.append(time.perf_counter() - begun)
+        times += [time.perf_counter() - begun, time.process_time() - spent]
 peak = next((int(line.split()[1]) // 1024 for line in open("/proc/self/status") if line.startswith("VmHWM")), 0)
-print(json.dumps([hits, found.went.read, loaded - started, *times, peak]))
+print(json.dumps([hits, found.went.read, *times, peak]))
 """
 
 
@@ -153,13 +152,16 @@ def measure(millions: int, folder: Path, workers: int) -> None:
     print(f"\n{rows:.1f} million rows, {segments} segments of {held / rows / 1e6:.1f} MB a million rows", end="; ")
     print(f"index: {seconds:.0f} s with {workers} workers, {state.bytes / rows / 1e6:.1f} MB a million rows", end=", ")
     print(f"{state.parts} files\n")
-    print("| question | hits | segments read | s, first | s, again | s with start of Python | MiB |")
+    print("| question | hits | segments read | s, first (CPU) | s, again (CPU) | s to start (CPU) | MiB |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     for name, what in QUESTIONS:
         command = [sys.executable, "-c", _ASK, str(folder / "case"), str(keys), what]
         done = subprocess.run(command, capture_output=True, check=True)
-        hits, read, loading, first, again, peak = json.loads(done.stdout)
-        print(f"| {name} | {hits} | {read} | {first:.2f} | {again:.2f} | {loading + first:.2f} | {peak} |", flush=True)
+        hits, read, *times, peak = json.loads(done.stdout)
+        shown = [f"{wall:.2f} ({cpu:.2f})" for wall, cpu in zip(times[2::2], times[3::2], strict=True)]
+        print(
+            f"| {name} | {hits} | {read} | {' | '.join(shown)} | {times[0]:.2f} ({times[1]:.2f}) | {peak} |", flush=True
+        )
 
 
 def main() -> None:
