@@ -17,11 +17,11 @@ The kernel's and the daemon's documentation: https://github.com/linux-audit/audi
 from __future__ import annotations
 
 import re
-import socket
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import resources
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 __all__ = ["AUDIT_RECORD", "AuditJoiner", "audit_key", "parse_record"]
@@ -183,9 +183,9 @@ def _socket_address(text: str) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = {"saddr_fam": family}
     if family == "inet" and len(data) >= 8:
-        found |= {"laddr": socket.inet_ntop(socket.AF_INET, data[4:8]), "lport": int.from_bytes(data[2:4], "big")}
+        found |= {"laddr": str(IPv4Address(data[4:8])), "lport": int.from_bytes(data[2:4], "big")}
     elif family == "inet6" and len(data) >= 24:
-        found |= {"laddr": socket.inet_ntop(socket.AF_INET6, data[8:24]), "lport": int.from_bytes(data[2:4], "big")}
+        found |= {"laddr": str(IPv6Address(data[8:24])), "lport": int.from_bytes(data[2:4], "big")}
     elif family == "unix":
         found["path"] = data[2:].split(b"\0", 1)[0].decode("utf-8", "replace")
     return found
