@@ -8,6 +8,7 @@ case/
   evidence/       copies of evidence, by their hash (only with --copy)
   lists/          entries of indicator lists
   reports/        what `report` wrote
+  cache/          what can be made again: the index of values, compiled plans, prepared lists
 ```
 
 Keys are kept elsewhere (`aleat.store.keyring`). What every room needs of a workspace is in `Session`; the
