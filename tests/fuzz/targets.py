@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.fuzz import containers, events, formats, lists, patterns, rules, times, windows
+from tests.fuzz import containers, events, formats, lists, mappings, objects, patterns, rules, times, windows
 from tests.fuzz.runner import Target
 from tests.fuzz.world import Folder, folder
 
@@ -39,7 +39,9 @@ TARGETS: dict[str, Callable[[Folder, Path | None], Target]] = {
     "events": _events,
     "containers": lambda place, _: containers.ContainersTarget(place),
     **{name: _formats(name) for name in formats.FORMAT_TARGETS},
+    "json": lambda _place, _data: objects.ObjectsTarget(),
     "lists": lambda place, _: lists.ListsTarget(place),
+    "mappings": lambda _place, _data: mappings.MappingsTarget(),
     "times": lambda _place, _data: times.TimesTarget(),
     **{name: _windows(name) for name in windows.WINDOWS_TARGETS},
 }

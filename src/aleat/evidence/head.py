@@ -11,7 +11,7 @@ import orjson
 from aleat.evidence.json_objects import find_objects, is_too_deep
 from aleat.evidence.text import bom_length, detect_encoding
 
-__all__ = ["HEAD_BYTES", "Head"]
+__all__ = ["HEAD_BYTES", "WRAPPERS", "Head"]
 
 HEAD_BYTES = 1024 * 1024
 """How much of a stream a reader sees of it before it says whether it is its format."""
@@ -20,6 +20,11 @@ _TEXT_BYTES = 256 * 1024
 _LINES = 40
 _OBJECTS = 20
 _JSON = re.compile(rb"\s*+(?:\{|\[(?:\s*+[\[{\]\"]|\s*+$))")
+WRAPPERS = frozenset(
+    {"records", "value", "values", "items", "events", "logevents", "findings", "results", "entries", "logs", "data"}
+    | {"alerts", "authlogs"}
+)
+"""Names, in lower case, under which an outer object holds the records in an array."""
 _WRAPPED = re.compile(
     rb'\s*+\{(?:(?:\s*+"[^"\\]*+"\s*+:\s*+(?:"(?:[^"\\]++|\\.)*+"|[-\w.+]++)\s*+,)*+\s*+'
     rb'"(records|value|values|items|events|logevents|findings|results|entries|logs|data|alerts)"'

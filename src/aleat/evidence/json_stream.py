@@ -15,7 +15,7 @@ import orjson
 
 from aleat.errors import Issue, Place
 from aleat.evidence.head import Head
-from aleat.evidence.json_objects import MAX_NESTING, TOO_DEEP, cut_objects, find_objects, is_too_deep
+from aleat.evidence.json_objects import MAX_NESTING, TOO_DEEP, FoundObject, cut_objects, find_objects, is_too_deep
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import (
     FALLBACK,
@@ -35,6 +35,15 @@ _MAX_LINE_ISSUES = 1000
 
 _OF_WRAPPER = re.compile(rb'\s*+(?:\}|"[^"]{0,200}"\s*+:)')
 """What stands behind the records' array in the object that wraps it."""
+
+_WRAPPER_END = re.compile(
+    rb'\s*+(?:"(?:[^"\\]++|\\.)*+"\s*+:\s*+(?:"(?:[^"\\]++|\\.)*+"|[-\w.+]++|\{[^{}\[\]]*+\}|\[[^{}\[\]]*+\])\s*+,?\s*+)*+\}',
+    re.DOTALL,
+)
+"""The same up to that object's closing brace."""
+
+_MAX_WRAPPERS = 64
+"""Objects with records that are looked for behind one another on one line; what comes then is named as broken."""
 
 
 def cut_json(stream: BinaryIO, head: bytes, options: ReadOptions) -> Iterator[tuple[ByteRange, bytes]]:
@@ -163,10 +172,8 @@ class JsonStream:
         encoding = self.span.context["encoding"]
         wide = TextMap(data[skip:], encoding) if encoding != "utf-8" else None
         body = wide.utf8 if wide else data
-        for item in find_objects(body, 0 if wide else skip):
+        for item in self._items(body, 0 if wide else skip):
             start, end = item.start, item.end
-            if item.value is None and "wrapper" in self.span.context and _OF_WRAPPER.match(body, start):
-                continue
             if wide:
                 start, end = skip + wide.source_offset(start), skip + wide.source_offset(end)
             value = item.value if item.value is not None else self._reread(body[item.start : item.end])
@@ -174,6 +181,26 @@ class JsonStream:
                 self._add_checked(self.span.start + start, value, end - start, None)
             else:
                 self._note_broken(self.span.start + start, end - start, item.reason, None)
+
+    def _items(self, body: bytes, position: int) -> Iterator[FoundObject]:
+        """Yield objects, and what is none, but for the end of the object that wraps them."""
+        if "wrapper" not in self.span.context:
+            yield from find_objects(body, position)
+            return
+        for _ in range(_MAX_WRAPPERS):
+            following = None
+            for item in find_objects(body, position):
+                if item.value is not None or not _OF_WRAPPER.match(body, item.start):
+                    yield item
+                    continue
+                end = _WRAPPER_END.match(body, item.start)
+                if end is not None and b"{" in body[end.end() : item.end]:
+                    following = end.end()
+                    break
+            if following is None:
+                return
+            position = following
+        yield from find_objects(body, position)
 
     def _reread(self, body: bytes) -> Any:
         """Try an object again that is no valid JSON: in another encoding, or by laxer rules."""

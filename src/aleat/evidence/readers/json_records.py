@@ -13,7 +13,8 @@
                 Windows event that it holds as XML (Sysmon for Linux); see `message_rows`
 ==============  ==================================================================================================
 
-Objects may be lines, an array, one after another, or in an array of an outer object (``{"Records": [...]}``).
+Objects may be lines, an array, one after another, or in an array of an outer object (``{"Records": [...]}``), of which
+there may be several, one a line or one after another.
 Nested objects become fields with dotted names, lists stay lists. What is no such object is counted.
 """
 
@@ -29,7 +30,7 @@ from aleat.errors import Issue, Place
 from aleat.evidence.clock import ReadTimes, read_times, time_issues
 from aleat.evidence.columns import Flat, TableBuilder, flatten_column
 from aleat.evidence.described import Pick, Reading
-from aleat.evidence.head import Head
+from aleat.evidence.head import WRAPPERS, Head
 from aleat.evidence.json_objects import is_too_deep
 from aleat.evidence.json_stream import JsonStream, cut_json
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
@@ -74,7 +75,7 @@ class JsonReader:
     def detect(self, head: Head) -> bool:
         """Say yes where most of the first objects are of the format."""
         objects = head.objects
-        good = sum(1 for value in objects if self.fits(self.record(value)))
+        good = sum(1 for value in objects if any(map(self.fits, self._unpacked(value))))
         return good > 0 and good >= _SHARE * len(objects)
 
     def fits(self, record: Mapping[str, Any]) -> bool:
@@ -98,8 +99,9 @@ class JsonReader:
         def add(offset: int, value: Any) -> bool:
             if not isinstance(value, dict):
                 return False
-            for record in self._records(self.record(value)):
-                (into or rows).add(offset, record)
+            for item in self._unpacked(value):
+                for record in self._records(item):
+                    (into or rows).add(offset, record)
             return True
 
         stream = JsonStream(path, span, options, result, add)
@@ -120,6 +122,20 @@ class JsonReader:
         from aleat.evidence.readers.message_rows import MessageRows  # noqa: PLC0415
 
         return MessageRows(rows, self._message, self._program, options)
+
+    def _unpacked(self, value: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the record that an object is, or those that it holds in an array: each line can be such an object."""
+        record = self.record(value)
+        packed = [
+            items
+            for key, items in value.items()
+            if isinstance(items, list) and key.casefold() in WRAPPERS and items and isinstance(items[0], dict)
+        ]
+        if len(packed) == 1 and not self.fits(record) and all(isinstance(item, dict) for item in packed[0]):
+            inner = [self.record(item) for item in packed[0]]
+            if any(self.fits(item) for item in inner):
+                return inner
+        return [record]
 
     def record(self, value: dict[str, Any]) -> dict[str, Any]:
         """Return the record that an object holds: unwrapped, and what is JSON in it parsed."""
