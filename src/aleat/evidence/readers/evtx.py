@@ -136,7 +136,9 @@ class _File:
             if data[position:end] == _ZEROS[: end - position]:
                 self._zeroed(position, end - position)
             else:
-                following = find_chunk(data, position + 1, end + 7)
+                following = None
+                if data[position : position + 8] != CHUNK_MAGIC or data[end : end + 8] not in (CHUNK_MAGIC, b""):
+                    following = find_chunk(data, position + 1, end + 7)
                 end = following if following is not None and following < end else end
                 self._chunk(position, end, following == end)
             position = end
