@@ -76,7 +76,7 @@ def test_a_compressed_file_gives_what_comes_before_it_breaks_off(tmp_path: Path,
 @pytest.mark.parametrize("ending", COMPRESSIONS)
 def test_what_follows_the_end_of_a_compressed_file_is_told(tmp_path: Path, ending: str) -> None:
     whole = COMPRESSIONS[ending](lines(100))
-    (tmp_path / f"a.log.{ending}").write_bytes(whole + bytes(500))
+    (tmp_path / f"a.log.{ending}").write_bytes(whole + b"\n" + bytes(500))
     assert found(tmp_path)[:2] == ({f"a.log.{ending}": 100}, [])
     (tmp_path / f"a.log.{ending}").write_bytes(whole + b"something else is here")
     counts, issues, _ = found(tmp_path)

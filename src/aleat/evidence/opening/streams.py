@@ -222,7 +222,7 @@ class Decoded(_Raw):
     """What compressed streams, one after another, hold.
 
     `make` returns a decoder; `more` says whether bytes after an end begin another stream (None: there must be
-    nothing but zeros). `chunk` is how much is fed at a time: what a decoder had made of it when it fails is lost.
+    nothing but padding). `chunk` is how much is fed at a time: what a decoder had made of it when it fails is lost.
     """
 
     def __init__(
@@ -312,7 +312,7 @@ class Decoded(_Raw):
             self._decoder = None
             return
         while True:
-            self._over = self._over.lstrip(b"\0")
+            self._over = self._over.lstrip(b"\0\r\n")  # padding, and the line end that some copying adds
             if len(self._over) >= 16 or not (given := self._stream.read(self._chunk)):
                 break
             self._read += len(given)
