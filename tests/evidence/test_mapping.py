@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from aleat.evidence import ReadOptions, open_sources, read_batches
 from aleat.evidence.head import Head
 from aleat.evidence.mapping import formats_of_mappings, mapping_of_file, mapping_of_flag, mapping_of_json
 from aleat.evidence.proposal import proposal
+from aleat.evidence.reader import reader_named
 from aleat.formats import all_formats, formats_of_texts, part_digest, stated_formats, stated_key, stated_texts
 from aleat.hunt.expression import Field
 from aleat.hunt.plan import LogSource
@@ -271,3 +273,13 @@ def test_the_real_log_of_jira_is_read_line_by_line(test_data: Path) -> None:
     assert issues == []
     assert len(rows) == len(path.read_text().splitlines())
     assert [row["remote_host|s"] for row in rows][:2] == ["192.168.1.10", "192.168.1.11"]
+
+
+@pytest.mark.parametrize("range_bytes", [2**20, 40])
+def test_lines_of_a_table_whose_header_is_damaged_are_named(range_bytes: int) -> None:
+    """They were passed over without a word, as if each stood before the header."""
+    data = b"RunTime,Execu\rtableName\n" + b"2022-07-15 08:00:01,CMD.EXE\n" * 5
+    reader, options = reader_named("pecmd-timeline"), ReadOptions(range_bytes=range_bytes)
+    results = [reader.read(piece, span, "x", options) for span, piece in reader.cut(io.BytesIO(data), data, options)]
+    assert sum(result.events for result in results) == 0
+    assert sum(len(result.issues) for result in results) == 6

@@ -44,6 +44,10 @@ _MAX_RECORD_LINES = 10_000
 
 _COMMA = re.compile(r"-?(?:\d{1,15}|\d{1,3}(?:\.\d{3}){1,4})(?:,\d{1,15})?", re.ASCII)
 
+_HEADER_LINES = 4
+Record = tuple[int, int, str, list[str]]
+"""Offset, line number in the range, first line, values."""
+
 csv.field_size_limit(16 * 1024 * 1024)
 
 
@@ -139,7 +143,7 @@ def header_of(text: str, separators: Sequence[str] = _SEPARATORS) -> tuple[str, 
     (';', ['Date', 'Computer name'])
     """
     line = ""
-    for found in text.split("\n", 4)[:4]:
+    for found in text.split("\n", _HEADER_LINES)[:_HEADER_LINES]:
         line = found.strip("\r\ufeff ")
         if line and not _BEFORE.match(line):
             break
@@ -201,17 +205,15 @@ def _records(
     rows: list[list[str]] = []
     places: list[int] = []
     width = len(header)
-    is_header = first
-    for offset, number, text, values in split_records(lines, separator):
+    records = split_records(lines, separator)
+    for offset, number, text, values in _behind_header(records, header) if first else records:
         if not any(values):
-            continue
-        if is_header:
-            is_header = [value.strip().strip('"\ufeff') for value in values] != list(header)
             continue
         if len(values) == width:
             rows.append(values)
-        elif width == 1 or len(values) == 1:
-            notes.broken(offset, number, len(text.encode("utf-8", "replace")), "The line has no values.")
+        elif width < 2 or len(values) == 1:
+            reason = "The line has no values." if width else "There is no line that names the columns."
+            notes.broken(offset, number, len(text.encode("utf-8", "replace")), reason)
             continue
         else:
             notes.odd(offset, number, len(text), f"The record has {len(values)} values where {width} are named.")
@@ -223,7 +225,22 @@ def _records(
     return rows, places
 
 
-def split_records(lines: list[tuple[int, int, str]], separator: str) -> Iterator[tuple[int, int, str, list[str]]]:
+def _behind_header(records: Iterator[Record], header: Sequence[str]) -> Iterator[Record]:
+    """Yield the records behind the header, which is one of the first four lines; all, where it is none of them."""
+    before: list[Record] = []
+    for record in records:
+        if [value.strip().strip('"\ufeff') for value in record[3]] == list(header):
+            break
+        before.append(record)
+        if len(before) == _HEADER_LINES:
+            yield from before
+            break
+    else:
+        yield from before
+    yield from records
+
+
+def split_records(lines: list[tuple[int, int, str]], separator: str) -> Iterator[Record]:
     """Yield (offset, number, first line, values) of each record."""
     position = 0
     while position < len(lines):
