@@ -92,7 +92,13 @@ def test_a_hunt_without_a_workspace_reads_so_too(tmp_path: Path, log: Path) -> N
     rule = tmp_path / "rule.yml"
     rule.write_text(RULE, encoding="utf-8")
     logs = read_options(log_zones=["+02:00"], log_years=["2019"])
-    hunt_once([log], [rule], tmp_path / "out.jsonl", logs=logs, workers=1)
+    assert {item.code for item in hunt_once([log], [rule], tmp_path / "any.jsonl", workers=1).assumptions} == {
+        "zone-assumed",
+        "year-assumed",
+    }
+    once = hunt_once([log], [rule], tmp_path / "out.jsonl", logs=logs, workers=1)
+    assert {item.code for item in once.assumptions} == {"zone-stated", "year-stated"}
+    assert once.notes == {}
     assert '"time":"2019-12-31T22:30:00' in (tmp_path / "out.jsonl").read_text(encoding="utf-8").replace('": "', '":"')
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aleat.cli.terminal import error
+from aleat.cli.terminal import error, line
 from aleat.stix.levels import LEVELS
 from aleat.text import clip, visible
 
 if TYPE_CHECKING:
     from aleat.hunt.indicator import NotEvaluated
     from aleat.hunt.result import HuntResult
+    from aleat.report import Assumption
 
-__all__ = ["print_hunt"]
+__all__ = ["print_assumptions", "print_hunt"]
 
 _TOP = 5
 _MANY = 12
@@ -32,6 +33,13 @@ _NOTES = {
     "empty-folder": "{} empty folders",
 }
 _FILES = frozenset(_NOTES) - {"empty-folder", "private-rule", "rule-level"}
+
+
+def print_assumptions(assumptions: Iterable[Assumption], write: Callable[[str], None] = line) -> None:
+    """Write under which assumptions logs were read, with the flags that settle them."""
+    for item in assumptions:
+        where = f"{item.sources[0]}{f' and {len(item.sources) - 1} more' if item.sources[1:] else ''}"
+        write(f"  {where}: {item.what}{'' if item.by or item.code.endswith('-stated') else f' {item.settle}'}".rstrip())
 
 
 def print_hunt(result: HuntResult, notes: Mapping[str, int] | None = None, *, written: int | None = None) -> None:

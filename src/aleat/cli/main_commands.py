@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from aleat.cli.case_commands import print_alleged
 from aleat.cli.exit_codes import FAILED, INCOMPLETE, USAGE
-from aleat.cli.hunt_summary import print_hunt
+from aleat.cli.hunt_summary import print_assumptions, print_hunt
 from aleat.cli.options import (
     Actor,
     Encoding,
@@ -226,9 +226,7 @@ def _print_evidence(added: EvidenceAdded) -> None:
         line(f"  {added.files:,} are no logs that a reader knows: kept as files, for YARA rules and lists of hashes.")
     if added.agreeing_hashes or added.differing_hashes:
         line(f"  Collector's hashes: {added.agreeing_hashes:,} agree, {added.differing_hashes:,} differ.")
-    for assumption in added.assumptions:
-        where = f"{assumption.sources[0]}{f' and {len(assumption.sources) - 1} more' if assumption.sources[1:] else ''}"
-        wrapped(f"  {where}: {assumption.what}{'' if assumption.by else f' {assumption.settle}'}".rstrip())
+    print_assumptions(added.assumptions)
     if added.issues:
         error(f"  {len(added.issues)} could not be read ({added.unreadable_bytes:,} bytes):")
         issues(added.issues)
@@ -330,6 +328,7 @@ def hunt(
                 progress=show,
             )
             result, notes, written = once.result, once.notes, once.written
+            print_assumptions(once.assumptions, error)
         else:
             error("A hunt without a workspace needs both: evidence as PATHS, and knowledge after --rules.")
             return USAGE

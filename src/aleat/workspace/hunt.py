@@ -32,8 +32,10 @@ from aleat.hunt.summary import log_sources_without_evidence
 from aleat.hunt.warning_lists import refused_expressions
 from aleat.knowledge import NOTE_CODES as KNOWLEDGE_NOTES
 from aleat.knowledge import KnowledgeItem, read_knowledge
+from aleat.report import Assumption
 from aleat.store.dismissals import DismissalRow, read_dismissals
 from aleat.times import micros_of
+from aleat.workspace.assumptions import ASSUMPTION_CODES, assumptions_of
 from aleat.workspace.core import Session
 from aleat.workspace.dismissals import dismiss, in_force, undo
 from aleat.workspace.evidence import open_lake
@@ -52,12 +54,13 @@ PLACEHOLDERS_NAME = "placeholders.toml"
 class Hunted:
     """A hunt without a workspace: its result, and how many files were passed over, by the code of the note.
 
-    `written` is how many sightings went to the output.
+    `written` is how many sightings went to the output, `assumptions` are those under which logs were read.
     """
 
     result: HuntResult
     notes: dict[str, int]
     written: int = 0
+    assumptions: tuple[Assumption, ...] = ()
 
 
 class HuntVerbs(Session):
@@ -217,9 +220,12 @@ def hunt_once(
         )
     result = _completed(result, plan, seconds)
     found = tuple(issue for issue in result.issues if issue.code not in NOTE_CODES)
+    assumptions = assumptions_of(result.issues, {})
     notes = Counter(issue.code for issue in (*issues, *result.issues) if _is_note(issue))
     lost = tuple(issue for issue in issues if issue.code not in KNOWLEDGE_NOTES)
-    return Hunted(result=replace(result, issues=(*lost, *found)), notes=dict(notes), written=written)
+    return Hunted(
+        result=replace(result, issues=(*lost, *found)), notes=dict(notes), written=written, assumptions=assumptions
+    )
 
 
 def write_sightings(
@@ -290,7 +296,7 @@ def _named(indicator: Indicator, names: Mapping[str, str]) -> Indicator:
 
 
 def _is_note(issue: Issue) -> bool:
-    return issue.code in (KNOWLEDGE_NOTES if issue.stage == "knowledge" else NOTE_CODES)
+    return issue.code in (KNOWLEDGE_NOTES if issue.stage == "knowledge" else NOTE_CODES - ASSUMPTION_CODES)
 
 
 def _told(progress: Progress) -> Callable[[HuntProgress], None]:
