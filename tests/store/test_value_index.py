@@ -145,10 +145,10 @@ def test_nothing_of_a_forgotten_segment_is_left(lake: Lake) -> None:
     assert gone in {segment for segment, _ in ValueIndex(lake).missing}
 
 
-@pytest.mark.parametrize("after", [1, 7, 9, 30])
+@pytest.mark.parametrize("after", [7, 18])
 def test_a_build_that_was_killed_goes_on(lake: Lake, after: int) -> None:
     """Whatever it left: the next one ends with the same bytes as one that wasn't disturbed."""
-    add(lake, "a.log", range(900))
+    add(lake, "a.log", range(600))
 
     def kill(done: int, total: int) -> None:
         if done == after:
@@ -175,15 +175,15 @@ def test_a_disk_that_refuses_is_said(lake: Lake) -> None:
 
 def test_fields_say_how_often_since_when_and_an_example(lake: Lake) -> None:
     """Counts are exact, distinct values up to 255 too; beyond that they are estimated, and said so."""
-    add(lake, "a.log", range(1000))
+    add(lake, "a.log", range(600))
     index = ValueIndex(lake)
     index.refresh()
     rows = {row.column: row for row in index.fields()}
-    assert {row.events for row in rows.values()} >= {1000}
+    assert {row.events for row in rows.values()} >= {600}
     assert estimate_distinct(rows["uri|s"].sketch) == (11, True)
     count, exact = estimate_distinct(rows["query|s"].sketch)
     assert not exact
-    assert 800 < count < 1200
+    assert 480 < count < 720
     assert rows["query|s"].example == "n=0"
     assert rows["uri|s"].first < rows["uri|s"].last
 
