@@ -10,6 +10,7 @@ r"""Texts that name their values: ``key=value`` in the styles of firewalls and s
 ``colon``   ``Key: value, Key: value``: Cisco FTD's events
 ``attributes``  lines of ``Name = "value"``: FreeRADIUS's detail files
 ``elements``  ``<Name>value</Name>``, each without others inside: NPS's DTS format
+``labels``  a name as Windows' DNS server logs it, ``(3)www(7)example(0)``: ``question`` and, readable, ``query``
 ``marked``  ``key:"value"; key:"value"``: Check Point's log exporter
 ==========  =====================================================================================================
 
@@ -43,6 +44,7 @@ _COLON_KEY = re.compile(r"(?:^|(?<=, ))([A-Z][A-Za-z0-9_]{0,63}+): ")
 _MARKED = re.compile(r'([A-Za-z_][\w.\-]*+):\s?(?:"((?:[^"\\]++|\\.)*+)"|([^\s";]++))')
 _DELIMITER = re.compile(r"(?:0?x|\\\\x)([0-9A-Fa-f]{2})")
 _ELEMENT = re.compile(r"<([A-Za-z_][\w.\-]{0,63})(?: [^<>]{0,256})?>([^<]*+)<")
+_LABEL = re.compile(r"\(\d{1,3}\)([^()]*+)")
 _QUOTES = {"&quot;": '"', "&apos;": "'"}
 _CEF_KEY = re.compile(r"(?:^|(?<=\s))([\w.\[\]\-]++)=")
 _CEF_ESCAPES = {r"\=": "=", r"\\": "\\", r"\n": "\n", r"\r": "\r", r"\|": "|"}
@@ -231,6 +233,14 @@ def _elements(_columns: tuple[str, ...], _separator: str) -> Parse:
     return parse
 
 
+def _labels(_columns: tuple[str, ...], _separator: str) -> Parse:
+    def parse(text: str) -> dict[str, str]:
+        name = ".".join(label for label in _LABEL.findall(text) if label)
+        return {"question": text, "query": name or text.rstrip(".")}
+
+    return parse
+
+
 def _by_place(columns: tuple[str, ...], separator: str) -> Parse:
     def parse(text: str) -> dict[str, str]:
         values = split_delimited(text, separator)
@@ -259,4 +269,5 @@ STYLES: dict[str, Callable[[tuple[str, ...], str], Parse]] = {
     "marked": _marked,
     "attributes": _attributes,
     "elements": _elements,
+    "labels": _labels,
 }

@@ -7,14 +7,7 @@ from collections.abc import Callable
 
 __all__ = ["NETWORK_TRANSFORMS"]
 
-_LABEL = re.compile(r"\((\d{1,3})\)([^()]*)")
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
-
-
-def _labels(text: str, _: str) -> tuple[str, ...]:
-    """A name as Windows' DNS server logs it: ``(3)www(7)example(0)`` is www.example."""
-    found = [label for _, label in _LABEL.findall(text) if label]
-    return (".".join(found),) if found else (text.rstrip("."),)
 
 
 def _before_end(text: str, mark: str) -> tuple[str, ...]:
@@ -32,7 +25,6 @@ def _mac(text: str, _: str) -> tuple[str, ...]:
 
 
 NETWORK_TRANSFORMS: dict[str, Callable[[str, str], tuple[str, ...]]] = {
-    "labels": _labels,
     "before_end": _before_end,
     "mac": _mac,
 }

@@ -16,13 +16,15 @@ from aleat.evidence.described import Reading, reading_of
 from aleat.evidence.head import Head
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.readers.json_records import JsonRows
-from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding, numbered_lines
+from aleat.evidence.text import MAX_LINE_BYTES, LineNotes, bom_length, cut_lines, detect_encoding, numbered_lines
 from aleat.formats import format_named
 
 __all__ = ["AuditReader", "audit_rows"]
 
 _RECORD = re.compile(AUDIT_RECORD)
 _WINDOW = 64
+_FAR = 4096
+"""Where no event ends for so many lines, one is cut."""
 _SHARE = 0.5
 
 
@@ -111,18 +113,16 @@ def _closed_at(data: bytes, edge: int, feed: bytes, encoding: str) -> int | None
             break
         start = found + width
     lines: list[tuple[int, tuple[str, str, str] | None]] = []
-    while start < len(data) and len(lines) < 64 * _WINDOW:
-        end = data.find(feed, start)
-        if end < 0:
-            break
-        lines.append((start, audit_key(data[start : min(end, start + 2048)].decode(encoding, "replace"))))
-        start = end + width
-    for place, (at, _) in enumerate(lines):
-        if at < edge:
-            continue
-        if place + _WINDOW > len(lines):
-            return None if len(lines) < 64 * _WINDOW else at
+    place = 0
+    while len(lines) < _FAR:
+        while len(lines) <= place + _WINDOW and (end := data.find(feed, start)) >= 0:
+            lines.append((start, audit_key(data[start : min(end, start + 2048)].decode(encoding, "replace"))))
+            start = end + width
+        if len(lines) <= place + _WINDOW:  # what comes behind isn't here yet
+            return edge if len(data) - edge > MAX_LINE_BYTES else None
+        at = lines[place][0]
         before = {key for _, key in lines[max(0, place - _WINDOW) : place] if key is not None}
-        if not any(key in before for _, key in lines[place : place + _WINDOW]):
+        if at >= edge and not any(key in before for _, key in lines[place : place + _WINDOW]):
             return at
-    return None
+        place += 1
+    return lines[place][0]

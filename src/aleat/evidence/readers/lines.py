@@ -45,7 +45,7 @@ from aleat.evidence.head import Head
 from aleat.evidence.inner_events import Found, InnerEvents, InnerWindowsEvents
 from aleat.evidence.pairs import expand
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
-from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding
+from aleat.evidence.text import MAX_LINE_BYTES, LineNotes, bom_length, cut_lines, detect_encoding
 from aleat.evidence.text_columns import FACT, ColumnTables, Lines, Rows, extract
 from aleat.formats import all_formats
 
@@ -53,6 +53,8 @@ __all__ = ["LinesReader", "Pattern", "grown", "parts_of"]
 
 _DETECT_CHARACTERS = 2048
 _DETECT_LINES = 20
+_HELD_BYTES = 4 * MAX_LINE_BYTES
+"""A record that runs on for more is cut."""
 _FORMAT = "syslog"
 """The envelope."""
 
@@ -421,14 +423,14 @@ def _at_starts(
             continue
         before, lines = _before_start(data, encoding, start)
         first, held = waiting
-        if before == len(data):
+        if before == len(data) and len(held) < _HELD_BYTES:
             waiting = replace(first, end=span.end), held + data
             continue
         yield replace(first, index=index, end=first.end + before), held + data[:before]
         index += 1
         moved = replace(span, start=span.start + before, first_line=span.first_line + lines)
         waiting = moved, data[before:]
-    if waiting is not None:
+    if waiting is not None and waiting[1]:
         yield replace(waiting[0], index=index), waiting[1]
 
 
