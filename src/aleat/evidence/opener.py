@@ -18,7 +18,7 @@ from aleat.evidence.clock import TIME_NOTES
 from aleat.evidence.opening.container import Secrets
 from aleat.evidence.opening.limits import Limits, change_limits
 from aleat.evidence.opening.places import fetch, is_url, location, shown_url
-from aleat.evidence.opening.source import Origin, Source, Stated
+from aleat.evidence.opening.source import Origin, Source, Stated, one_pass
 from aleat.evidence.opening.walk import Walk
 from aleat.evidence.reader import ReadOptions, reader_named
 from aleat.evidence.years import has_local_times
@@ -34,6 +34,7 @@ __all__ = [
     "is_url",
     "known_bytes",
     "location",
+    "one_pass",
     "open_sources",
     "shown_url",
 ]

@@ -26,6 +26,7 @@ import msgspec
 
 from aleat.errors import InputError, Issue, WorkspaceError
 from aleat.evidence import Limits, ReadOptions, Secrets, Source, known_bytes, open_sources, source_ranges
+from aleat.evidence.opener import one_pass
 from aleat.evidence.pool import process_pool
 from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.hunt.correlation import correlate
@@ -524,8 +525,9 @@ class _Pool:
         """Yield each group of jobs with what was found, in order; a few groups are under way at a time."""
         if self._executor is None:
             worker = Worker(self.setup)
-            for group in jobs:
-                yield group, hunt_jobs(worker, group)
+            with one_pass():
+                for group in jobs:
+                    yield group, hunt_jobs(worker, group)
             return
         waiting: deque[tuple[Jobs, Future[list[Found] | None]]] = deque()
         try:

@@ -20,6 +20,7 @@ import msgspec
 from aleat.errors import InputError, Issue, Place
 from aleat.evidence import ByteRange, EventBatch, JoinedRead, Source, can_join, read_joined, read_range
 from aleat.evidence.content import read_content
+from aleat.evidence.opener import one_pass
 from aleat.evidence.read import paused_collector
 from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.hunt.alerts import AlertHunter, alert_fields
@@ -349,6 +350,11 @@ def hunt_elsewhere(key: str, setup: Setup | None, jobs: Sequence[RangeJob | Segm
 @paused_collector()
 def hunt_jobs(worker: Worker, jobs: Sequence[RangeJob | SegmentJob]) -> list[Found]:
     """Hunt several jobs in this process; one that fails costs only itself, and says so."""
+    with one_pass():
+        return _hunt_jobs(worker, jobs)
+
+
+def _hunt_jobs(worker: Worker, jobs: Sequence[RangeJob | SegmentJob]) -> list[Found]:
     found: list[Found] = []
     for joined, group in groupby(jobs, key=lambda job: isinstance(job, RangeJob) and can_join(job.source)):
         together = [job for job in group if isinstance(job, RangeJob)] if joined else []

@@ -9,15 +9,18 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aleat.evidence import Source, open_sources, source_ranges
+from aleat.evidence.opener import one_pass
 from tests.evidence.opening.archives import COMPRESSIONS, lines, tar_of, zip_of
 
 READ = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from aleat.evidence import Issue, Source, open_sources
 total = 0
@@ -115,6 +118,12 @@ def test_an_archive_is_read_once_however_many_members_it_has(
         return _Counting(self) if self == path else plain(self, *arguments, **named)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Path, "open", opened)
+    kept = [one for one in open_sources([path], files=True) if isinstance(one, Source)]
+    _Counting.taken = 0
+    with one_pass():  # as a hunt in a lake opens them again, later
+        again = sum(len(part) for one in kept for _, part in source_ranges(replace(one, live=None)))
+    assert again == sum(map(len, members.values()))
+    assert _Counting.taken < 2.5 * len(data) + 1_100_000
     _Counting.taken = 0
     out = sum(
         len(part)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from aleat.errors import InputError, Place
-from aleat.evidence.opening.container import HEAD, Opening, Secrets, container_of, numbered, pick
+from aleat.evidence.opening.container import HEAD, Member, Note, Opening, Secrets, container_of, numbered, pick
 from aleat.evidence.opening.limits import Budget, Limits
 from aleat.evidence.opening.streams import Forward, Full, cast_stream, spool
 from aleat.evidence.reader import ReadOptions
 
-__all__ = ["Live", "Origin", "Source", "Stated", "open_chain"]
+__all__ = ["Live", "Origin", "Source", "Stated", "one_pass", "open_chain"]
 
 _KEPT_BYTES = 32 * 1024 * 1024
 _BLOCK = 1024 * 1024
@@ -182,11 +183,15 @@ class Source:
         While the walk that found the source stands at it, this goes on with the walk's own stream, so that an
         archive that can't seek is read once; later it is opened from the file's start.
         """
-        if self.live is None:
+        cursor = _cursor.get()
+        held = self.live
+        if held is None and cursor is not None and self.members:
+            held = cursor.live(self)
+        if held is None:
             with self._from_file() as stream:
                 yield stream
             return
-        live = _LiveStream(self.live, self._from_file)
+        live = _LiveStream(held, self._from_file)
         try:
             yield cast(BinaryIO, Full(cast_stream(live)))
         finally:
@@ -199,8 +204,11 @@ class Source:
             if not self.members:
                 yield cast(BinaryIO, file)
                 return
-            opening = Opening(self.limits, Budget(self.limits, os.fstat(file.fileno()).st_size), self.secrets)
-            yield cast(BinaryIO, Full(open_chain(stack, file, self.members, self.path, opening)))
+            yield cast(BinaryIO, Full(open_chain(stack, file, self.members, self.path, self.opening_of(file))))
+
+    def opening_of(self, file: IO[bytes]) -> Opening:
+        """Return what holds while archives in the open file are read."""
+        return Opening(self.limits, Budget(self.limits, os.fstat(file.fileno()).st_size), self.secrets)
 
     def read_range(self, start: int, end: int) -> bytes:
         """Return bytes `start` to `end` of a plain file."""
@@ -211,11 +219,17 @@ class Source:
 
 def open_chain(stack: ExitStack, file: IO[bytes], members: Sequence[str], path: str, opening: Opening) -> IO[bytes]:
     """Open a member of a member … of the archive in `file`; raises `InputError` where one isn't there."""
+    return _open_named(_items(stack, file, members[:-1], path, opening), members[-1], path)
+
+
+def _items(
+    stack: ExitStack, file: IO[bytes], members: Sequence[str], path: str, opening: Opening
+) -> Generator[Member | Note, None, None]:
+    """Return what is in the archive that `members` (none: the file itself) leads to, ready to be gone through once."""
     stream, seeks = file, True
-    for name in members:
+    for name in (*members, None):
         forward = Forward(stream)
-        head = forward.peek(HEAD)
-        kind = container_of(head)
+        kind = container_of(forward.peek(HEAD))
         if kind is None:
             raise InputError("There is no archive here any more.", Place(path), advice="Add the file again.")
         size: int | None = None
@@ -228,10 +242,76 @@ def open_chain(stack: ExitStack, file: IO[bytes], members: Sequence[str], path: 
             stream, size, _ = spool(stack, cast_stream(forward))
         items = numbered(kind.open(stream, size, path, opening))
         stack.callback(items.close)  # what it holds open (another program) is needed until the member was read
-        member = pick(items, name)
-        if member is None:
-            raise InputError("The archive has no such member.", Place(path), advice="Add the archive again.")
-        if member.refused is not None:
-            raise InputError(member.refused.reason, Place(path), advice=member.refused.advice)
-        stream, seeks = member.open(), False
-    return stream
+        if name is None:
+            break
+        stream, seeks = _open_named(items, name, path), False
+    return items
+
+
+def _open_named(items: Iterable[Member | Note], name: str, path: str) -> IO[bytes]:
+    member = pick(items, name)
+    if member is None:
+        raise InputError("The archive has no such member.", Place(path), advice="Add the archive again.")
+    if member.refused is not None:
+        raise InputError(member.refused.reason, Place(path), advice=member.refused.advice)
+    return member.open()
+
+
+class _Cursor:
+    """The archive that was opened last, and where it stands: later members are read on from there."""
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._name = ""
+        self._live = _gone()
+        self._stack = ExitStack()
+        self._items: Iterable[Member | Note] = ()
+
+    def live(self, source: Source) -> Live:
+        """Return a member's stream; one that was passed by begins the archive anew. The one before is at its end."""
+        key = (source.file, source.members[:-1], source.limits, source.secrets)
+        name = source.members[-1]
+        if key == self._key and name == self._name:
+            return self._live
+        self._live.end()
+        stream: IO[bytes] | None = None
+        if key == self._key:
+            try:
+                member = pick(self._items, name)
+                stream = None if member is None else _open_named([member], name, source.path)
+            except InputError:
+                stream = None
+        if stream is None:
+            self.close()
+            file = self._stack.enter_context(source.file.open("rb"))
+            self._items = _items(self._stack, file, source.members[:-1], source.path, source.opening_of(file))
+            stream = _open_named(self._items, name, source.path)
+        self._key, self._name, self._live = key, name, Live(stream)
+        return self._live
+
+    def close(self) -> None:
+        """Let go of the archive."""
+        self._live.end()
+        self._key, self._items = None, ()
+        self._stack.close()
+
+
+_cursor: ContextVar[_Cursor | None] = ContextVar("archive that was opened last", default=None)
+
+
+@contextmanager
+def one_pass() -> Iterator[None]:
+    """While this holds, sources that are opened again in their archive's order are read in one pass over it.
+
+    One source at a time: a stream is good until the next source is opened. One archive is held open.
+    """
+    if _cursor.get() is not None:
+        yield
+        return
+    cursor = _Cursor()
+    token = _cursor.set(cursor)
+    try:
+        yield
+    finally:
+        _cursor.reset(token)
+        cursor.close()
