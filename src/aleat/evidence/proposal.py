@@ -58,6 +58,8 @@ class _Time:
 
 def proposal(head: Head) -> Issue | None:
     """Return what is said of a table, or of JSON objects, that no format knows; None where it is neither."""
+    if head.encoding == "utf-8" and b"\0" in head.data[:4096]:
+        return None
     columns = _objects(head) if head.is_json else _table(head)
     if not columns:
         return None
@@ -66,7 +68,8 @@ def proposal(head: Head) -> Issue | None:
     more = " …" if len(columns) > _SHOWN else ""
     time, host = _time(columns), _named(columns, _HOSTS)
     if time is None:
-        if not head.is_json and not _is_steady(head):
+        rows = max(map(len, columns.values()))
+        if rows < 2 if head.is_json else not _is_steady(head):  # a document, a text with commas
             return None
         reason = f"No format knows this {kind} ({names}{more}), and none of its first values look like times."
         return _issue(head, reason, "Say which is the time: --map 'time=NAME,host=NAME,format=myapp'.")
