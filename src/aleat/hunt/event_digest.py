@@ -6,7 +6,8 @@ export. `event_digest` is equal for such copies, so that a case can fold them (a
 - where the log gives its records an id: over host, log, that id, and the time to the millisecond (exports cut
   the last digits of a time, and a cleared log counts its ids anew: the time tells those apart);
 - else over host, log, time and all source fields, by their canonical text: a number that an export wrote as a
-  string is the same number. Two identical lines of a web log within its clock's resolution can't be told apart.
+  string is the same number, and what a tool rendered (``RenderingInfo``) is none of the event's own. Two identical
+  lines of a web log within its clock's resolution can't be told apart.
 
 Hosts, logs and field names are compared without case. The digest is a name for an event, not a seal: what is
 sealed is the segment that holds it.
@@ -26,6 +27,8 @@ from aleat.evidence.batch import EventBatch, split_column
 __all__ = ["cell_text", "event_digest", "event_digests"]
 
 _DIGEST_BYTES = 16
+_RENDERED = "renderinginfo."
+"""What Windows' tools add to an event when they write it out: its message and names in the reader's language."""
 _MICROSECONDS = 1000
 
 
@@ -54,7 +57,8 @@ def event_digest(
     else:
         parts.append("")
         for name, cell in sorted((name.casefold(), cell_text(cell)) for name, cell in fields.items()):
-            parts += (name, cell)
+            if not name.startswith(_RENDERED):
+                parts += (name, cell)
     return _digest(parts)
 
 
