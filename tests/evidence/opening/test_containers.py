@@ -7,6 +7,7 @@ import os
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -499,3 +500,17 @@ def test_damaged_files_are_no_evidence_as_files(tmp_path: Path) -> None:
     counts, issues, _ = found(tmp_path, files=True, options=ReadOptions())
     assert set(counts.values()) <= {0}
     assert "input" in codes(issues)
+
+
+def test_a_coder_that_is_not_known_is_told_in_an_encrypted_directory_too(tmp_path: Path) -> None:
+    """The fuzzer's find: the directory's own coders were taken for known ones."""
+    data = (SAMPLES / "header.7z").read_bytes()
+    offset, length = struct.unpack_from("<QQ", data, 12)
+    header = data[32 + offset : 32 + offset + length].replace(b"\x03\x01\x01", b"\x03\x21\x01")
+    start = struct.pack("<QQI", offset, length, zlib.crc32(header))
+    (tmp_path / "x.7z").write_bytes(
+        data[:8] + struct.pack("<I", zlib.crc32(start)) + start + data[32 : 32 + offset] + header
+    )
+    counts, issues, _ = found(tmp_path, secrets=["secret"])
+    assert (counts, codes(issues)) == ({}, ["broken-archive"])
+    assert "packed by 032101" in issues[0].reason

@@ -8,12 +8,14 @@ Names are keys: members of one name are told apart (`numbered`), the same way ea
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import IO, Protocol
 
 from aleat.evidence.opening.limits import Budget, Limits
+from aleat.evidence.opening.streams import damaged
 
 __all__ = [
     "HEAD",
@@ -26,8 +28,11 @@ __all__ = [
     "Secrets",
     "container_of",
     "numbered",
+    "open_archive",
     "pick",
 ]
+
+_HOSTILE = (ArithmeticError, LookupError, TypeError, ValueError, struct.error, RecursionError, MemoryError)
 
 PASSWORD_ADVICE = "Give its password: --password, or --password-file."  # noqa: S105 - no password, but what to do
 
@@ -142,10 +147,25 @@ def container_of(head: bytes) -> Container | None:
     return next((kind for kind in _containers() if kind.detect(head)), None)
 
 
-def numbered(archive: Archive) -> Generator[Member | Note, None, None]:
+def open_archive(kind: Container, stream: IO[bytes], size: int | None, path: str, opening: Opening) -> Archive:
+    """Open an archive of a kind; what a hostile one makes of its reader is an `InputError`, whatever it was."""
+    try:
+        return kind.open(stream, size, path, opening)
+    except _HOSTILE as error:
+        raise damaged(path, f"The archive can't be read ({type(error).__name__})") from error
+
+
+def _safely(archive: Archive, path: str) -> Iterator[Member | Note]:
+    try:
+        yield from archive
+    except _HOSTILE as error:
+        raise damaged(path, f"The archive can't be read on ({type(error).__name__})") from error
+
+
+def numbered(archive: Archive, path: str) -> Generator[Member | Note, None, None]:
     """Yield the archive's members with names that differ: the second "x" is called "x#2"."""
     seen: dict[str, int] = {}
-    for item in archive:
+    for item in _safely(archive, path):
         if isinstance(item, Note) or item.name not in seen:
             if isinstance(item, Member):
                 seen[item.name] = 1

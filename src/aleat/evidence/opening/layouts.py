@@ -95,7 +95,7 @@ def collection_in_archive(shown: str, archive: Archive) -> Collection | None:
 
     def read(name: str) -> bytes:
         try:
-            member = pick(numbered(archive), name)
+            member = pick(numbered(archive, shown), name)
             if member is None or member.refused is not None:
                 return b""
             return read_fully(member.open(), _RECORD_BYTES)

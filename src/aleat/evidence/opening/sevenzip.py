@@ -141,10 +141,10 @@ class SevenZipArchive:
     def _encoded(self, folder: Folder, limits: Limits) -> bytes:
         """Return a packed directory; where it is encrypted, with the password that makes its checksum right."""
         self._check_length(folder.size, limits)
+        if (refused := self._unpackable(folder)) is not None:
+            kind = LimitError if refused.code == "limit" else InputError
+            raise kind(refused.reason, Place(self._path), advice=refused.advice)
         if not any(coder.method == _AES for coder in folder.coders):
-            refused = self._refused(folder)
-            if refused is not None:
-                raise InputError(refused.reason, Place(self._path), advice=refused.advice)
             data = read_fully(self._opener(folder)(), folder.size)
             if folder.crc is not None and crc32(data) != folder.crc:
                 raise damaged(self._path, "The archive's directory is damaged")
@@ -169,6 +169,15 @@ class SevenZipArchive:
 
     def _refused(self, folder: Folder) -> Note | None:
         """Say why a folder isn't unpacked, if so; finds its password."""
+        if (note := self._unpackable(folder)) is not None:
+            return note
+        if any(coder.method == _AES for coder in folder.coders) and not self._find_word(folder):
+            tried = ", and no password given opens it" if self._opening.secrets.words else ""
+            return Note("encrypted", f"The member is encrypted{tried}.", PASSWORD_ADVICE)
+        return None
+
+    def _unpackable(self, folder: Folder) -> Note | None:
+        """Say which of a folder's coders isn't known, or costs too much."""
         for coder in folder.coders:
             if coder.method in _NAMES or coder.inputs != 1 or coder.outputs != 1 or not _is_known(coder):
                 name = _NAMES.get(coder.method, coder.method.hex())
@@ -178,13 +187,10 @@ class SevenZipArchive:
                 reason = f"Unpacking it takes {needs} bytes of memory (limit: decoder_bytes)."
                 return Note("limit", reason, limit_advice("decoder_bytes"))
             if coder.method == _AES:
-                rounds = 1 << (coder.properties[0] & 63)
+                rounds = 1 << (coder.properties[0] & 63) % 63  # 63: no hashing at all
                 if rounds > self._opening.limits.password_rounds:
                     reason = f"Its password is hashed {rounds} times (limit: password_rounds)."
                     return Note("limit", reason, limit_advice("password_rounds"))
-        if any(coder.method == _AES for coder in folder.coders) and not self._find_word(folder):
-            tried = ", and no password given opens it" if self._opening.secrets.words else ""
-            return Note("encrypted", f"The member is encrypted{tried}.", PASSWORD_ADVICE)
         return None
 
     def _find_word(self, folder: Folder) -> bool:

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from aleat.errors import InputError, Place
-from aleat.evidence.opening.container import HEAD, Member, Note, Opening, Secrets, container_of, numbered, pick
+from aleat.evidence.opening.container import (
+    HEAD,
+    Member,
+    Note,
+    Opening,
+    Secrets,
+    container_of,
+    numbered,
+    open_archive,
+    pick,
+)
 from aleat.evidence.opening.limits import Budget, Limits
 from aleat.evidence.opening.streams import Forward, Full, cast_stream, spool
 from aleat.evidence.reader import ReadOptions
@@ -240,7 +250,7 @@ def _items(
             stream.seek(0)
         else:
             stream, size, _ = spool(stack, cast_stream(forward))
-        items = numbered(kind.open(stream, size, path, opening))
+        items = numbered(open_archive(kind, stream, size, path, opening), path)
         stack.callback(items.close)  # what it holds open (another program) is needed until the member was read
         if name is None:
             break

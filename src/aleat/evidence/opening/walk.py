@@ -15,7 +15,17 @@ from typing import IO
 from aleat.errors import InputError, Issue, LimitError, Place
 from aleat.evidence.head import HEAD_BYTES, Head
 from aleat.evidence.mapping import MAPPED, mapped
-from aleat.evidence.opening.container import Archive, Container, Member, Note, Opening, Secrets, container_of, numbered
+from aleat.evidence.opening.container import (
+    Archive,
+    Container,
+    Member,
+    Note,
+    Opening,
+    Secrets,
+    container_of,
+    numbered,
+    open_archive,
+)
 from aleat.evidence.opening.disk_image import image_advice, is_later_segment
 from aleat.evidence.opening.kinds import Kind, no_reader, refused_kind, zip_is_package
 from aleat.evidence.opening.kinds import may_be_log as named_like_log
@@ -275,7 +285,7 @@ class Walk:
             if broken is not None:
                 yield _fault(at.shown, broken)
             try:
-                archive = kind.open(stream, size, at.shown, at.opening)
+                archive = open_archive(kind, stream, size, at.shown, at.opening)
             except InputError as error:
                 yield _fault(at.shown, error)
                 return
@@ -289,7 +299,7 @@ class Walk:
         notes = read = 0
         told = False
         try:
-            for item in numbered(archive):
+            for item in numbered(archive, at.shown):
                 if isinstance(item, Note):
                     told = True
                     yield _noted(at.shown, item)
