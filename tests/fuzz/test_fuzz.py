@@ -13,9 +13,9 @@ from tests.fuzz.targets import TARGETS, make_target
 
 COUNTS = {"containers": 60, "rules": 60, "patterns": 120, "events": 60, "lists": 40} | {
     "evtx": 60,
-    "formats": 80,
+    "formats": 40,
     "json": 150,
-    "unix": 80,
+    "unix": 40,
     "tables": 60,
     "mappings": 60,
     "times": 150,
