@@ -25,6 +25,7 @@ import numpy as np
 import orjson
 import polars as pl
 
+from aleat.errors import Issue, Place
 from aleat.evidence.described import Reading
 from aleat.evidence.head import Head
 from aleat.evidence.json_objects import is_too_deep
@@ -91,7 +92,13 @@ class DelimitedReader:
         notes.finish()
         fields = _fields(header, self._rename)
         if self._embeds:
-            self._read_embedded(rows, places, fields, JsonRows(self.reading, path, span, options, result))
+            unread = self._read_embedded(rows, places, fields, JsonRows(self.reading, path, span, options, result))
+            if unread:
+                reason = (
+                    f"{len(unread)} records from here on have no readable JSON in {self._embeds}: their columns stand."
+                )
+                place = Place(path, offset=unread[0])
+                result.issues.append(Issue("evidence", "odd-line", place, reason, records=0))
         else:
             tables = ColumnTables(path, span, options, result)
             columns = zip(*rows, strict=True) if rows else ()
@@ -125,15 +132,22 @@ class DelimitedReader:
         for row, place in zip(rows, places, strict=True):
             yield place, {name: value for name, value in zip(fields, row, strict=True) if value != ""}
 
-    def _read_embedded(self, rows: list[list[str]], places: list[int], fields: Sequence[str], out: JsonRows) -> None:
+    def _read_embedded(
+        self, rows: list[list[str]], places: list[int], fields: Sequence[str], out: JsonRows
+    ) -> list[int]:
+        """Add the records to `out`; returns the offsets of those whose JSON can't be read."""
+        unread: list[int] = []
         for row, place in zip(rows, places, strict=True):
             record: dict[str, Any] = {name: value for name, value in zip(fields, row, strict=True) if value != ""}
             inner = _parsed(record.get(self._embeds, ""))
             if inner is not None:
                 del record[self._embeds]
                 record = {**{name: value for name, value in record.items() if name not in inner}, **inner}
+            elif self._embeds in record:
+                unread.append(place)
             out.add(place, record)
         out.finish()
+        return unread
 
 
 def header_of(text: str, separators: Sequence[str] = _SEPARATORS) -> tuple[str, list[str]] | None:
