@@ -5,8 +5,8 @@ was stated for the source or its host (`ReadOptions.zone`, `zones`), else an ass
 assumes, or UTC. Assumed rows are counted, and every reader says so in the same words (`zone_issue`), with the flag
 that settles it.
 
-Measured on one core, texts per second: ISO 8601 with a zone 2.9 million, without 1.2, Apache's 2.4, syslog's 1.6,
-epochs 1.7 (whole seconds 8).
+Measured, millions of texts per second of processor time on one core: ISO 8601 with Z 2.4, with an offset 3.2, without a
+zone and read in Europe/Tirane 3.0; Apache's 3.3, syslog's 2.4, epochs with microseconds 2.8, whole ones 11.8.
 """
 
 from __future__ import annotations
