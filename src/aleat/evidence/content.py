@@ -20,7 +20,8 @@ def read_content(sources: Sequence[Source], sha256: str) -> bytes:
 
     The error's code is "absent" where no file is there, "changed" where those that are hold other bytes.
     """
-    return _read_first(sources, 0, FILE_BYTES + 1, sha256, "YARA rules were not evaluated in it")
+    longest = max(FILE_BYTES, *(source.size or 0 for source in sources)) if sources else 0
+    return _read_first(sources, 0, longest + 1, sha256, "YARA rules were not evaluated in it")
 
 
 def read_original(sources: Sequence[Source], start: int, end: int, sha256: str) -> bytes:

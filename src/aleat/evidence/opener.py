@@ -16,7 +16,7 @@ from pathlib import Path
 from aleat.errors import Issue
 from aleat.evidence.clock import TIME_NOTES
 from aleat.evidence.opening.container import Secrets
-from aleat.evidence.opening.limits import Limits, change_limits
+from aleat.evidence.opening.limits import READ_BEFORE, Limits, change_limits
 from aleat.evidence.opening.places import fetch, is_url, location, shown_url
 from aleat.evidence.opening.source import Origin, Source, Stated, one_pass
 from aleat.evidence.opening.walk import Walk
@@ -25,6 +25,7 @@ from aleat.evidence.years import has_local_times
 
 __all__ = [
     "NOTE_CODES",
+    "READ_BEFORE",
     "Limits",
     "Origin",
     "Secrets",

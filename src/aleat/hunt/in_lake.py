@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from aleat.errors import InputError
 from aleat.evidence import EventBatch, Source
 from aleat.evidence.content import read_content
+from aleat.evidence.opener import READ_BEFORE
 from aleat.hunt.coverage import LogNotes, describe_batch
 from aleat.hunt.event_digest import event_digests
 from aleat.hunt.yara_hunt import FileContent
@@ -32,7 +33,8 @@ def find_event(lake: Lake, event: str, *, progress: Progress | None = None) -> t
     """Return the batch that holds an event, and its row there.
 
     `event` is ``EVIDENCE:RECORD`` (or ``EVIDENCE#RECORD``), the path as it was given (or an end of it that only one
-    has) and the record's ordinal, or an event digest, for which all segments are looked through. Raises `InputError` where there is none.
+    has) and the record's ordinal, or an event digest, for which all segments are looked through. Raises `InputError`
+    where there is none.
     """
     if _DIGEST.fullmatch(event):
         return _by_digest(lake, event, progress)
@@ -53,7 +55,8 @@ def file_sources(lake: Lake) -> dict[int, list[Source]]:
     """Return the sources of a lake, each with those that are copies of it behind it, as they can be opened now."""
     found: dict[int, list[Source]] = {}
     for row in lake.sources():
-        source = Source(row.facts.path, lake.file_of(row.facts), row.facts.members, row.facts.reader)
+        file = lake.file_of(row.facts)
+        source = Source(row.facts.path, file, row.facts.members, row.facts.reader, size=row.size, limits=READ_BEFORE)
         found.setdefault(row.same_as or row.id, []).append(source)
     return found
 

@@ -60,7 +60,7 @@ def no_reader(shown: str, head: bytes) -> Issue:
         return _issue(shown, reason, f"Give its code page: --encoding {wide}")
     kind = "text" if b"\0" not in head[:4096] else "data"
     reason = f"No reader recognises this {kind}."
-    return _issue(shown, reason, "Formats: EVTX, Windows events as JSON, IIS W3C, Apache and nginx access logs.")
+    return _issue(shown, reason, "The formats that are known: docs/reference/formats.md.")
 
 
 def may_be_log(shown: str, head: bytes) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from aleat.errors import InputError, LimitError, Place
 from aleat.evidence.readers.file import FILE_BYTES
 
-__all__ = ["Budget", "Limits", "change_limits", "limit_advice"]
+__all__ = ["READ_BEFORE", "Budget", "Limits", "change_limits", "limit_advice"]
 
 _VALUE = re.compile(r"([0-9][0-9_]*)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
@@ -44,6 +44,17 @@ class Limits:
     def allowed_bytes(self, compressed: int) -> int:
         """Return how many bytes may come out of `compressed` ones."""
         return min(self.expanded_bytes, max(self.expansion_free_bytes, self.expansion_ratio * compressed))
+
+
+READ_BEFORE = Limits(
+    file_bytes=1024**4,
+    archive_members=10**9,
+    archive_directory_bytes=1024**3,
+    archive_depth=64,
+    expansion_ratio=10**6,
+    decoder_bytes=1024**3,
+)
+"""For what was read once, within the limits of then, and is opened again by its hash."""
 
 
 def change_limits(changes: Iterable[str], limits: Limits | None = None) -> Limits:
