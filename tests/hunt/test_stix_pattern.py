@@ -157,13 +157,13 @@ def test_a_path_without_a_mapping_is_named_and_never_no_match() -> None:
 
 
 def test_alternatives_that_can_be_evaluated_are_and_the_rest_is_named_as_partial() -> None:
-    pattern = "[file:atime = 'x' OR process:name = 'cmd.exe' OR (file:name = 'x' AND file:mime_type = 'y')]"
+    pattern = "[file:atime = 'x' OR process:name = 'cmd.exe' OR (file:name = 'x' AND file:magic_number_hex = 'y')]"
     assert find(pattern, PROCESS) == [0]
     rows = compile_plan([indicator(pattern)]).not_evaluated
     assert [row.partial for row in rows] == [True, True]
-    assert [path for row in rows for path in ("file:atime", "file:mime_type") if path in row.reason] == [
+    assert [path for row in rows for path in ("file:atime", "file:magic_number_hex") if path in row.reason] == [
         "file:atime",
-        "file:mime_type",
+        "file:magic_number_hex",
     ]
 
 
