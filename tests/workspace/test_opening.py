@@ -10,6 +10,8 @@ import pytest
 from aleat import Workspace
 from aleat.errors import InputError
 from aleat.evidence import Secrets, change_limits
+from aleat.evidence.content import read_content
+from aleat.hunt.in_lake import file_sources
 from aleat.workspace import hunt_once
 from aleat.workspace.evidence import open_lake
 from tests.cli.command import call
@@ -59,6 +61,9 @@ def test_passwords_open_archives_and_stay_nowhere(tmp_path: Path, ws: Workspace)
         added = ws.add_evidence(SAMPLES / "aes256.zip", SAMPLES / "header.7z", secrets=Secrets([word, "secret"]))
         assert (added.sources, added.known_sources, added.events) == (3, 5, 120)
         assert ws.verify().faults == ()
+        (row, *_) = open_lake(ws).sources()
+        with pytest.raises(InputError, match="password isn't kept"):
+            read_content(file_sources(open_lake(ws))[row.id], row.sha256 or "")
     assert word.encode() not in _contents(tmp_path)
 
 

@@ -30,12 +30,13 @@ def read_original(sources: Sequence[Source], start: int, end: int, sha256: str) 
 
 
 def _read_first(sources: Sequence[Source], start: int, end: int, sha256: str, consequence: str) -> bytes:
-    found = False
+    found = locked = False
     for source in sources:
         try:
             with source.stream() as stream:
                 data = _read(stream, start, end)
-        except (OSError, InputError):
+        except (OSError, InputError) as fault:
+            locked |= isinstance(fault, InputError) and fault.code == "encrypted"
             continue
         found = True
         if hashlib.sha256(data).hexdigest() == sha256:
@@ -45,6 +46,10 @@ def _read_first(sources: Sequence[Source], start: int, end: int, sha256: str, co
         reason = f"The file was changed since it was added; {consequence}."
         error = InputError(reason, Place(path), advice="Add it again.")
         error.code = "changed"
+    elif locked:
+        reason = f"The file lies in an encrypted archive, whose password isn't kept; {consequence}."
+        error = InputError(reason, Place(path), advice="Unpack the archive, and add its files.")
+        error.code = "absent"
     else:
         reason = f"The file is absent: it can't be opened where it lay when it was added; {consequence}."
         error = InputError(reason, Place(path), advice="Put it back, or add it again with --copy.")

@@ -263,7 +263,9 @@ def _open_named(items: Iterable[Member | Note], name: str, path: str) -> IO[byte
     if member is None:
         raise InputError("The archive has no such member.", Place(path), advice="Add the archive again.")
     if member.refused is not None:
-        raise InputError(member.refused.reason, Place(path), advice=member.refused.advice)
+        error = InputError(member.refused.reason, Place(path), advice=member.refused.advice)
+        error.code = member.refused.code
+        raise error
     return member.open()
 
 
