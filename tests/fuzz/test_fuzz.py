@@ -17,7 +17,7 @@ COUNTS = {"containers": 60, "rules": 60, "patterns": 120, "events": 60, "lists":
     "json": 150,
     "unix": 40,
     "tables": 60,
-    "mappings": 60,
+    "mappings": 30,
     "times": 150,
     "windows-xml": 150,
     "windows-csv": 150,
