@@ -21,9 +21,10 @@ import numpy.typing as npt
 import polars as pl
 
 from aleat.errors import Issue, Place
-from aleat.evidence.clock import FRACTION, TimeSpec, has_year, is_local, year_steps
+from aleat.evidence.clock import TimeSpec, has_year, is_local, year_steps
 from aleat.evidence.reader import ByteRange, ReadOptions
 from aleat.evidence.text import cut_lines, detect_encoding
+from aleat.evidence.time_texts import FRACTION
 from aleat.times import calendar_time
 
 __all__ = [
