@@ -502,15 +502,29 @@ def test_damaged_files_are_no_evidence_as_files(tmp_path: Path) -> None:
     assert "input" in codes(issues)
 
 
-def test_a_coder_that_is_not_known_is_told_in_an_encrypted_directory_too(tmp_path: Path) -> None:
-    """The fuzzer's find: the directory's own coders were taken for known ones."""
-    data = (SAMPLES / "header.7z").read_bytes()
+def _with_header(name: str, old: bytes, new: bytes) -> bytes:
+    """A 7z sample whose directory is another, with the right checksums."""
+    data = (SAMPLES / name).read_bytes()
     offset, length = struct.unpack_from("<QQ", data, 12)
-    header = data[32 + offset : 32 + offset + length].replace(b"\x03\x01\x01", b"\x03\x21\x01")
+    header = data[32 + offset : 32 + offset + length]
+    assert old in header
+    header = header.replace(old, new)
     start = struct.pack("<QQI", offset, length, zlib.crc32(header))
-    (tmp_path / "x.7z").write_bytes(
-        data[:8] + struct.pack("<I", zlib.crc32(start)) + start + data[32 : 32 + offset] + header
-    )
+    return data[:8] + struct.pack("<I", zlib.crc32(start)) + start + data[32 : 32 + offset] + header
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        ("header.7z", b"\x03\x01\x01", b"\x03\x21\x01", "packed by 032101"),
+        ("lzma.7z", b"\x03\x01\x01\x05\x5d", b"\x03\x01\x01\x05\x2c", "LZMAError"),
+    ],
+)
+def test_coders_that_a_directory_itself_can_not_be_packed_by_are_told(
+    tmp_path: Path, name: str, old: bytes, new: bytes, said: str
+) -> None:
+    """The fuzzer's finds: the directory's own coders were taken for known ones, and with any settings."""
+    (tmp_path / "x.7z").write_bytes(_with_header(name, old, new))
     counts, issues, _ = found(tmp_path, secrets=["secret"])
     assert (counts, codes(issues)) == ({}, ["broken-archive"])
-    assert "packed by 032101" in issues[0].reason
+    assert said in issues[0].reason

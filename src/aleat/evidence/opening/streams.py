@@ -237,7 +237,7 @@ class Decoded(_Raw):
     ) -> None:
         self._stream = stream
         self._make = make
-        self._decoder: Decoder | None = make()
+        self._decoder: Decoder | None = None
         self._budget = budget
         self._path = path
         self._more = more
@@ -245,6 +245,10 @@ class Decoded(_Raw):
         self._fault: Exception | None = None
         self._read = 0
         self._over = b""
+        try:
+            self._decoder = make()
+        except Exception as error:  # settings that a header states and no decoder takes
+            self._fault = error
 
     @property
     def unused(self) -> bytes:
