@@ -47,6 +47,8 @@ def test_a_mapping_stays_in_the_workspace_and_a_better_one_needs_no_new_ingest(
         kept.with_suffix(".toml").write_text(FILE)
         (found,) = ws.hunt(workers=1).sightings
         assert (found.format, found.host, found.title) == ("myapp", "SRV1", "A question who one is")
+        ws.dismiss("A question who one is", "normal here", ["CommandLine|contains=whoami"])
+        assert [one.hidden_by is not None for one in ws.hunt(workers=1).sightings] == [True]
 
 
 def test_a_mapping_in_the_workspace_that_can_not_be_used_is_named(workspace: Workspace, tmp_path: Path) -> None:

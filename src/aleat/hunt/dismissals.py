@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from aleat.errors import InputError, Place, RuleError
+from aleat.formats import formats_of_texts, stated_formats
 from aleat.hunt.expression import any_of
 from aleat.hunt.indicator import Indicator, NotEvaluated
 from aleat.hunt.plan import FilterRule, LogSource, Plan, PlanBuilder
@@ -126,7 +127,9 @@ def _compile(builder: PlanBuilder, dismissal: Dismissal) -> None:
     expression, source = document.body.expression, document.body.logsource
     options, formats = [expression], []
     if source.product != _ANY:
-        for variant in load_taxonomy().variants(source):
+        with stated_formats(formats_of_texts(builder.formats)):
+            variants = load_taxonomy().variants(source)
+        for variant in variants:
             with suppress(RuleError):  # a field that this kind of evidence lacks
                 options.append(variant.apply(expression))
                 formats.append(variant.format)
