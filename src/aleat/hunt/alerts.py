@@ -70,6 +70,9 @@ _TECHNIQUE = re.compile(r"(?<![A-Za-z0-9])[Tt](\d{4}(?:\.\d{3})?)(?![0-9])")
 _LONGEST = 512
 """Longer names of rules, and titles, are cut."""
 _TECHNIQUES = 16
+"""An alert's further techniques are left out of its tags."""
+_KEPT = 50_000
+"""Indicators that a process keeps ready: evidence can name as many rules as it has alerts."""
 _FACTS = ("provider", "event_id")
 
 Words = Mapping[str, Sequence[str]]
@@ -296,6 +299,8 @@ class AlertHunter:
             if raised is not None:
                 indicator = self._indicators.get((digest, raised))
                 if indicator is None:
+                    if len(self._indicators) >= _KEPT:
+                        self._indicators.clear()
                     indicator = self._indicators[digest, raised] = raised.indicator(digest)
                 naming = {item.name for group in (*reading.rule, *reading.title) for item in group}
                 cells = [
