@@ -185,7 +185,8 @@ def _is_whole(data: bytes, span: RecordSpan, event: dict[str, Any]) -> bool:
         if data[place + 4 : place + 8] != number.to_bytes(4, "little"):
             return False
     system = event["System"]
-    return system.keys() <= _SYSTEM and {"Provider", "EventID", "TimeCreated", "Computer"} <= system.keys()
+    names = set(system)
+    return names <= _SYSTEM and {"Provider", "EventID", "TimeCreated", "Computer"} <= names
 
 
 def _is_of_its_time(data: bytes, span: RecordSpan, event: dict[str, Any]) -> bool:
