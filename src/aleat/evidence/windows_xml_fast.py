@@ -74,9 +74,9 @@ def _system(text: str) -> dict[str, Any]:
     middle = text.find("<TimeCreated")
     tail = text.find("<Channel>", middle)
     if middle < 0 or tail < 0 or middle > _CACHED_LENGTH or len(text) - tail > _CACHED_LENGTH:
-        parts = (_elements(text),)
+        parts = [_elements(text)]
     else:
-        parts = (_cached(text[:middle]), _elements(text[middle:tail]), _cached(text[tail:]))
+        parts = [_cached(text[:middle]), _elements(text[middle:tail]), _cached(text[tail:])]
     out = {name: value for part in parts for name, value in part.items()}
     if len(out) != sum(map(len, parts)) or not out:
         raise _OddError
