@@ -474,8 +474,10 @@ def _split_inside(lines: Lines, split: str, encoding: str) -> Lines:
     numbers: list[int] = []
     for text, offset, number, is_odd in zip(lines.texts, lines.offsets, lines.numbers, odd, strict=True):
         cuts = [match.start() for match in expression.finditer(text)] if is_odd else []
+        at = int(offset)
         for first, last in pairwise([0, *(cut for cut in cuts if cut), len(text)]):
             texts.append(text[first:last])
-            offsets.append(int(offset) + len(text[:first].encode(encoding, "replace")))
+            offsets.append(at)
             numbers.append(int(number))
+            at += len(texts[-1].encode(encoding, "replace")) if is_odd else 0
     return Lines(pl.Series(texts, dtype=pl.String), np.array(offsets, np.int64), np.array(numbers, np.int64))
