@@ -84,12 +84,12 @@ def wrong_condition_rule(folder: Path) -> Path:
 
 
 def exploding_zip(folder: Path) -> Path:
-    """An archive of 300 MB of zeros in 300 KB."""
-    path = folder / "explodes.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("zeros.evtx", "w") as member:
-        for _ in range(300):
-            member.write(bytes(1_000_000))
-    return path
+    """An archive that says it has 2 GB of zeros in a kilobyte."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.evtx", bytes(1_000_000))
+    size, stated = (1_000_000).to_bytes(4, "little"), (2_000_000_000).to_bytes(4, "little")
+    return _write(folder, "explodes.zip", stream.getvalue().replace(size, stated))
 
 
 def climbing_zip(folder: Path) -> Path:
