@@ -12,6 +12,7 @@ PATTERNS = [
     ("syslog--rfc3164.log", "[ipv4-addr:value = '198.51.100.7']"),
     ("syslog--rfc3164.log", "[user-account:account_login = 'agim']"),
     ("syslog--rfc3164.log", "[process:command_line = '/usr/local/bin/backup.sh']"),
+    ("syslog--rfc3164.log", "[process:name = 'bash' AND process:command_line = 'bash -i']"),
     ("syslog--devices.log", "[domain-name:value = 'api.telegram.org']"),
     ("syslog--devices.log", "[mac-addr:value = '02:00:00:00:00:07']"),
     ("syslog--devices.log", "[network-traffic:src_ref.value = '203.0.113.9' AND network-traffic:dst_port = 22]"),
