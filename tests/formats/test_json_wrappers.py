@@ -57,3 +57,12 @@ def test_ten_thousand_of_them_on_one_line_take_no_longer_than_they_are() -> None
     data = ("[{}]}" * 10_000).encode()
     found = read_data((wrapped(1) + "\n").encode() + data, "x.json", ReadOptions(), Path("x"))
     assert found.events[0]["fields"]["eventName"] == ("s", "E1")
+
+
+@pytest.mark.parametrize("tail", ['"Meta": {"a": {"b": [{}]}}}', '"Meta": {a: {"b": 1}}}', "}"])
+def test_a_damaged_end_of_the_object_that_wraps_hides_nothing(tail: str) -> None:
+    """What follows it on its line is read, or the damage is named."""
+    data = ('{"Records": [' + json.dumps(event(1)) + "]," + tail + json.dumps(event(2)) + "\n").encode()
+    found = read_data(data, "x.json", ReadOptions(), Path("x"))
+    names = [one["fields"]["eventName"][1] for one in found.events if "eventName" in one["fields"]]
+    assert names == ["E1", "E2"] or found.issues

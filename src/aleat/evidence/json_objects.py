@@ -15,7 +15,16 @@ import orjson
 
 from aleat.evidence.reader import ByteRange
 
-__all__ = ["MAX_NESTING", "MAX_OBJECT_BYTES", "TOO_DEEP", "FoundObject", "cut_objects", "find_objects", "is_too_deep"]
+__all__ = [
+    "MAX_NESTING",
+    "MAX_OBJECT_BYTES",
+    "TOO_DEEP",
+    "FoundObject",
+    "cut_objects",
+    "end_of_open_object",
+    "find_objects",
+    "is_too_deep",
+]
 
 MAX_OBJECT_BYTES = 16 * 1024 * 1024
 """`object bytes`: a longer object is passed over as unreadable."""
@@ -75,6 +84,24 @@ def find_objects(data: bytes, position: int = 0) -> Iterator[FoundObject]:
         losses += found.value is None
         yield found
         position = found.end
+
+
+def end_of_open_object(data: bytes, start: int, limit: int) -> int:
+    """Return where an object ends whose members from `start` on are the rest of it; -1 where they are none."""
+    depth = 1
+    for match in _TOKEN.finditer(data, start, limit):
+        token = data[match.start()]
+        if token in _OPENING:
+            depth += 1
+        elif token in _CLOSING:
+            depth -= 1
+            if depth == 0:
+                try:
+                    orjson.loads(b"{" + data[start : match.end()])
+                except ValueError:
+                    return -1
+                return match.end()
+    return -1
 
 
 def _laid_out(data: bytes, start: int) -> FoundObject | None:

@@ -15,7 +15,15 @@ import orjson
 
 from aleat.errors import Issue, Place
 from aleat.evidence.head import Head
-from aleat.evidence.json_objects import MAX_NESTING, TOO_DEEP, FoundObject, cut_objects, find_objects, is_too_deep
+from aleat.evidence.json_objects import (
+    MAX_NESTING,
+    TOO_DEEP,
+    FoundObject,
+    cut_objects,
+    end_of_open_object,
+    find_objects,
+    is_too_deep,
+)
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import (
     FALLBACK,
@@ -35,12 +43,6 @@ _MAX_LINE_ISSUES = 1000
 
 _OF_WRAPPER = re.compile(rb'\s*+(?:\}|"[^"]{0,200}"\s*+:)')
 """What stands behind the records' array in the object that wraps it."""
-
-_WRAPPER_END = re.compile(
-    rb'\s*+(?:"(?:[^"\\]++|\\.)*+"\s*+:\s*+(?:"(?:[^"\\]++|\\.)*+"|[-\w.+]++|\{[^{}\[\]]*+\}|\[[^{}\[\]]*+\])\s*+,?\s*+)*+\}',
-    re.DOTALL,
-)
-"""The same up to that object's closing brace."""
 
 _MAX_WRAPPERS = 64
 """Objects with records that are looked for behind one another on one line; what comes then is named as broken."""
@@ -193,10 +195,14 @@ class JsonStream:
                 if item.value is not None or not _OF_WRAPPER.match(body, item.start):
                     yield item
                     continue
-                end = _WRAPPER_END.match(body, item.start)
-                if end is not None and b"{" in body[end.end() : item.end]:
-                    following = end.end()
-                    break
+                end = end_of_open_object(body, item.start, item.end)
+                if b"{" not in body[max(end, item.start) : item.end]:
+                    continue
+                if end < 0:
+                    yield item
+                    continue
+                following = end
+                break
             if following is None:
                 return
             position = following
