@@ -153,6 +153,14 @@ def test_a_stop_of_the_logger_alone_is_found_one_with_the_system_is_not() -> Non
     assert not findings([], signals=[stop], coverage=[])
 
 
+def test_a_logger_that_was_set_not_to_start_is_found_whatever_follows() -> None:
+    """It shows at the next start of the system, so that a shutdown explains nothing."""
+    off = signal("logging-disabled", START + 40 * DAY, "7040")
+    down = signal("shutdown-clean", START + 40 * DAY + MINUTE, "6006")
+    (found,) = findings([], signals=[off, down], coverage=[])
+    assert (found.kind, found.count) == ("logging-disabled", 1)
+
+
 # ----------------------------------------------------------------------------------------------------- silences
 
 

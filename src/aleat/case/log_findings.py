@@ -32,6 +32,7 @@ KINDS = (
     "log-cleared",
     "log-silent",
     "logging-stopped",
+    "logging-disabled",
     "host-silent",
     "records-unreadable",
     "parts-not-given",
@@ -190,6 +191,7 @@ def _stopped(
         for row in coverage
         if row.channel == "System" and row.first is not None and row.last is not None
     }
+    yield from _disabled(signals, references)
     for host, several in stops.items():
         first, last = spans.get(host, (0, 0))
         alone = [
@@ -199,17 +201,31 @@ def _stopped(
             and not any(abs(time - (signal.time or 0)) <= near for time in whole.get(host, ()))
         ]
         if alone:
-            times = [signal.time or 0 for signal in alone]
-            yield LogFinding(
-                kind="logging-stopped",
-                host=host,
-                format=alone[0].format,
-                channel=alone[0].channel,
-                first=calendar_time(min(times)),
-                last=calendar_time(max(times)),
-                count=len(alone),
-                refs=references.all_of(alone, _MOST_REFS),
-            )
+            yield _of_signals("logging-stopped", host, alone, references)
+
+
+def _disabled(signals: Sequence[Sighting], references: ReferenceMaker) -> Iterator[LogFinding]:
+    """Yield that the event log service was set not to start, whatever went on then: it shows at the next start."""
+    found: dict[str, list[Sighting]] = {}
+    for signal in signals:
+        if signal.time is not None and "logging-disabled" in signal_names(signal):
+            found.setdefault(signal.host, []).append(signal)
+    for host, several in found.items():
+        yield _of_signals("logging-disabled", host, several, references)
+
+
+def _of_signals(kind: str, host: str, signals: Sequence[Sighting], references: ReferenceMaker) -> LogFinding:
+    times = [signal.time or 0 for signal in signals]
+    return LogFinding(
+        kind=kind,
+        host=host,
+        format=signals[0].format,
+        channel=signals[0].channel,
+        first=calendar_time(min(times)),
+        last=calendar_time(max(times)),
+        count=len(signals),
+        refs=references.all_of(signals, _MOST_REFS),
+    )
 
 
 # --------------------------------------------------------------------------------------------- record numbers

@@ -224,6 +224,7 @@ class LogFinding(msgspec.Struct, frozen=True, kw_only=True):
     log-cleared           the system says so (Windows 1102, 104), `count` times; `parameters` name who did it
     log-silent            nothing for a time that is improbable for this log, while others of its host were written
     logging-stopped       the event log service stopped (1100) while the system went on
+    logging-disabled      the event log service was set not to start (its registry value, or Windows 7040)
     host-silent           no log of the host for a time that is improbable for it, while other hosts' were written
     records-unreadable    as records-missing, in a source that could not be read whole
     parts-not-given       numbers are missing between sources: `count` records in `parameters["gaps"]` stretches

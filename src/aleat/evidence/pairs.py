@@ -35,6 +35,8 @@ MAX_PAIRS = 1000
 """`pairs`: more of one line are passed over."""
 
 _ALWAYS = 64
+_WIDTH = 4
+"""A cell of a column of texts takes as much memory as this many codes."""
 
 _QUOTED = re.compile(
     r'([A-Za-z_@][\w.\-/@]*+)=(?:"((?:[^"\\]++|\\.)*+)"|\'((?:[^\'\\]++|\\.)*+)\'|([^\s"\']*+\S*+))', re.DOTALL
@@ -66,7 +68,7 @@ def expand(texts: pl.Series, style: str, columns: Sequence[str] = (), separator:
                 cells = found[name] = ([], [])
             cells[0].append(row)
             cells[1].append(value)
-    room = max(MAX_CELLS // max(len(texts), 1), _ALWAYS)
+    room = max(MAX_CELLS // _WIDTH // max(len(texts), 1), _ALWAYS)
     if len(found) > room:
         found = _with_rest(found, room)
     return {name: _column(rows, values, len(texts)) for name, (rows, values) in found.items()}
