@@ -70,6 +70,7 @@ picture: $(VENV)/ready-dev ## Take the README's picture of the report with a rea
 
 docs: $(VENV)/ready-dev ## Write the generated parts of the reference
 	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/formats.py
 	$(BIN)/python docs/sigma_coverage.py
 
 clean:           ## Remove what the recipes made
