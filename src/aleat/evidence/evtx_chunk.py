@@ -14,7 +14,16 @@ import zlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["CHUNK_BYTES", "FILE_HEADER_BYTES", "GOOD_HEADER", "Chunk", "FileHeader", "RecordSpan", "repair_chunk"]
+__all__ = [
+    "CHUNK_BYTES",
+    "FILE_HEADER_BYTES",
+    "GOOD_HEADER",
+    "Chunk",
+    "FileHeader",
+    "RecordSpan",
+    "data_end",
+    "repair_chunk",
+]
 
 FILE_HEADER_BYTES = 4096
 CHUNK_BYTES = 65536
@@ -128,7 +137,7 @@ def _walk(data: bytes, first: int, end: int, trusted: bool) -> list[RecordSpan]:
         following = _next_record(data, position + 1, end, None if trusted else last_id)
         if following is None:
             if trusted or spans == [] or not _only_slack(data, position, end, last_id):
-                tail = end if trusted else _data_end(data, position, end)
+                tail = end if trusted else data_end(data, position, end)
                 if tail > position:
                     spans.append(RecordSpan(position, tail - position, _GAP_ID + position, gap=True))
             break
@@ -164,7 +173,7 @@ def _next_record(data: bytes, position: int, end: int, last_id: int | None) -> i
 
 def _only_slack(data: bytes, position: int, end: int, last_id: int) -> bool:
     """Say whether what follows the last record is unused space: zeros, or an older record left behind."""
-    if not data[position:end].strip(b"\0"):
+    if data_end(data, position, end) == position:
         return True
     if end - position < RECORD_OVERHEAD:
         return False
@@ -172,8 +181,17 @@ def _only_slack(data: bytes, position: int, end: int, last_id: int) -> bool:
     return bool(magic == RECORD_MAGIC and number <= last_id)
 
 
-def _data_end(data: bytes, position: int, end: int) -> int:
-    return position + len(data[position:end].rstrip(b"\0"))
+def data_end(data: bytes, start: int = 0, end: int | None = None) -> int:
+    """Return where the zeros begin with which `data[start:end]` ends, by halving (`rstrip` looks at every byte)."""
+    end = len(data) if end is None else end
+    zeros, limit = 0, end - start
+    while zeros < limit:
+        middle = (zeros + limit + 1) // 2
+        if data.endswith(bytes(middle), start, end):
+            zeros = middle
+        else:
+            limit = middle - 1
+    return end - zeros
 
 
 def repair_chunk(data: bytes, chunk: Chunk) -> bytes:

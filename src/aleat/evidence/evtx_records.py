@@ -19,7 +19,7 @@ from evtx import PyEvtxParser
 
 from aleat.errors import Issue, Place
 from aleat.evidence.evtx_carve import INSTANCE, slack_spans
-from aleat.evidence.evtx_chunk import CHUNK_BYTES, GOOD_HEADER, Chunk, RecordSpan, repair_chunk
+from aleat.evidence.evtx_chunk import CHUNK_BYTES, GOOD_HEADER, Chunk, RecordSpan, data_end, repair_chunk
 from aleat.evidence.reader import RangeResult
 from aleat.evidence.times import parse_time
 from aleat.evidence.windows_event import System, decode_events
@@ -74,7 +74,7 @@ class ChunkReader:
         head = min(_FIRST_RECORD, len(data))
         taken = sum(span.size for span in chunk.spans)
         end = min(max(chunk.end, head), len(data))
-        used = max(len(data.rstrip(b"\0")), end)
+        used = max(data_end(data), end)
         count = self._result.count
         count("header" if chunk.magic else "damaged", head)
         count("record", taken - lost)

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from aleat.errors import Issue, Place
 from aleat.evidence.evtx_carve import chunk_place, find_chunk
-from aleat.evidence.evtx_chunk import CHUNK_BYTES, CHUNK_MAGIC, FILE_HEADER_BYTES, FILE_MAGIC, FileHeader
+from aleat.evidence.evtx_chunk import CHUNK_BYTES, CHUNK_MAGIC, FILE_HEADER_BYTES, FILE_MAGIC, FileHeader, data_end
 from aleat.evidence.evtx_records import ChunkReader
 from aleat.evidence.head import Head
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
@@ -163,7 +163,7 @@ class _File:
     def _zeroed(self, position: int, length: int) -> None:
         """A zeroed chunk is lost data where the header counts it or data follows; behind that it is unused space."""
         if self._used is None:
-            self._used = len(self._data.rstrip(b"\0"))
+            self._used = data_end(self._data)
         count = self._span.context.get("chunks")
         at = self._span.start + position
         if count is None or (at - FILE_HEADER_BYTES) // CHUNK_BYTES < count or position < self._used:
