@@ -242,7 +242,8 @@ class ColumnTables:
         }
         fields: dict[str, pa.Array] = {}
         for name, column in columns.items():
-            if name not in used and not name.startswith(FACT):
+            if not name.startswith(FACT):
+                column = column.set(used[name], None) if name in used else column  # noqa: PLW2901
                 for kind, array in cells(encoded(column), rows.classify.get(name), number=reading.is_number(name)):
                     fields[f"{name}|{kind}"] = array
         schema = [FIXED_SCHEMA.field(name) for name in arrays]
@@ -254,19 +255,22 @@ class ColumnTables:
         self._parts.setdefault((reading.format, channel), []).append(table)
 
 
-def _time_texts(reading: Reading, columns: Mapping[str, pl.Series], count: int) -> tuple[pl.Series, frozenset[str]]:
-    """Return the text of each row's time, and the fields that are nothing else."""
+def _time_texts(
+    reading: Reading, columns: Mapping[str, pl.Series], count: int
+) -> tuple[pl.Series, dict[str, pl.Series]]:
+    """Return the text of each row's time, and for the fields that it is made of in which rows they are."""
     texts = pl.Series([None], dtype=pl.String).new_from_index(0, count)
-    used: set[str] = set()
+    used: dict[str, pl.Series] = {}
     for group in reading.time.groups:
         if all(name in columns for name in group):
             joined = columns[group[0]]
             for name in group[1:]:
                 joined = joined + " " + columns[name]
+            taken = texts.is_null() & joined.is_not_null()
             texts = texts.zip_with(texts.is_not_null(), joined)
-            if not used:
-                used.update(group)
-    return texts, frozenset(used)
+            for name in group:
+                used[name] = used[name] | taken if name in used else taken
+    return texts, used
 
 
 def _plain(series: pl.Series) -> pa.Array:
