@@ -96,7 +96,7 @@ def test_the_report_counts_alerts_and_its_bundle_has_their_rules(tmp_path: Path,
         files = ws.report(built=built)
         answer = " ".join(built.answer().sentences)
     assert sum(map(is_alert, built.case.sightings)) == 3
-    assert "Other tools raised 3 alerts, by 3 of their rules (Wazuh); 3 of these rules are in incidents." in answer
+    assert "Other tools (Wazuh) raised alerts: 3; their rules: 3, of those in incidents: 3." in answer
     assert built.case.incidents
     bundle = json.loads(files.bundle.read_text("utf-8"))
     rules = {item["id"]: item["name"] for item in bundle["objects"] if item["type"] == "indicator"}
