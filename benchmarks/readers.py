@@ -1,6 +1,6 @@
 """How fast each reader of a described format reads: its sample grown to some megabytes, in a process of its own.
 
-Run: ``python benchmarks/readers.py [--megabytes N] [--only NAME]``. A sample is repeated with other digits in every
+Run: ``python benchmarks/readers.py [--megabytes N] [--only NAME] [--output docs/benchmarks-readers.md]``. A sample is repeated with other digits in every
 number of four and more, so that about as many values are new as in a log; what such a log says is nonsense, and the
 lines are a handful of forms. Prints a table in Markdown: events and megabytes a CPU second, peak memory.
 """
@@ -27,6 +27,16 @@ from aleat.evidence import Source, open_sources, read_batches  # noqa: E402
 from aleat.formats import format_named  # noqa: E402
 
 _NUMBER = re.compile(rb"[0-9]{4,}")
+PAGE = """# Benchmarks of readers
+
+Made by `python benchmarks/readers.py --megabytes {megabytes}`; don't edit. Each of the formats' samples is repeated to
+that size, with other digits in every number of four and more, and read in a process of its own, on one core of an AMD
+EPYC. The samples are a handful of lines, so that their rates tell formats apart rather than say how fast a real log is
+read: JSON samples are wide, a table's header counts once, and audit records of one serial number become one event,
+however many there are (so auditd's events a second mean nothing; its megabytes do).
+
+{rows}"""
+
 HEAD = """| sample | reader | MB | events | events/s CPU | MB/s CPU | peak MiB |
 |---|---|--:|--:|--:|--:|--:|
 """
@@ -111,8 +121,16 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=16)
     parser.add_argument("--only", default="")
     parser.add_argument("--measure", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--output", type=Path)
     given = parser.parse_args()
-    print(measure(given.measure, given.megabytes) if given.measure else table(given.megabytes, given.only))
+    if given.measure:
+        print(measure(given.measure, given.megabytes))
+        return
+    rows = table(given.megabytes, given.only)
+    if given.output:
+        given.output.write_text(PAGE.format(megabytes=given.megabytes, rows=rows), "utf-8")
+    else:
+        print(rows)
 
 
 if __name__ == "__main__":
