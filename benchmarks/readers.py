@@ -1,8 +1,9 @@
 """How fast each reader of a described format reads: its sample grown to some megabytes, in a process of its own.
 
-Run: ``python benchmarks/readers.py [--megabytes N] [--only NAME] [--output docs/benchmarks-readers.md]``. A sample is repeated with other digits in every
-number of four and more, so that about as many values are new as in a log; what such a log says is nonsense, and the
-lines are a handful of forms. Prints a table in Markdown: events and megabytes a CPU second, peak memory.
+Run: ``python benchmarks/readers.py [--megabytes N] [--only NAME] [--output docs/benchmarks-readers.md]``. A sample is
+repeated with other digits in every number of four and more, so that about as many values are new as in a log; what such
+a log says is nonsense, and the lines are a handful of forms. Gives a table in Markdown: events and megabytes a CPU
+second, peak memory.
 """
 
 from __future__ import annotations
