@@ -74,6 +74,19 @@ def test_chunks_are_found_anywhere(before: int) -> None:
         assert {issue.code for issue in issues_of(results)} == {"carved"}
 
 
+@pytest.mark.parametrize("lost", [1, 600, 30_000])
+def test_a_carved_chunk_that_lost_bytes_costs_the_next_one_nothing(lost: int) -> None:
+    """The next one begins before this one should end, and a range is cut there."""
+    sound = chunk_bytes(sample(3))
+    data = (
+        b"\xcc" * 777 + sound[: CHUNK_BYTES - lost] + chunk_bytes(sample(2, start=4)) + chunk_bytes(sample(1, start=6))
+    )
+    for options in (ReadOptions(), ReadOptions(range_bytes=CHUNK_BYTES)):
+        results = read_bytes(data, "unallocated.bin", options)
+        assert ids_of(results) == [1, 2, 3, 4, 5, 6]
+        assert sum(account_of(results).values()) == len(data)
+
+
 @pytest.mark.parametrize("lost", [1, 100, 4096, 40_000])
 def test_bytes_that_are_missing_in_a_file_cost_one_chunk(lost: int) -> None:
     """Behind the gap, chunks are found at their new places."""

@@ -24,6 +24,7 @@ from aleat.evidence.windows_rows import WindowsTables
 __all__ = ["EvtxReader"]
 
 _ZEROS = bytes(CHUNK_BYTES)
+_CHUNK_HEADER = 512
 _RECORD_MAGIC = b"**\0\0"
 _LEAST_RECORD = 28  # its header, and the size again at its end
 
@@ -51,7 +52,7 @@ class EvtxReader:
         goal = step if "carved" in context else FILE_HEADER_BYTES + step
         ended = False
         while not ended or data:
-            data, ended = _read_to(stream, data, goal + CHUNK_BYTES, ended)
+            data, ended = _read_to(stream, data, goal + CHUNK_BYTES + _CHUNK_HEADER, ended)
             end = min(_boundary(data, goal), len(data))
             last = ended and end == len(data)
             if last and start + end < expected:
@@ -104,12 +105,12 @@ def _read_to(stream: BinaryIO, data: bytes, length: int, ended: bool) -> tuple[b
 
 
 def _boundary(data: bytes, goal: int) -> int:
-    """Return where to cut at or after `goal`: behind a sound chunk that stands across it."""
+    """Return where to cut at or after `goal`: behind a sound chunk that stands across it, or before one in it."""
     at = find_chunk(data, max(goal - CHUNK_BYTES + 1, 0), goal + 7)
     while at is not None and at < goal:
-        following = find_chunk(data, at + 1, goal + 7)
+        following = find_chunk(data, at + 1, at + CHUNK_BYTES + 7)
         if following is None or following >= goal:
-            return at + CHUNK_BYTES
+            return min(at + CHUNK_BYTES, len(data) if following is None else following)
         at = following
     return goal
 
