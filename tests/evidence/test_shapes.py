@@ -79,3 +79,24 @@ def test_pairs_beyond_the_cells_go_together(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_limit_admits_what_it_knows() -> None:
     known = shapes.Known(2)
     assert [known.admits(item) for item in "abcab"] == [True, True, False, True, True]
+
+
+def test_thousands_of_equal_names_are_told_apart() -> None:
+    """Each is found by halving: counting up from the first took minutes for one header."""
+    taken: dict[str, int] = {}
+    for number in range(20_000):
+        taken[columns.free_name("ip", taken)] = number
+    assert list(taken)[:3] == ["ip", "ip~", "ip~2"]
+    assert len(taken) == 20_000
+    found = pairs.expand(pl.Series(["ip=1 " * pairs.MAX_PAIRS]), "quoted")
+    assert len(found) == pairs.MAX_PAIRS
+
+
+def test_keys_that_flatten_to_one_name_keep_their_cells() -> None:
+    (event,) = events_of(read_bytes(b'{"EventID":1,"Channel":"x","a":{"b.c":1,"b":{"c":2}},"a.b":{"c":3},"a.b.c":4}\n'))
+    assert {name: value for name, value in event["fields"].items() if name.startswith("a.")} == {
+        "a.b.c": "1",
+        "a.b.c~": "2",
+        "a.b.c~2": "3",
+        "a.b.c~3": "4",
+    }

@@ -24,6 +24,8 @@ from importlib import resources
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
+from aleat.evidence.columns import free_name
+
 __all__ = ["AUDIT_RECORD", "AuditJoiner", "audit_key", "parse_record"]
 
 AUDIT_RECORD = (
@@ -151,11 +153,8 @@ def _decoded(key: str, text: str, kind: str) -> Any:
 
 
 def _put(fields: dict[str, Any], key: str, value: Any) -> None:
-    while key in fields:
-        if fields[key] == value:
-            return
-        key += "~"
-    fields[key] = value
+    if fields.get(key) != value and fields.get(f"{key}~") != value:
+        fields[free_name(key, fields)] = value
 
 
 def _join_arguments(fields: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -31,6 +31,7 @@ __all__ = [
     "TableBuilder",
     "cell_kind",
     "flatten_column",
+    "free_name",
 ]
 
 Codes = npt.NDArray[np.int32]
@@ -105,6 +106,29 @@ def cell_kind(value: Any) -> tuple[str, str]:
     """
     kind, convert = _TYPE_KIND[type(value)]
     return kind, str(convert(value))
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return `name`, or where that is taken ``name~``, ``name~2`` …: the second of one name is kept beside the first.
+
+    Names that are taken are taken in this order, so that the next one is found by halving.
+
+    >>> free_name("a", {"a"}), free_name("a", {"a", "a~", "a~2"})
+    ('a~', 'a~3')
+    """
+    if name not in taken:
+        return name
+    low, high = 0, 1
+    while _repeated(name, high) in taken:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _repeated(name, middle) in taken else (low, middle)
+    return _repeated(name, high)
+
+
+def _repeated(name: str, number: int) -> str:
+    return f"{name}~{number if number > 1 else ''}"
 
 
 class CellColumn:
@@ -266,9 +290,7 @@ class TableBuilder:
         common = sorted(self._fields, key=lambda key: (-self._fields[key].filled, key))[: room - 1]
         kept = {key: self._fields[key] for key in common}
         rows, texts = _rest_of({key: column for key, column in self._fields.items() if key not in kept})
-        name = "rest"
-        while f"{name}|s" in kept:
-            name += "~"
+        name = free_name("rest", {key.rpartition("|")[0] for key in kept})
         kept[f"{name}|s"] = rest = CellColumn()
         rest.add(0, np.array(rows, np.int32), texts)
         self._fields = kept
@@ -360,12 +382,13 @@ _TRANSPARENT = frozenset({"#text", "#attributes"})
 
 
 def _put(out: Flat, name: str, piece: Piece) -> None:
-    pieces = out.get(name)
-    if pieces is None:
-        out[name] = [piece]
-        return
-    taken = set().union(*(rows for rows, _, _ in pieces))
-    if taken.isdisjoint(piece[0]):
-        pieces.append(piece)
-    else:  # two keys of one object flatten to one name: the second keeps its cells under a name of its own
-        _put(out, name + "~", piece)
+    for own in (name, _repeated(name, 1), free_name(name, out)):
+        pieces = out.get(own)
+        if pieces is None:
+            out[own] = [piece]
+            return
+        taken = set().union(*(rows for rows, _, _ in pieces))
+        if taken.isdisjoint(piece[0]):
+            pieces.append(piece)
+            return
+        # two keys of one object flatten to one name: the second keeps its cells under a name of its own

@@ -27,7 +27,7 @@ from xml.sax.saxutils import unescape
 import numpy as np
 import polars as pl
 
-from aleat.evidence.columns import MAX_CELLS
+from aleat.evidence.columns import MAX_CELLS, free_name
 
 __all__ = ["STYLES", "expand", "split_delimited"]
 
@@ -256,9 +256,7 @@ def _by_place(columns: tuple[str, ...], separator: str) -> Parse:
 
 def _put(found: dict[str, str], key: str, value: str) -> None:
     """Keep a second value of a key beside the first, under a name of its own."""
-    while key in found:
-        key += "~"
-    found[key] = value
+    found[free_name(key, found)] = value
 
 
 STYLES: dict[str, Callable[[tuple[str, ...], str], Parse]] = {

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from aleat.evidence.batch import FIXED_SCHEMA
 from aleat.evidence.clock import ReadTimes, read_times, time_issues
+from aleat.evidence.columns import free_name
 from aleat.evidence.described import Pick, Reading
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import numbered_lines
@@ -117,10 +118,7 @@ def named(names: Sequence[str], columns: Sequence[pl.Series]) -> dict[str, pl.Se
     """Return columns by their names; the second of one name is kept beside the first."""
     fields: dict[str, pl.Series] = {}
     for name, column in zip(names, columns, strict=True):
-        field = name
-        while field in fields:
-            field += "~"
-        fields[field] = column
+        fields[free_name(name, fields)] = column
     return fields
 
 

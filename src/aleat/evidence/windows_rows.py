@@ -20,7 +20,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from aleat.evidence.clock import ReadTimes, TimeSpec, read_times
-from aleat.evidence.columns import Flat, Piece, TableBuilder, flatten_column
+from aleat.evidence.columns import Flat, Piece, TableBuilder, flatten_column, free_name
 from aleat.evidence.reader import ReadOptions
 from aleat.evidence.shapes import MAX_CHANNELS, MAX_SHAPES, Known, as_rest
 from aleat.evidence.times import time_column
@@ -263,9 +263,7 @@ def _data_name(item: Any) -> str | None:
 
 def _put(out: dict[str, Any], name: str, value: Any) -> None:
     """Add a field; a second one of that name keeps its cell under ``name~``."""
-    while name in out:
-        name += "~"
-    out[name] = value
+    out[free_name(name, out)] = value
 
 
 def _build_group(group: _Group, builders: dict[str, TableBuilder], clock: _Clock) -> None:

@@ -26,6 +26,7 @@ import orjson
 import polars as pl
 
 from aleat.errors import Issue, Place
+from aleat.evidence.columns import free_name
 from aleat.evidence.described import Reading
 from aleat.evidence.head import Head
 from aleat.evidence.json_objects import is_too_deep
@@ -290,13 +291,10 @@ def _with_comma(text: str) -> tuple[str, str]:
 
 def _fields(header: Sequence[str], rename: Mapping[str, str]) -> list[str]:
     """Return one field name a column: renamed, numbered where nameless, apart where equal."""
-    fields: list[str] = []
+    fields: dict[str, None] = {}
     for place, name in enumerate(header):
-        field = rename.get(name, name) or f"column{place + 1}"
-        while field in fields:
-            field += "~"
-        fields.append(field)
-    return fields
+        fields[free_name(rename.get(name, name) or f"column{place + 1}", fields)] = None
+    return list(fields)
 
 
 def _column(values: Sequence[str]) -> pl.Series:

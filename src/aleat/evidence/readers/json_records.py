@@ -28,7 +28,7 @@ import polars as pl
 
 from aleat.errors import Issue, Place
 from aleat.evidence.clock import ReadTimes, read_times, time_issues
-from aleat.evidence.columns import Flat, TableBuilder, flatten_column
+from aleat.evidence.columns import Flat, TableBuilder, flatten_column, free_name
 from aleat.evidence.described import Pick, Reading
 from aleat.evidence.head import WRAPPERS, Head
 from aleat.evidence.json_objects import is_too_deep
@@ -358,9 +358,7 @@ def _named(items: list[Any], name: str, values: Sequence[str]) -> Any:
     for item in items:
         if not isinstance(item, dict) or not isinstance(key := item.get(name), str):
             return items
-        while key in found:
-            key += "~"
-        found[key] = next((item[place] for place in values if place in item), None)
+        found[free_name(key, found)] = next((item[place] for place in values if place in item), None)
     return found
 
 

@@ -39,6 +39,7 @@ import numpy.typing as npt
 import polars as pl
 
 from aleat.evidence.clock import has_year
+from aleat.evidence.columns import free_name
 from aleat.evidence.continued import join_continued
 from aleat.evidence.described import FACTS, Pick, Reading, reading_of
 from aleat.evidence.head import Head
@@ -277,7 +278,7 @@ def _expanded(
         named |= column.is_not_null().to_numpy()
     inner = {**columns, field: columns[field].set(pl.Series(named), None)}
     for name, column in values.items():
-        inner[name if name not in inner or inner[name].is_null().all() else _free(name, inner)] = column
+        inner[name if name not in inner or inner[name].is_null().all() else free_name(name, inner)] = column
     yield reading, places, inner
 
 
@@ -292,7 +293,7 @@ def _formed(
             chosen = left[matched]
             inner = {name: column.gather(chosen) for name, column in columns.items()}
             for name, column in parts.items():
-                inner[name if name not in inner or inner[name].is_null().all() else _free(name, inner)] = column
+                inner[name if name not in inner or inner[name].is_null().all() else free_name(name, inner)] = column
             yield reading, places[chosen], inner
             left = left[~matched]
             if not len(left):
@@ -355,12 +356,6 @@ def _within(outer: Reading, inner: Reading) -> Reading:
             facts[name] = Pick((*own.fields, *(field for field in outer.facts[name].fields)), own.constant)
     time = inner.time if inner.time.groups and has_year(inner.time.spec) else outer.time
     return replace(inner, facts=facts, time=time, numbers=inner.numbers | outer.numbers)
-
-
-def _free(name: str, columns: Mapping[str, Any]) -> str:
-    while name in columns:
-        name += "~"
-    return name
 
 
 def parts_of(format_: str, messages: pl.Series, programs: pl.Series) -> dict[int, dict[str, str]]:
