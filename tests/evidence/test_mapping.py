@@ -197,6 +197,7 @@ def test_flags_that_can_not_be_used_are_refused(text: str) -> None:
         ("decimal", "embed"),
         ("[[stix]]", "[[stix]"),
         ("Europe/Tirane", "Nowhere"),
+        ("%H:%M", "%M"),
     ],
 )
 def test_files_that_can_not_be_used_are_refused_by_name(old: str, new: str) -> None:

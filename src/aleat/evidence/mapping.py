@@ -27,6 +27,7 @@ from aleat.evidence.reader import ByteRange, RangeResult, Reader, ReadOptions
 from aleat.evidence.readers.delimited import DelimitedReader
 from aleat.evidence.readers.json_records import JsonReader
 from aleat.evidence.readers.lines import LinesReader
+from aleat.evidence.time_texts import parse_texts
 from aleat.evidence.zones import zone_named
 from aleat.formats import Format, all_formats, format_of
 
@@ -155,6 +156,12 @@ def _check_table(name: str, table: dict[str, Any], number: int, place: Place | N
     forms = tuple(time.get("formats", ("iso",)))
     if not all(isinstance(form, str) for form in forms) or not has_year(TimeSpec(forms)):
         raise _error(f"{where}: a time's format is to have the year (iso, epoch, filetime or strftime's).", place)
+    for form in forms:
+        try:
+            parse_texts(pl.Series(["2022-07-15 10:00:00"]), form)
+        except pl.exceptions.PolarsError as error:
+            said = str(error).splitlines()[0][:200]
+            raise _error(f"{where}: the time's format {form[:100]!r} can't be used: {said}", place) from error
     if time.get("zone") is not None:
         try:
             zone_named(str(time["zone"]))
