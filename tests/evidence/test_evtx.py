@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aleat.evidence.evtx_chunk import CHUNK_BYTES, FILE_HEADER_BYTES, Chunk
@@ -200,6 +200,7 @@ def test_damage_is_accounted_for(seed: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(4096, 4096 + 6000), st.integers(0, 255)), min_size=1, max_size=30))
+@example([(4096, 0), (7893, 1), (8980, 0)])  # header, one record's number, the next one's size
 def test_no_bytes_make_the_reader_fail(changes: list[tuple[int, int]]) -> None:
     data = bytearray(evtx_bytes(sample(12)))
     sound = bytes(data)

@@ -175,10 +175,7 @@ def _only_slack(data: bytes, position: int, end: int, last_id: int) -> bool:
     """Say whether what follows the last record is unused space: zeros, or an older record left behind."""
     if data_end(data, position, end) == position:
         return True
-    if end - position < RECORD_OVERHEAD:
-        return False
-    magic, _, number = _record(data, position)
-    return bool(magic == RECORD_MAGIC and number <= last_id)
+    return _record_size(data, position, end) > 0 and _record(data, position)[2] <= last_id
 
 
 def data_end(data: bytes, start: int = 0, end: int | None = None) -> int:
