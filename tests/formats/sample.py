@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -86,9 +86,7 @@ def read_data(data: bytes, name: str, options: ReadOptions, file: Path, range_by
     if not read.readers:
         return read
     if range_bytes is not None:
-        options = ReadOptions(
-            **{**{key: getattr(options, key) for key in options.__slots__}, "range_bytes": range_bytes}
-        )
+        options = replace(options, range_bytes=range_bytes)
     reader = reader_named(read.readers[0])
     source = Source(name, file, (), reader.name, len(data), options)
     base, joined = 0, b""

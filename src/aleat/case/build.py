@@ -29,7 +29,7 @@ from aleat.case.records import (
     SourceRow,
 )
 from aleat.case.refs import ReferenceMaker
-from aleat.case.requests import REQUEST_FORMATS, credible_requests, empty_requests
+from aleat.case.requests import credible_requests, empty_requests, request_formats
 from aleat.case.signal_rules import split_signals
 from aleat.case.tell import tell_incidents
 from aleat.case.timeline import make_timeline
@@ -94,7 +94,7 @@ def build_case(
     context += list(signals)
     names = HostNames([row.host for row in coverage] + [one.host for one in (*found, *context)])
     addresses = host_addresses((*found, *context), names)
-    known = frozenset(names.of(row.host) for row in coverage if row.host and row.format not in REQUEST_FORMATS)
+    known = frozenset(names.of(row.host) for row in coverage if row.host and row.format not in request_formats())
     place = _Placer(names, addresses, known, tags or {})
     hits = fold_copies(place(hit) for hit in found)
     facts = fold_copies(place(signal) for signal in context)
@@ -208,7 +208,7 @@ class _Placer:
         return msgspec.structs.replace(sighting, host=host, tags=tags)
 
     def _host(self, sighting: Sighting) -> str:
-        if sighting.format not in REQUEST_FORMATS:
+        if sighting.format not in request_formats():
             return self._names.of(sighting.host)
         service = str(sighting.fields.get("cs-host") or sighting.fields.get("vhost") or "").casefold()
         key = (sighting.host or str(sighting.fields.get("s-ip") or ""), service, sighting.evidence)

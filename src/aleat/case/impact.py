@@ -23,7 +23,7 @@ from aleat.case.hosts import HostNames, service_host
 from aleat.case.parameters import ImpactParameters, Parameters, defaults
 from aleat.case.records import CoverageRow, EvidenceRef, Incident, Outage
 from aleat.case.refs import ReferenceMaker
-from aleat.case.requests import REQUEST_FORMATS
+from aleat.case.requests import request_formats
 from aleat.case.silence import RateModel, Silence, find_silences
 from aleat.hunt.indicator import Sighting
 from aleat.stix.ids import content_id
@@ -114,8 +114,8 @@ class _ImpactFinder:
         self._coverage = coverage
         self._signal_times = _times_by_host(signals)
         self._known = frozenset(
-            [names.of(row.host) for row in coverage if row.host and row.format not in REQUEST_FORMATS]
-            + [names.of(one.host) for one in signals if one.host and one.format not in REQUEST_FORMATS]
+            [names.of(row.host) for row in coverage if row.host and row.format not in request_formats()]
+            + [names.of(one.host) for one in signals if one.host and one.format not in request_formats()]
         )
         self._paths: list[str] = []
         self._hosts: list[str] = []
@@ -338,7 +338,7 @@ def _coded(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int32]]:
 def _times_by_host(signals: Sequence[Sighting]) -> dict[str, npt.NDArray[np.int64]]:
     times: dict[str, list[int]] = {}
     for signal in signals:
-        if signal.time is not None and signal.format not in REQUEST_FORMATS:
+        if signal.time is not None and signal.format not in request_formats():
             times.setdefault(signal.host, []).append(signal.time)
     return {host: np.array(sorted(values), dtype=np.int64) for host, values in times.items()}
 

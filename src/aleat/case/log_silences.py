@@ -19,7 +19,7 @@ from aleat.case.hosts import HostNames
 from aleat.case.parameters import ImpactParameters, LogParameters
 from aleat.case.records import EvidenceRef, LogFinding
 from aleat.case.refs import ReferenceMaker
-from aleat.case.requests import REQUEST_FORMATS
+from aleat.case.requests import request_formats
 from aleat.case.silence import Silence, find_silences
 from aleat.evidence.activity import Activity, Edge, activity_minutes
 from aleat.hunt.event_digest import event_digest
@@ -117,7 +117,7 @@ def find_log_silences(
     """Yield the silences of logs, then those of hosts."""
     hosts: dict[str, list[Key]] = {}
     for key in series:
-        if key[0] and key[1] not in REQUEST_FORMATS:
+        if key[0] and key[1] not in request_formats():
             hosts.setdefault(key[0], []).append(key)
     chosen = msgspec.structs.replace(
         impact, surprise_bits=parameters.surprise_bits, least_minutes=parameters.least_minutes

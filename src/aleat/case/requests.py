@@ -11,29 +11,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from aleat.evidence.batch import EventBatch, field_column
-from aleat.formats import all_formats
+from aleat.formats import all_formats, format_named
 from aleat.hunt.views import view
 
 __all__ = [
     "REQUESTS_SCHEMA",
-    "REQUEST_COLUMNS",
-    "REQUEST_FORMATS",
-    "STATUS_FIELDS",
     "credible_requests",
     "empty_requests",
+    "request_columns",
+    "request_formats",
     "requests_table",
     "service_from_path",
+    "status_fields",
 ]
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
-
-REQUEST_FORMATS = tuple(item.name for item in all_formats() if item.requests)
-"""Formats of web logs: those whose file has a ``[requests]``."""
 
 REQUESTS_SCHEMA = pa.schema(
     [
@@ -48,31 +46,45 @@ REQUESTS_SCHEMA = pa.schema(
 )
 
 
-def _fields_of(part: str) -> dict[str, tuple[str, ...]]:
-    return {item.name: tuple(item.requests.get(part, ())) for item in all_formats() if item.requests}
-
-
-_SERVICE_FIELDS = _fields_of("service")
-STATUS_FIELDS = _fields_of("status")
-_ADDRESS_FIELDS = _fields_of("host")
 _KINDS = "si"
 _OLDEST = timedelta(days=50 * 365)
 _CLOCKS = timedelta(days=1)
 
-REQUEST_COLUMNS = frozenset(
-    field_column(name.partition("|")[0], kind)
-    for fields in (_SERVICE_FIELDS, STATUS_FIELDS, _ADDRESS_FIELDS)
-    for names in fields.values()
-    for name in names
-    for kind in _KINDS
-)
-"""The field columns that `requests_table` looks at; batches need no others."""
 _DULL_FOLDERS = re.compile(
     r"(?:w3svc\d+|logs?|logfiles|iis|apache2?|nginx|httpd|archive|evidence|web|inetpub|files?)", re.I
 )
 _DULL_STEM = re.compile(
     r"(?:u_ex|u_nc|ex|u_in|localhost|access|other_vhosts|ssl|[_\-.])*[_\-.]?[\d_\-.x]*(?:log|gz|txt|[_\-.])*", re.I
 )
+
+
+@lru_cache(maxsize=1)
+def request_formats() -> frozenset[str]:
+    """Return the formats of web logs: those whose file has a ``[requests]``."""
+    return frozenset(item.name for item in all_formats() if item.requests)
+
+
+def status_fields(format_: str) -> tuple[str, ...]:
+    """Return the fields of a web log's format that may hold the status; none for other formats."""
+    return _fields_of(format_, "status")
+
+
+@lru_cache(maxsize=1)
+def request_columns() -> frozenset[str]:
+    """Return the field columns that `requests_table` looks at; batches need no others."""
+    return frozenset(
+        field_column(name.partition("|")[0], kind)
+        for format_ in request_formats()
+        for part in ("service", "status", "host")
+        for name in _fields_of(format_, part)
+        for kind in _KINDS
+    )
+
+
+@lru_cache
+def _fields_of(format_: str, part: str) -> tuple[str, ...]:
+    found = format_named(format_)
+    return tuple(found.requests.get(part, ())) if found is not None else ()
 
 
 def empty_requests() -> pa.Table:
@@ -112,7 +124,7 @@ def requests_table(batches: Iterable[EventBatch]) -> pa.Table:
 
     Rows without a time are left out: they can't lie in or out of a window.
     """
-    tables = [_requests_of(batch) for batch in batches if batch.format in REQUEST_FORMATS and batch.table.num_rows]
+    tables = [_requests_of(batch) for batch in batches if batch.format in request_formats() and batch.table.num_rows]
     if not tables:
         return empty_requests()
     return pa.concat_tables(tables).unify_dictionaries()
@@ -121,7 +133,7 @@ def requests_table(batches: Iterable[EventBatch]) -> pa.Table:
 def _requests_of(batch: EventBatch) -> pa.Table:
     table = batch.table
     count = table.num_rows
-    service = _first(table, _SERVICE_FIELDS[batch.format], count)
+    service = _first(table, _fields_of(batch.format, "service"), count)
     fallback = service_from_path(batch.evidence)
     service = _on_dictionary(service, fallback)
     host = _filled_host(table, batch.format, count)
@@ -129,7 +141,7 @@ def _requests_of(batch: EventBatch) -> pa.Table:
         service,
         host,
         table.column("time").combine_chunks() if count else table.column("time"),
-        _status(table, STATUS_FIELDS[batch.format], count),
+        _status(table, status_fields(batch.format), count),
         pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array([batch.evidence])),
         pc.add(table.column("record"), batch.record_base),
         table.column("offset"),
@@ -182,7 +194,7 @@ def _on_dictionary(values: pa.Array, fallback: str) -> pa.DictionaryArray:
 def _filled_host(table: pa.Table, format_: str, count: int) -> pa.DictionaryArray:
     host = _plain(table.column("host")).cast(pa.string())
     host = pc.if_else(pc.equal(host, ""), pa.scalar(None, pa.string()), host)
-    filled = pc.coalesce(host, _first(table, _ADDRESS_FIELDS[format_], count), pa.scalar("", pa.string()))
+    filled = pc.coalesce(host, _first(table, _fields_of(format_, "host"), count), pa.scalar("", pa.string()))
     return filled.dictionary_encode().cast(_WORD)
 
 

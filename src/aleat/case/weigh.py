@@ -14,7 +14,7 @@ from math import log2
 from aleat.case.facts import Key, accounts_of, text_of
 from aleat.case.parameters import WeightParameters
 from aleat.case.records import CoverageRow
-from aleat.case.requests import REQUEST_FORMATS, STATUS_FIELDS
+from aleat.case.requests import status_fields
 from aleat.case.signal_rules import signal_names
 from aleat.hunt.indicator import Sighting
 from aleat.times import DAY, micros_of
@@ -76,7 +76,7 @@ def was_refused(hit: Sighting) -> bool:
 
     Somebody asked and got nothing: attention, not an intrusion. It is told, but makes no incident.
     """
-    return hit.format in REQUEST_FORMATS and text_of(hit, *STATUS_FIELDS[hit.format]).startswith("4")
+    return text_of(hit, *status_fields(hit.format)).startswith("4")
 
 
 def response_events(

@@ -6,9 +6,7 @@ import re
 from functools import cached_property
 from typing import Any
 
-import orjson
-
-from aleat.evidence.json_objects import find_objects, is_too_deep
+from aleat.evidence.json_objects import find_objects, parse_object
 from aleat.evidence.text import bom_length, detect_encoding
 
 __all__ = ["HEAD_BYTES", "WRAPPERS", "Head"]
@@ -88,7 +86,7 @@ class Head:
         start = self.wrapper[1]
         if not start:
             for line in self.body[:_TEXT_BYTES].split(b"\n", _OBJECTS)[:_OBJECTS]:
-                value = _object(line.strip().removesuffix(b","))
+                value = parse_object(line.strip().removesuffix(b","))
                 if value is not None:
                     found.append(value)
         if not found:
@@ -98,11 +96,3 @@ class Head:
                 if item.unfinished or len(found) == _OBJECTS:
                     break
         return found
-
-
-def _object(line: bytes) -> dict[str, Any] | None:
-    try:
-        value = orjson.loads(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) and not is_too_deep(value) else None

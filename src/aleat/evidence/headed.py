@@ -6,7 +6,7 @@ decide how long the reading takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from itertools import pairwise
 from typing import TypeVar
 
@@ -18,32 +18,13 @@ from aleat.evidence.described import Reading
 from aleat.evidence.text import LineNotes
 from aleat.evidence.text_columns import Classify, ColumnTables, Lines, Rows
 
-__all__ = ["MAX_HEADERS", "HeadedRows", "by_header"]
+__all__ = ["MAX_HEADERS", "HeadedRows"]
 
 MAX_HEADERS = 256
 """`headers`: lines under further ones of a range are named, and not read."""
 
 State = TypeVar("State", bound=Hashable)
 Places = npt.NDArray[np.int64]
-
-
-def by_header(lines: Lines, state: State, step: Callable[[State, str], State]) -> list[tuple[State, Places]]:
-    """Return each header's state with the places of the lines under it, in the order of the headers' first use.
-
-    `step` gives the state behind a line that starts with ``#``; `state` is the one in force before the first line.
-    """
-    found: dict[State, list[tuple[int, int]]] = {}
-    directives = np.flatnonzero(lines.texts.str.starts_with("#").to_numpy()).tolist()
-    texts = lines.texts.gather(directives).to_list()
-    for number, (start, end) in enumerate(pairwise([-1, *directives, len(lines)])):
-        if end - start > 1:
-            found.setdefault(state, []).append((start + 1, end))
-        if number < len(texts):
-            state = step(state, texts[number])
-    return [
-        (state, np.concatenate([np.arange(start, end) for start, end in stretches]))
-        for state, stretches in found.items()
-    ]
 
 
 class HeadedRows:
@@ -55,6 +36,27 @@ class HeadedRows:
         self._notes = notes
         self._found: list[tuple[Reading, Places, dict[str, pl.Series], Mapping[str, Classify]]] = []
         self._reasons: dict[int, str] = {}
+
+    def by_header(self, state: State, step: Callable[[State, str], State]) -> Iterator[tuple[State, Places]]:
+        """Yield each header's state with the places of the lines under it, in the order of the headers' first use.
+
+        `step` gives the state behind a line that starts with ``#``; `state` is the one in force before the first line.
+        Lines under more than `MAX_HEADERS` headers are refused.
+        """
+        found: dict[State, list[tuple[int, int]]] = {}
+        directives = np.flatnonzero(self._lines.texts.str.starts_with("#").to_numpy()).tolist()
+        texts = self._lines.texts.gather(directives).to_list()
+        for number, (start, end) in enumerate(pairwise([-1, *directives, len(self._lines)])):
+            if end - start > 1:
+                found.setdefault(state, []).append((start + 1, end))
+            if number < len(texts):
+                state = step(state, texts[number])
+        for number, (own, stretches) in enumerate(found.items()):
+            places = np.concatenate([np.arange(start, end) for start, end in stretches])
+            if number < MAX_HEADERS:
+                yield own, places
+            else:
+                self.refuse(places, lambda _: f"It stands under more than {MAX_HEADERS} headers (limit: headers).")
 
     def take(
         self,

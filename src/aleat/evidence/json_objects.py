@@ -24,6 +24,8 @@ __all__ = [
     "end_of_open_object",
     "find_objects",
     "is_too_deep",
+    "parse_object",
+    "read_to",
 ]
 
 MAX_OBJECT_BYTES = 16 * 1024 * 1024
@@ -61,6 +63,21 @@ def is_too_deep(value: Any) -> bool:
         if not level:
             return False
     return True
+
+
+def parse_object(text: str | bytes) -> dict[str, Any] | None:
+    """Return the one object that a text is, or None where it is none, or nested too deep.
+
+    >>> parse_object(' {"a": 1}'), parse_object("[1]"), parse_object("")
+    ({'a': 1}, None, None)
+    """
+    if text.lstrip()[:1] != (b"{" if isinstance(text, bytes) else "{"):
+        return None
+    try:
+        value = orjson.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and not is_too_deep(value) else None
 
 
 def find_objects(data: bytes, position: int = 0) -> Iterator[FoundObject]:
@@ -170,7 +187,7 @@ def cut_objects(
     marker: bytes | None = None
     while not ended:
         boundary += range_bytes
-        data, ended = _read_to(stream, data, boundary - start)
+        data, ended = read_to(stream, data, boundary - start)
         if marker is None:
             marker = _marker(data, encoding)
         cut = len(data)
@@ -178,7 +195,7 @@ def cut_objects(
             target = max(boundary - start, 0)
             cut = _find_marker(data, marker, target)
             if cut < 0:
-                data, ended = _read_to(stream, data, target + MAX_OBJECT_BYTES)
+                data, ended = read_to(stream, data, target + MAX_OBJECT_BYTES)
                 cut = _find_marker(data, marker, target)
             if cut < 0:
                 cut = _object_end(data, target) if encoding == "utf-8" else len(data) - len(data) % 2
@@ -191,7 +208,7 @@ def cut_objects(
         yield ByteRange(index, start, start + len(data), context), data
 
 
-def _read_to(stream: BinaryIO, data: bytes, length: int) -> tuple[bytes, bool]:
+def read_to(stream: BinaryIO, data: bytes, length: int) -> tuple[bytes, bool]:
     """Read on until `data` has `length` bytes; say whether the stream ended before."""
     pieces, have = [data], len(data)
     while have < length and (block := stream.read(min(length - have, _BLOCK))):

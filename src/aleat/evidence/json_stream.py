@@ -110,6 +110,13 @@ class JsonStream:
             reason = f"{more} more JSON objects between here and byte {self.span.end} can't be read."
             self.result.issues.append(Issue("evidence", "broken-json", place, reason, records=more))
 
+    def tell_strange(self, code: str, what: str) -> None:
+        """Note how many objects `add` didn't take, and `what` they are."""
+        if self.strange:
+            reason = f"{self.strange} JSON {what}, and were passed over."
+            place = Place(self.path, offset=self.first_strange)
+            self.result.issues.append(Issue("evidence", code, place, reason, records=self.strange))
+
     def _read_lines(self, data: bytes, skip: int) -> None:
         encoding = self.span.context["encoding"]
         if encoding != "utf-8":

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orjson
 import polars as pl
 
 from aleat.errors import Issue, Place
 from aleat.evidence.clock import TimeSpec, read_times
 from aleat.evidence.head import Head
-from aleat.evidence.json_objects import is_too_deep
+from aleat.evidence.json_objects import parse_object
 from aleat.evidence.reader import ReadOptions
 from aleat.evidence.readers.delimited import header_of
 from aleat.evidence.readers.json_records import text_of
@@ -140,11 +139,8 @@ def _objects(head: Head) -> dict[str, list[str]]:
 def _values(head: Head) -> Iterator[dict[str, Any]]:
     count = 0
     for line in head.text.split("\n", _ROWS)[:_ROWS]:
-        try:
-            value = orjson.loads(line.strip().rstrip(","))
-        except ValueError:
-            continue
-        if isinstance(value, dict) and not is_too_deep(value):
+        value = parse_object(line.strip().rstrip(","))
+        if value is not None:
             count += 1
             yield value
     if not count:

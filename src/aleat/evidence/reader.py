@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -203,6 +204,7 @@ class MeasuresRecords(Protocol):
         ...
 
 
+@lru_cache(maxsize=1)
 def _readers() -> tuple[Reader, ...]:
     # not at the top: the seam must not load every format's libraries, and readers import the seam
     from aleat.evidence.described import described_readers  # noqa: PLC0415
@@ -231,10 +233,12 @@ def detect_reader(head: Head) -> Reader | None:
 
 def reader_named(name: str) -> Reader:
     """Return the reader called `name`; raises `KeyError` where there is none."""
+    return _by_name()[name]
+
+
+@lru_cache(maxsize=1)
+def _by_name() -> dict[str, Reader]:
     from aleat.evidence.mapping import MappedReader  # noqa: PLC0415 - as above
     from aleat.evidence.readers.file import FileReader  # noqa: PLC0415
 
-    for reader in (*_readers(), FileReader(), MappedReader()):
-        if reader.name == name:
-            return reader
-    raise KeyError(name)
+    return {reader.name: reader for reader in (*_readers(), FileReader(), MappedReader())}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -12,13 +12,12 @@ import numpy.typing as npt
 
 from aleat.times import micros_of
 
-__all__ = ["iso_seconds_column", "parse_time", "time_column"]
+__all__ = ["parse_time", "time_column"]
 
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\s?(Z|UTC|[+-]\d\d:?\d\d)?", re.ASCII
 )
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
-_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 _NAT = np.datetime64("NaT", "us")
 _WCF = re.compile(r"/Date\((-?\d{1,16})\)/", re.ASCII)
 
@@ -70,9 +69,9 @@ def _from_iso(match: re.Match[str]) -> int | None:
     return micros_of(moment) + micro + extra
 
 
-def time_column(values: Sequence[Any], parse: Callable[[Any], int | None] = parse_time) -> npt.NDArray[np.datetime64]:
+def time_column(values: Sequence[Any]) -> npt.NDArray[np.datetime64]:
     """Return `values` as datetime64[us]; what is no time becomes NaT. UTC texts ending in Z go the fast way."""
-    if len(values) > 8 and parse is parse_time and set(map(type, values)) == {str}:
+    if len(values) > 8 and set(map(type, values)) == {str}:
         heads = [value[:26] if len(value) > 26 else value[:-1] for value in values]
         if all(map(_UTC.fullmatch, values)):
             try:
@@ -85,17 +84,7 @@ def time_column(values: Sequence[Any], parse: Callable[[Any], int | None] = pars
         if value.__hash__ is None:
             continue
         if value not in known:
-            known[value] = parse(value)
+            known[value] = parse_time(value)
         if (micro := known[value]) is not None:
             out[row] = np.datetime64(micro, "us")
     return out
-
-
-def iso_seconds_column(values: Sequence[str]) -> npt.NDArray[np.datetime64]:
-    """Return texts like ``2022-07-15T08:00:00`` (UTC) as datetime64[us]; what is no time becomes NaT."""
-    if all(map(_SECONDS.fullmatch, values)):
-        try:
-            return np.array(values, "datetime64[us]")
-        except ValueError:
-            pass
-    return time_column(values)

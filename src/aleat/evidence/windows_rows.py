@@ -107,7 +107,7 @@ class WindowsTables:
         if type(payload) is not dict or not payload or extra or "Data" in payload or not event.keys() <= _PLAIN:
             payload = flatten_payload(event, extra)
         channel = system.get("Channel")
-        if not self._admits(channel, payload):
+        if (channel, *payload) not in self._groups and not self._admits(channel, payload):
             channel, payload = self._admitted(channel, payload)
             system = {**system, "Channel": channel}
         self._add(self._groups, _build_group, offset, system, payload, (channel, *payload))
@@ -137,7 +137,7 @@ class WindowsTables:
     def add_flat(self, offset: int, event: FlatEvent) -> None:
         """Add one event whose facts are already apart from its fields."""
         payload = event.fields
-        if not self._admits(event.channel, payload):
+        if (event.channel, *payload) not in self._flat and not self._admits(event.channel, payload):
             channel, payload = self._admitted(event.channel, payload)
             event = event._replace(channel=channel or "")
         self._add(self._flat, _build_flat, offset, event, payload, (event.channel, *payload))

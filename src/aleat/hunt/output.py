@@ -13,7 +13,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, timezone
 from functools import lru_cache
 from math import isfinite
@@ -28,7 +28,16 @@ from aleat.hunt.indicator import Part, Sighting
 from aleat.text import visible, visible_json
 from aleat.times import from_micros
 
-__all__ = ["FORMATS", "SightingWriter", "dump_json", "escape_cell", "format_time", "open_writer", "sighting_line"]
+__all__ = [
+    "FORMATS",
+    "SightingWriter",
+    "csv_lines",
+    "dump_json",
+    "escape_cell",
+    "format_time",
+    "open_writer",
+    "sighting_line",
+]
 
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
@@ -243,14 +252,14 @@ class _JsonWriter(_Writer):
 
 class _CsvWriter(_Writer):
     def _begin(self) -> None:
-        self._stream.write(_csv_lines([list(_KEYS)]))
+        self._stream.write(csv_lines([list(_KEYS)]))
 
     def _write(self, sightings: list[Sighting]) -> None:
         rows = []
         for sighting in sightings:
             record = {**_flat(sighting), "time": format_time(sighting.time, self._shown.zone)}
             rows.append([_safe_cell(key, cell) for key, cell in record.items()])
-        self._stream.write(_csv_lines(rows))
+        self._stream.write(csv_lines(rows))
 
 
 class _ParquetWriter(_Writer):
@@ -326,7 +335,8 @@ def _safe_cell(key: str, cell: Any) -> Any:
     return visible_json(cell) if key in ("fields", "parts") else escape_cell(visible(cell))
 
 
-def _csv_lines(rows: list[list[Any]]) -> bytes:
+def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
+    """Return rows as CSV."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue().encode("utf-8", "replace")

@@ -6,12 +6,10 @@ spreadsheet and no terminal. Tables for people are made where they are shown.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
-from aleat.hunt.output import dump_json, escape_cell, format_time
+from aleat.hunt.output import csv_lines, dump_json, escape_cell, format_time
 from aleat.hunt.search import SearchHit
 from aleat.text import visible, visible_json
 
@@ -60,10 +58,10 @@ def write_rows(rows: Iterable[Mapping[str, Any]], stream: IO[bytes], format: str
     """Write records with these keys as one of `ROW_FORMATS`, one after the other, and return how many they were."""
     count = 0
     if format == "csv":
-        stream.write(_csv_line(keys))
+        stream.write(csv_lines([keys]))
     for count, row in enumerate(rows, 1):
         if format == "csv":
-            stream.write(_csv_line([_cell(row[key]) for key in keys]))
+            stream.write(csv_lines([[_cell(row[key]) for key in keys]]))
         else:
             before = b"" if format == "jsonl" else b"[\n" if count == 1 else b",\n"
             stream.write(before + dump_json({key: row[key] for key in keys}) + (b"\n" if format == "jsonl" else b""))
@@ -79,9 +77,3 @@ def _cell(value: Any) -> Any:
     if value is None or isinstance(value, (int, float)):
         return value
     return visible_json(dump_json(value).decode())
-
-
-def _csv_line(cells: Sequence[Any]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerow(cells)
-    return text.getvalue().encode("utf-8", "replace")

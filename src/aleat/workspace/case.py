@@ -15,7 +15,7 @@ from aleat.attribution.records import Assessment
 from aleat.case import build_case, indicator_tags, requests_table
 from aleat.case.claims import ClaimsResult, read_claims
 from aleat.case.records import Case, CoverageRow, SourceRow
-from aleat.case.requests import REQUEST_COLUMNS, REQUEST_FORMATS
+from aleat.case.requests import request_columns, request_formats
 from aleat.errors import InputError, Issue
 from aleat.evidence import NOTE_CODES, EventBatch, read_segment
 from aleat.exchange import NotLookedAt, findings_of_hunt, rule_ids
@@ -166,8 +166,8 @@ def _at(microseconds: int | None) -> datetime | None:
 
 def _web_batches(lake: Lake) -> Iterator[EventBatch]:
     for segment in lake.segments():
-        if set(segment.formats) & set(REQUEST_FORMATS):
-            yield from read_segment(lake, segment, REQUEST_COLUMNS)
+        if request_formats() & set(segment.formats):
+            yield from read_segment(lake, segment, request_columns())
 
 
 def _coverage(lake: Lake) -> list[CoverageRow]:

@@ -22,14 +22,13 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
-import orjson
 import polars as pl
 
 from aleat.errors import Issue, Place
 from aleat.evidence.columns import free_name
 from aleat.evidence.described import Reading
 from aleat.evidence.head import Head
-from aleat.evidence.json_objects import is_too_deep
+from aleat.evidence.json_objects import parse_object
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.readers.json_records import JsonRows
 from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding, numbered_lines
@@ -85,13 +84,7 @@ class DelimitedReader:
     def read(self, data: bytes, span: ByteRange, path: str, options: ReadOptions) -> RangeResult:
         """Read the records of one range."""
         result = RangeResult()
-        skip = bom_length(data) if span.start == 0 else 0
-        lines = list(numbered_lines(data, span, skip, options.encoding, result.encodings))
-        header = [str(name) for name in span.context["header"]]
-        notes = LineNotes(path, span, result)
-        rows, places = _records(lines, str(span.context["separator"]), header, span.start == 0, notes)
-        notes.finish()
-        fields = _fields(header, self._rename)
+        fields, rows, places = self._table(data, span, path, options, result)
         if self._embeds:
             unread = self._read_embedded(rows, places, fields, JsonRows(self.reading, path, span, options, result))
             if unread:
@@ -123,15 +116,21 @@ class DelimitedReader:
         self, data: bytes, span: ByteRange, path: str, options: ReadOptions, result: RangeResult
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the records of one range as objects, with their offsets; an empty value is left out."""
+        fields, rows, places = self._table(data, span, path, options, result)
+        for row, place in zip(rows, places, strict=True):
+            yield place, {name: value for name, value in zip(fields, row, strict=True) if value != ""}
+
+    def _table(
+        self, data: bytes, span: ByteRange, path: str, options: ReadOptions, result: RangeResult
+    ) -> tuple[list[str], list[list[str]], list[int]]:
+        """Return the fields' names, the values of each record, and where it begins."""
         skip = bom_length(data) if span.start == 0 else 0
         lines = list(numbered_lines(data, span, skip, options.encoding, result.encodings))
         header = [str(name) for name in span.context["header"]]
         notes = LineNotes(path, span, result)
         rows, places = _records(lines, str(span.context["separator"]), header, span.start == 0, notes)
         notes.finish()
-        fields = _fields(header, self._rename)
-        for row, place in zip(rows, places, strict=True):
-            yield place, {name: value for name, value in zip(fields, row, strict=True) if value != ""}
+        return _fields(header, self._rename), rows, places
 
     def _read_embedded(
         self, rows: list[list[str]], places: list[int], fields: Sequence[str], out: JsonRows
@@ -140,7 +139,7 @@ class DelimitedReader:
         unread: list[int] = []
         for row, place in zip(rows, places, strict=True):
             record: dict[str, Any] = {name: value for name, value in zip(fields, row, strict=True) if value != ""}
-            inner = _parsed(record.get(self._embeds, ""))
+            inner = parse_object(record.get(self._embeds, ""))
             if inner is not None:
                 del record[self._embeds]
                 record = {**{name: value for name, value in record.items() if name not in inner}, **inner}
@@ -301,11 +300,3 @@ def _column(values: Sequence[str]) -> pl.Series:
     """Return a column; an empty value is none."""
     series = pl.Series(values, dtype=pl.String)
     return series.set(series == "", None)
-
-
-def _parsed(text: str) -> dict[str, Any] | None:
-    try:
-        value = orjson.loads(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) and not is_too_deep(value) else None

@@ -23,15 +23,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import orjson
 import polars as pl
 
-from aleat.errors import Issue, Place
 from aleat.evidence.clock import ReadTimes, read_times, time_issues
 from aleat.evidence.columns import Flat, TableBuilder, flatten_column, free_name
 from aleat.evidence.described import Pick, Reading
 from aleat.evidence.head import WRAPPERS, Head
-from aleat.evidence.json_objects import is_too_deep
+from aleat.evidence.json_objects import parse_object
 from aleat.evidence.json_stream import JsonStream, cut_json
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.shapes import MAX_CHANNELS, MAX_SHAPES, Known, as_rest
@@ -109,10 +107,7 @@ class JsonReader:
         if into is not None:
             into.finish(path, result)
         rows.finish()
-        if stream.strange:
-            reason = f"{stream.strange} JSON values from here on are no objects, and were passed over."
-            place = Place(path, offset=stream.first_strange)
-            result.issues.append(Issue("evidence", "broken-json", place, reason, records=stream.strange))
+        stream.tell_strange("broken-json", "values from here on are no objects")
         return result
 
     def _messages(self, rows: JsonRows, options: ReadOptions) -> MessageRows | None:
@@ -141,7 +136,7 @@ class JsonReader:
         """Return the record that an object holds: unwrapped, and what is JSON in it parsed."""
         value = self._unwrapped(value)
         for path in self._parse:
-            if isinstance(text := at(value, path), str) and isinstance(parsed := _parsed(text), dict):
+            if isinstance(text := at(value, path), str) and (parsed := parse_object(text)) is not None:
                 value = _with(value, path, parsed)
         return self._unwrapped(value) if self._parse else value
 
@@ -340,16 +335,6 @@ def text_of(value: Any) -> str:
 
 def _path(text: str) -> tuple[str, ...]:
     return tuple(text.split("."))
-
-
-def _parsed(text: str) -> Any:
-    if text.lstrip()[:1] != "{":
-        return None
-    try:
-        value = orjson.loads(text)
-    except ValueError:
-        return None
-    return None if is_too_deep(value) else value
 
 
 def _named(items: list[Any], name: str, values: Sequence[str]) -> Any:

@@ -20,15 +20,13 @@ from hashlib import sha256
 from typing import Any, BinaryIO
 
 import numpy as np
-import orjson
 import polars as pl
 
-from aleat.errors import Issue, Place
 from aleat.evidence.clock import has_year, is_local
 from aleat.evidence.described import Pick, Reading, TimePick, described_readers
 from aleat.evidence.head import Head
 from aleat.evidence.inner_events import InnerWindowsEvents
-from aleat.evidence.json_objects import is_too_deep
+from aleat.evidence.json_objects import parse_object
 from aleat.evidence.json_stream import JsonStream
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.readers.delimited import DelimitedReader
@@ -88,10 +86,7 @@ class RawJsonReader(_Carries):
         stream = JsonStream(path, span, options, result, add)
         stream.read(data)
         rows.finish()
-        if stream.strange:
-            reason = f"{stream.strange} JSON values from here on are no objects, and were passed over."
-            place = Place(path, offset=stream.first_strange)
-            result.issues.append(Issue("evidence", "broken-json", place, reason, records=stream.strange))
+        stream.tell_strange("broken-json", "values from here on are no objects")
         return result
 
 
@@ -146,7 +141,7 @@ class _RawRows:
         event = self._windows.read(offset, raw) if raw.lstrip()[:1] == "<" else None
         if event is not None:
             self._windows.take(number, offset, event)
-        elif (inner := _parsed(raw)) is not None and self._add_object(number, offset, inner, record):
+        elif (inner := parse_object(raw)) is not None and self._add_object(number, offset, inner, record):
             return
         elif (reader := self._recognised(raw)) is not None:
             self._waiting.setdefault(reader.name, []).append((number, offset, raw, record))
@@ -239,13 +234,3 @@ def _with_export(reading: Reading, time: tuple[str, ...]) -> Reading:
     host = reading.facts.get("host", Pick())
     facts = {**reading.facts, "host": Pick((*host.fields, _HOST), host.constant)}
     return replace(reading, time=TimePick(groups, replace(spec, formats=formats)), facts=facts)
-
-
-def _parsed(raw: str) -> dict[str, Any] | None:
-    if raw.lstrip()[:1] != "{":
-        return None
-    try:
-        value = orjson.loads(raw)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) and not is_too_deep(value) else None

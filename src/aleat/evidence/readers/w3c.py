@@ -27,11 +27,11 @@ import polars as pl
 
 from aleat.evidence.described import Reading
 from aleat.evidence.head import Head
-from aleat.evidence.headed import MAX_HEADERS, HeadedRows, Places, by_header
+from aleat.evidence.headed import HeadedRows, Places
 from aleat.evidence.pairs import split_delimited
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding
-from aleat.evidence.text_columns import ColumnTables, Lines, named, split_columns
+from aleat.evidence.text_columns import FACT, ColumnTables, Lines, named, split_columns
 
 __all__ = ["W3cReader"]
 
@@ -115,12 +115,9 @@ class W3cReader:
         rows = HeadedRows(lines, tables, notes)
         names = self._names(str(span.context["fields"]))
         days = self._days(lines, names, _Clock(str(span.context["date"]), int(span.context["clock"])))
-        groups = by_header(lines, (names, tuple(span.context.get("said", {}).items())), self._step)
-        for number, ((names, said), places) in enumerate(groups):
-            if number < MAX_HEADERS:
-                self._take(lines, places, names, dict(said), days, rows)
-            else:
-                rows.refuse(places, lambda _: f"It stands under more than {MAX_HEADERS} headers (limit: headers).")
+        start = (names, tuple(span.context.get("said", {}).items()))
+        for (names, said), places in rows.by_header(start, self._step):
+            self._take(lines, places, names, dict(said), days, rows)
         rows.finish()
         notes.finish()
         tables.finish()
@@ -170,7 +167,7 @@ class W3cReader:
         if days and "date" not in columns and "time" in columns:
             columns["date"] = pl.Series([days.get(place) for place in places.tolist()], dtype=pl.String)
         for name, text in said.items():
-            columns[f"fact_{name}"] = pl.Series([text], dtype=pl.String).new_from_index(0, len(places))
+            columns[f"{FACT}{name}"] = pl.Series([text], dtype=pl.String).new_from_index(0, len(places))
         rows.take(self.reading, places, columns)
 
     def _without_headers(self, lines: Lines, places: Places, names: Sequence[str]) -> Places:

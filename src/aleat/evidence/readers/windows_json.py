@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from aleat.errors import Issue, Place
 from aleat.evidence.clock import time_issues
 from aleat.evidence.head import Head
 from aleat.evidence.json_stream import JsonStream, cut_json
@@ -77,9 +76,6 @@ class WindowsJsonReader:
         stream = JsonStream(path, span, options, result, add)
         stream.read(data)
         result.tables = list(rows.tables())
-        if stream.strange:
-            reason = f"{stream.strange} JSON objects from here on are no Windows events, and were passed over."
-            place = Place(path, offset=stream.first_strange)
-            result.issues.append(Issue("evidence", "not-windows", place, reason, records=stream.strange))
+        stream.tell_strange("not-windows", "objects from here on are no Windows events")
         result.issues.extend(time_issues(path, span, options, {"windows": rows.clock.found}))
         return result

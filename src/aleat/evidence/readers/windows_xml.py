@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 from aleat.errors import Issue, Place
 from aleat.evidence.clock import time_issues, zone_issue
 from aleat.evidence.head import Head
+from aleat.evidence.json_objects import read_to
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import FALLBACK, bom_length, decode_line, detect_encoding
 from aleat.evidence.windows_rows import WindowsTables
@@ -63,7 +64,7 @@ class WindowsXmlReader:
         data, start, boundary, index, ended = b"", 0, 0, 0, False
         while not ended or data:
             boundary += options.range_bytes
-            data, ended = _read_to(stream, data, boundary - start)
+            data, ended = read_to(stream, data, boundary - start)
             cut = len(data)
             if not ended:
                 data, cut, ended = _find_cut(stream, data, start_tag, max(boundary - start, 1))
@@ -133,15 +134,6 @@ def _wide_start(encoding: str) -> re.Pattern[bytes]:
     )
 
 
-def _read_to(stream: BinaryIO, data: bytes, length: int) -> tuple[bytes, bool]:
-    """Read on until `data` has `length` bytes; say whether the stream ended before."""
-    pieces, have = [data], len(data)
-    while have < length and (block := stream.read(min(length - have, _BLOCK))):
-        pieces.append(block)
-        have += len(block)
-    return b"".join(pieces), have < length
-
-
 def _find_cut(stream: BinaryIO, data: bytes, start_tag: re.Pattern[bytes], target: int) -> tuple[bytes, int, bool]:
     """Return (data, where to cut, whether the stream ended): where an event starts at or after `target`."""
     ended = False
@@ -156,7 +148,7 @@ def _find_cut(stream: BinaryIO, data: bytes, start_tag: re.Pattern[bytes], targe
         if ended or len(data) - target > 2 * MAX_EVENT_BYTES:
             return data, len(data) - len(data) % 2 * wide, ended
         searched = max(target, len(data) - _OVERLAP)
-        data, ended = _read_to(stream, data, len(data) + _BLOCK)
+        data, ended = read_to(stream, data, len(data) + _BLOCK)
 
 
 def _is_zoneless(event: dict[str, Any]) -> bool:

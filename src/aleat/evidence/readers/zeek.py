@@ -20,7 +20,7 @@ import polars as pl
 from aleat.evidence.clock import TimeSpec
 from aleat.evidence.described import Pick, Reading, TimePick
 from aleat.evidence.head import Head
-from aleat.evidence.headed import MAX_HEADERS, HeadedRows, Places, by_header
+from aleat.evidence.headed import HeadedRows, Places
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
 from aleat.evidence.text import LineNotes, bom_length, cut_lines, detect_encoding
 from aleat.evidence.text_columns import Classify, ColumnTables, Lines, split_columns
@@ -68,16 +68,16 @@ class ZeekReader:
         tables = ColumnTables(path, span, options, result)
         rows = HeadedRows(lines, tables, notes)
         start = tuple(sorted(span.context["header"].items()))
-        groups = by_header(lines, start, lambda state, text: tuple(sorted(_with_directive(dict(state), text).items())))
-        for number, (state, places) in enumerate(groups):
-            if number < MAX_HEADERS:
-                _take(lines, places, dict(state), rows)
-            else:
-                rows.refuse(places, lambda _: f"It stands under more than {MAX_HEADERS} headers (limit: headers).")
+        for state, places in rows.by_header(start, _step):
+            _take(lines, places, dict(state), rows)
         rows.finish()
         notes.finish()
         tables.finish()
         return result
+
+
+def _step(state: tuple[tuple[str, str], ...], line: str) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(_with_directive(dict(state), line).items()))
 
 
 def _with_directive(header: Header, line: str) -> Header:
