@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from aleat.errors import Issue, Place, TrustError
 from aleat.knowledge import NOTE_CODES, UNDATED, KnowledgeItem, read_knowledge
@@ -21,7 +22,7 @@ from aleat.workspace.core import Session
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import KnowledgeAdded
 
-__all__ = ["STATEMENT_LABEL", "add_knowledge", "add_statements", "giver_id", "statements"]
+__all__ = ["STATEMENT_LABEL", "add_knowledge", "add_statements", "giver_id", "keep", "statements"]
 
 STATEMENT_LABEL = "public-statement"
 """The label of a note that holds a public statement's text."""
@@ -52,43 +53,77 @@ def add_knowledge(
 ) -> KnowledgeAdded:
     """Read everything at `paths`, and keep it in one transaction, with its provenance and a ledger entry."""
     labels = (marking_id(marking if ":" in marking else f"tlp:{marking}"),) if marking else ()
+    facts = {
+        "paths": [str(path) for path in paths],
+        "marking": labels[0] if labels else None,
+        "corpus": corpus,
+    }
+    with session.writing(), session.write() as connection:
+        return keep(
+            session,
+            connection,
+            read_knowledge(paths, policy=session.policy(), corpus=corpus, markings=labels),
+            giver=giver_id(session, connection, giver),
+            originator=originator,
+            facts=facts,
+            named={path.as_posix() for path in paths},
+            progress=progress,
+        )
+
+
+def keep(
+    session: Session,
+    connection: Connection,
+    found: Iterable[KnowledgeItem | Issue],
+    *,
+    giver: str,
+    originator: str | None = None,
+    agreement: str | None = None,
+    kind: str = "knowledge",
+    facts: Mapping[str, Any] | None = None,
+    named: Set[str] = frozenset(),
+    progress: Progress = silent,
+) -> KnowledgeAdded:
+    """Keep what was found, whatever way it came, in the caller's transaction: the one way in.
+
+    `connection` is that of `session.write()`, opened under `session.writing()`. `giver` is the identity of who
+    handed it over (see `giver_id`), `originator` who said it first, `agreement` what it came under. One entry of
+    the custody ledger, of this `kind`, binds all that came; `facts` (JSON: paths, URL, page, hash) stand in it
+    beside giver and counts. `named` are the paths that somebody named himself: that there is nothing in one of
+    those is an issue, deeper in a folder it is a note only. What `found` raises leaves nothing behind, where the
+    caller lets it end the transaction.
+    """
     issues: list[Issue] = []
     kinds: Counter[str] = Counter()
     corpora: set[str] = set()
     lists: set[str] = set()
     entries = new = known = conflicts = 0
     now = session.now()
-    with session.writing(), session.write() as connection:
-        from_whom = giver_id(session, connection, giver)
-        found = read_knowledge(paths, policy=session.policy(), corpus=corpus, markings=labels)
-        for batch in _batches(found, issues):
-            rows = []
-            for item in batch:
-                if item.entries is not None:
-                    lists.add(put_entries(connection, session.folder, item.entries))
-                    entries += item.entries.num_rows
-                if item.corpus:
-                    corpora.add(f"{item.corpus} {item.corpus_version}".strip() + f" (by {item.corpus_basis})")
-                kinds[_kind(item.object)] += 1
-                rows.append((item.object, _provenance(item, from_whom, originator, now)))
-            result: PutResult = put_objects(connection, rows)
-            new += result.new
-            known += result.known + result.copies
-            conflicts += len(result.conflicts)
-            progress("knowledge", new + known, None)
-        data = {
-            "giver": from_whom,
-            "paths": [str(path) for path in paths],
-            "objects": new,
-            "known": known,
-            "entries": entries,
-            "marking": labels[0] if labels else None,
-            "corpus": corpus,
-            "lists": list_facts(connection, lists),
-            "knowledge_digest": knowledge_digest(connection),
-        }
-        append_entry(connection, "custody", "knowledge", data, actor=session.actor, time=now, key=session.key)
-    named = {path.as_posix() for path in paths}
+    for batch in _batches(found, issues):
+        rows = []
+        for item in batch:
+            if item.entries is not None:
+                lists.add(put_entries(connection, session.folder, item.entries))
+                entries += item.entries.num_rows
+            if item.corpus:
+                corpora.add(f"{item.corpus} {item.corpus_version}".strip() + f" (by {item.corpus_basis})")
+            kinds[_kind(item.object)] += 1
+            rows.append((item.object, _provenance(item, giver, originator, agreement, now)))
+        result: PutResult = put_objects(connection, rows)
+        new += result.new
+        known += result.known + result.copies
+        conflicts += len(result.conflicts)
+        progress("knowledge", new + known, None)
+    data = {
+        **(facts or {}),
+        "giver": giver,
+        "objects": new,
+        "known": known,
+        "entries": entries,
+        "lists": list_facts(connection, lists),
+        "knowledge_digest": knowledge_digest(connection),
+    }
+    append_entry(connection, "custody", kind, data, actor=session.actor, time=now, key=session.key)
     lost = [issue for issue in issues if issue.code not in NOTE_CODES or _is_nothing(issue, named)]
     return KnowledgeAdded(
         new=new,
@@ -109,23 +144,16 @@ def _is_nothing(issue: Issue, named: Set[str]) -> bool:
 
 def add_statements(session: Session, paths: Sequence[Path], *, giver: str | None = None) -> tuple[Issue, ...]:
     """Keep public statements (news texts) as notes with their text; claims are read from them when a case is built."""
-    issues: list[Issue] = []
-    rows = []
-    now = session.now()
     with session.writing(), session.write() as connection:
-        from_whom = giver_id(session, connection, giver)
-        for path in paths:
-            text = _read_statement(path, issues)
-            if text is not None:
-                rows.append((_statement(session, path, text), _statement_provenance(from_whom, path, now)))
-        put_objects(connection, rows)
-        data = {
-            "giver": from_whom,
-            "paths": [str(path) for path in paths],
-            "knowledge_digest": knowledge_digest(connection),
-        }
-        append_entry(connection, "custody", "statements", data, actor=session.actor, time=now, key=session.key)
-    return tuple(issues)
+        added = keep(
+            session,
+            connection,
+            _statements(session, paths),
+            giver=giver_id(session, connection, giver),
+            kind="statements",
+            facts={"paths": [str(path) for path in paths]},
+        )
+    return added.issues
 
 
 def statements(connection: Connection) -> Iterator[tuple[str, str]]:
@@ -136,8 +164,14 @@ def statements(connection: Connection) -> Iterator[tuple[str, str]]:
             yield str(properties.get("abstract", "")), str(properties["content"])
 
 
-def _statement(session: Session, path: Path, text: str) -> StixObject:
-    return make_object(
+def _statements(session: Session, paths: Sequence[Path]) -> Iterator[KnowledgeItem | Issue]:
+    for path in paths:
+        text = _read_statement(path)
+        yield text if isinstance(text, Issue) else _statement(session, path, text)
+
+
+def _statement(session: Session, path: Path, text: str) -> KnowledgeItem:
+    note = make_object(
         "note",
         content_id("note", [STATEMENT_LABEL, path.name, text]),
         created=UNDATED,
@@ -147,35 +181,33 @@ def _statement(session: Session, path: Path, text: str) -> StixObject:
         labels=[STATEMENT_LABEL],
         object_refs=[session.config.identity],
     )
+    return KnowledgeItem(object=note, place=Place(str(path)))
 
 
-def _read_statement(path: Path, issues: list[Issue]) -> str | None:
+def _read_statement(path: Path) -> str | Issue:
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_STATEMENT + 1)
     except OSError as error:
-        issues.append(Issue("claims", "unreadable-file", Place(str(path)), f"It can't be read: {error.strerror}."))
-        return None
+        return Issue("claims", "unreadable-file", Place(str(path)), f"It can't be read: {error.strerror}.")
     if len(data) > _MAX_STATEMENT:
         reason = f"The text is longer than {_MAX_STATEMENT:,} bytes (limit: statement)."
-        issues.append(Issue("claims", "limit", Place(str(path)), reason, "Give the part that matters."))
-        return None
+        return Issue("claims", "limit", Place(str(path)), reason, "Give the part that matters.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("cp1252", errors="replace")
 
 
-def _statement_provenance(giver: str, path: Path, now: datetime) -> Provenance:
-    return Provenance(giver=giver, received=now, source=Place(str(path)))
-
-
-def _provenance(item: KnowledgeItem, giver: str, originator: str | None, now: datetime) -> Provenance:
+def _provenance(
+    item: KnowledgeItem, giver: str, originator: str | None, agreement: str | None, now: datetime
+) -> Provenance:
     return Provenance(
         giver=giver,
         received=now,
         markings=item.markings,
         originator=originator,
+        agreement=agreement,
         source=item.place,
         corpus=item.corpus,
         corpus_basis=item.corpus_basis,
@@ -186,7 +218,7 @@ def _kind(item: StixObject) -> str:
     return f"{item.pattern_type} indicator" if item.type == "indicator" and item.pattern_type else item.type
 
 
-def _batches(found: Iterator[KnowledgeItem | Issue], issues: list[Issue]) -> Iterator[list[KnowledgeItem]]:
+def _batches(found: Iterable[KnowledgeItem | Issue], issues: list[Issue]) -> Iterator[list[KnowledgeItem]]:
     batch: list[KnowledgeItem] = []
     for item in found:
         if isinstance(item, Issue):
