@@ -232,12 +232,13 @@ def _unique_entries(parts: list[tuple[_Block, Numbers]]) -> pa.Table:
     """
     merged = _merge(parts, _repeated_rows(parts))
     types = pa.array(TYPES[1:], pa.string())
+    ones = np.ones(max((len(keep) for _, keep in parts), default=0), dtype=np.int64)  # all blocks' counts, nearly
     tables = []
     parts.reverse()
     for number in range(len(parts)):
         block, keep = parts.pop()
         values, contexts = block.values, block.contexts
-        counts = np.ones(len(keep), dtype=np.int64)
+        counts = ones[: len(keep)]
         own = merged.get(number)
         if own is not None:
             keep = keep.copy()
@@ -245,6 +246,7 @@ def _unique_entries(parts: list[tuple[_Block, Numbers]]) -> pa.Table:
             stays = own.drop_nulls("count").sort("row")
             rows = stays["row"].to_numpy()
             keep[rows] = True
+            counts = counts.copy()
             counts[rows] = stays["count"].to_numpy()
             if (stays["count"] > 1).any():
                 contexts = _texts(pl.Series(contexts, dtype=pl.String).clone().scatter(rows, stays["context"]))
@@ -254,7 +256,8 @@ def _unique_entries(parts: list[tuple[_Block, Numbers]]) -> pa.Table:
             contexts = _texts(pl.Series(contexts, dtype=pl.String).filter(mask))
         kinds = pa.DictionaryArray.from_arrays(pa.array(block.types[keep].astype(np.int32) - 1), types)
         lines = pa.array(block.lines[keep], pa.int64())
-        columns = [kinds, values, contexts, lines, pa.array(counts[keep])]
+        counts = ones[: len(values)] if counts.base is ones else counts[keep]
+        columns = [kinds, values, contexts, lines, pa.array(counts)]
         tables.append(pa.Table.from_arrays(columns, schema=ENTRY_SCHEMA))
     return pa.concat_tables(tables)
 
@@ -300,8 +303,8 @@ def _merge(parts: list[tuple[_Block, Numbers]], rows: list[Numbers]) -> dict[int
     frames = [
         pl.DataFrame(
             {
-                "block": pl.Series(np.full(len(own), number, dtype=np.int64)),
-                "row": pl.Series(own.astype(np.int64)),
+                "block": pl.Series(np.full(len(own), number, dtype=np.int32)),
+                "row": pl.Series(own.astype(np.int32)),
                 "type": pl.Series(block.types[own]),
                 "value": pl.Series(block.values.take(pa.array(own)), dtype=pl.String),
                 "context": pl.Series(block.contexts.take(pa.array(own)), dtype=pl.String),
@@ -312,7 +315,8 @@ def _merge(parts: list[tuple[_Block, Numbers]], rows: list[Numbers]) -> dict[int
     ]
     if not frames:
         return {}
-    every = pl.concat(frames)
+    every = pl.concat(frames, rechunk=True)
+    del frames
     contexts = pl.col("context").filter(pl.col("context") != "").unique(maintain_order=True)
     merged = every.group_by("type", "value", maintain_order=True).agg(
         pl.col("block", "row").first(),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -16,9 +18,11 @@ import pyarrow as pa
 from aleat.errors import InputError, Place
 from aleat.knowledge.document import Document
 
-__all__ = ["BLOCK_BYTES", "LinesReader", "lines_of_text"]
+__all__ = ["BLOCK_BYTES", "LinesReader", "lines_of_text", "made_ahead"]
 
-BLOCK_BYTES = 4 * 1024**2
+Item = TypeVar("Item")
+
+BLOCK_BYTES = 2 * 1024**2
 _GUESSED = "windows-1252"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -69,6 +73,17 @@ class LinesReader:
                 raise InputError("The file can't be read as text.", Place(self._document.path)) from None
             self.guessed = _GUESSED
             raise
+
+
+def made_ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items in their order, each made in a second thread while the one before is in use."""
+    rest = iter(items)
+    end = object()
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(next, rest, end)
+        while (item := pending.result()) is not end:
+            pending = pool.submit(next, rest, end)
+            yield item  # type: ignore[misc]  # `next` gives an item, or the end
 
 
 def lines_of_text(data: bytes, first: int = 1) -> tuple[pl.DataFrame, int]:

@@ -28,7 +28,7 @@ from aleat.knowledge.list_entries import (
     list_hint,
     may_have_labels,
 )
-from aleat.knowledge.list_lines import LinesReader, lines_of_text
+from aleat.knowledge.list_lines import BLOCK_BYTES, LinesReader, lines_of_text, made_ahead
 from aleat.knowledge.list_table import ListTable, parse_tables
 from aleat.knowledge.text import decode_text, guess_issues
 from aleat.stix.entries import entries_digest
@@ -103,7 +103,7 @@ def _collect(document: Document, lines: LinesReader, limits: Limits) -> tuple[Ro
         if labelled or not may_have_labels(table.columns):
             break
     classifier, collector = RowClassifier(hint, labelled=labelled), EntryCollector(hint)
-    for table in tables():
+    for table in made_ahead(tables()) if document.size > BLOCK_BYTES else tables():
         collector.add(classifier.classify(table))
         if collector.rows > limits.list_entries:
             reason = f"The list has more than {limits.list_entries} values (list_entries)."
