@@ -8,7 +8,7 @@ for `aleat.hunt`, what may be passed on for `aleat.release`.
 from aleat.knowledge.document import Document
 from aleat.knowledge.items import UNDATED, KnowledgeItem
 from aleat.knowledge.limits import Limits
-from aleat.knowledge.reader import NOTE_CODES, READERS, Reader, detect_reader, read_knowledge
+from aleat.knowledge.reader import NOTE_CODES, READERS, Reader, detect_reader, read_documents, read_knowledge
 
 __all__ = [
     "NOTE_CODES",
@@ -19,5 +19,6 @@ __all__ = [
     "Limits",
     "Reader",
     "detect_reader",
+    "read_documents",
     "read_knowledge",
 ]

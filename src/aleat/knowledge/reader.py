@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from aleat.errors import InputError, Issue, Place
@@ -31,7 +32,7 @@ from aleat.trust.corpora import (
     recognise_rules,
 )
 
-__all__ = ["NOTE_CODES", "READERS", "Reader", "detect_reader", "read_knowledge"]
+__all__ = ["NOTE_CODES", "READERS", "Reader", "detect_reader", "read_documents", "read_knowledge"]
 
 _STAGE = "knowledge"
 
@@ -79,22 +80,39 @@ def read_knowledge(
     given) has none of that name.
     """
     limits = limits or Limits()
+    for path in paths:
+        opened = partial(open_documents, path, limits)
+        yield from read_documents(opened, limits=limits, policy=policy, corpus=corpus, markings=markings)
+
+
+def read_documents(
+    collection: Callable[[], Iterator[Document | Issue]],
+    *,
+    limits: Limits | None = None,
+    policy: CorpusPolicy | None = None,
+    corpus: str | None = None,
+    markings: Sequence[str] = (),
+) -> Iterator[KnowledgeItem | Issue]:
+    """Yield everything that is known in one collection, as `read_knowledge` does at one of its paths.
+
+    `collection` gives its documents, and an issue for each that can't be opened, anew each time it is called.
+    """
+    limits = limits or Limits()
     declared = None
     if corpus is not None:
         declared = CorpusMatch((policy or parse_policy(policy_bytes())).get(corpus).name, "declared")
-    for path in paths:
-        yield from _read_collection(path, limits, None if markings else policy, declared, tuple(markings))
+    yield from _read_collection(collection, limits, None if markings else policy, declared, tuple(markings))
 
 
 def _read_collection(
-    path: Path,
+    collection: Callable[[], Iterator[Document | Issue]],
     limits: Limits,
     policy: CorpusPolicy | None,
     declared: CorpusMatch | None,
     markings: tuple[str, ...],
 ) -> Iterator[KnowledgeItem | Issue]:
-    rules = _recognise_rules(path, limits, policy) if declared is None and policy is not None else None
-    for document in open_documents(path, limits):
+    rules = _recognise_rules(collection, limits, policy) if declared is None and policy is not None else None
+    for document in collection():
         if isinstance(document, Issue):
             yield document
             continue
@@ -137,12 +155,14 @@ def _objects(items: Sequence[KnowledgeItem | Issue]) -> list[StixObject]:
     return [item.object for item in items if isinstance(item, KnowledgeItem)]
 
 
-def _recognise_rules(path: Path, limits: Limits, policy: CorpusPolicy) -> CorpusMatch | None:
+def _recognise_rules(
+    collection: Callable[[], Iterator[Document | Issue]], limits: Limits, policy: CorpusPolicy
+) -> CorpusMatch | None:
     """Look through a collection once for its rules and licence; most collections have none, and cost little."""
     names = {name for corpus in policy.corpora for name in corpus.licence_file}
     rules: dict[str, str] = {}
     licences: list[str] = []
-    for document in open_documents(path, limits):
+    for document in collection():
         if isinstance(document, Issue):
             continue
         try:
