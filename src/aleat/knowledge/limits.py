@@ -16,7 +16,9 @@ class Limits:
     `expansion` is how many times larger an archive's member may be than its packed form, once it is beyond
     a megabyte; `yaml_nodes` counts a document's nodes with every alias written out. A YARA file's rules are made
     to stand alone: `yara_needs` is how many others one rule may need, `yara_rule_characters` how long it may be
-    with them, `yara_characters` how long all of a file's are.
+    with them, `yara_characters` how long all of a file's are. A file of Snort's or Suricata's rules has `network_rules`
+    of them, each of `rule_characters`; an OpenIOC document `openioc_items` terms. `list_bytes` is for lists that
+    are read whole (JSON, spreadsheets; what a spreadsheet's parts unpack to, too).
     """
 
     file_bytes: int = 2 * 1024**3
@@ -36,6 +38,18 @@ class Limits:
     yara_characters: int = 256 * 1024**2
     yara_faults: int = 100
     list_entries: int = 20_000_000
+    network_rules: int = 500_000
+    network_rule_bytes: int = 256 * 1024**2
+    rule_characters: int = 262_144
+    openioc_bytes: int = 16 * 1024**2
+    openioc_depth: int = 32
+    openioc_items: int = 20_000
+    list_bytes: int = 512 * 1024**2
+    sheet_cells: int = 20_000_000
+    sheets: int = 256
     warning_list_bytes: int = 256 * 1024**2
+    playbook_bytes: int = 32 * 1024**2
+    playbook_depth: int = 60
+    playbook_steps: int = 5_000
     line_characters: int = 65_536
     objects: ObjectLimits = field(default_factory=ObjectLimits)

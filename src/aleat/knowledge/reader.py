@@ -19,7 +19,7 @@ from aleat.knowledge.document import Document
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.limits import Limits
 from aleat.knowledge.opener import open_documents
-from aleat.knowledge.readers import lists, misp_warninglists, prose, sigma, stix, yara
+from aleat.knowledge.readers import cacao, lists, misp_warninglists, prose, sigma, stix, yara
 from aleat.knowledge.text import decode_text
 from aleat.stix.objects import StixObject
 from aleat.trust.corpora import (
@@ -36,7 +36,9 @@ __all__ = ["NOTE_CODES", "READERS", "Reader", "detect_reader", "read_documents",
 
 _STAGE = "knowledge"
 
-NOTE_CODES = frozenset({"not-a-rule", "private-rule", "rule-level", "not-knowledge", "encoding", "empty", "list-value"})
+NOTE_CODES = frozenset(
+    {"not-a-rule", "private-rule", "rule-level", "not-knowledge", "encoding", "empty", "list-value", "playbook-note"}
+)
 """Issues with these codes tell something that the user should know; nothing that is knowledge was lost."""
 
 
@@ -50,6 +52,7 @@ class Reader:
 
 
 READERS: tuple[Reader, ...] = (
+    Reader("cacao", cacao.detect, cacao.read),  # JSON with a workflow: before STIX, whose type and id look alike
     Reader("stix", stix.detect, stix.read),  # JSON that says what it is
     Reader("misp-warninglists", misp_warninglists.detect, misp_warninglists.read),  # JSON with a list of values
     Reader("sigma", sigma.detect, sigma.read),  # YAML
