@@ -15,6 +15,7 @@ The tree::
     │   ├── SignatureError        a signature doesn't verify, or its key isn't known
     │   ├── SealError             a sealed file can't be made or opened
     │   └── NotPermittedError     the gate, a role or a hold says no
+    ├── RemoteError               another party's server can't be reached, refuses, or oversteps a limit
     └── IntegrityError            a hash or chain in the workspace doesn't fit
 
 Single work raises; batch work collects `Issue` rows and goes on: the caller chooses. Every message says
@@ -36,6 +37,7 @@ __all__ = [
     "ObjectError",
     "PatternError",
     "Place",
+    "RemoteError",
     "RuleError",
     "SealError",
     "SignatureError",
@@ -157,6 +159,25 @@ class SealError(TrustError):
 
 class NotPermittedError(TrustError):
     """The gate, a role or a hold says no; the message names who may permit it."""
+
+
+class RemoteError(AleatError):
+    """Another party's server can't be reached, refuses, answers wrongly, or oversteps a limit.
+
+    `code` is a short stable word for the kind ("unreachable", "broken", "refused", "limit", …); `transient` says
+    that the same may work when it is tried again. No secret stands in the message.
+    """
+
+    def __init__(self, reason: str, *, code: str = "server", advice: str = "", transient: bool = False) -> None:
+        self.reason = reason
+        self.code = code
+        self.advice = advice
+        self.transient = transient
+        super().__init__(f"{reason} {advice}" if advice else reason)
+
+    def issue(self, stage: str, path: str) -> Issue:
+        """Turn the error into a row for a stage's ledger; `path` is the server's URL."""
+        return Issue(stage, self.code, Place(path), self.reason, self.advice)
 
 
 class IntegrityError(AleatError):

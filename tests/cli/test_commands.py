@@ -69,6 +69,7 @@ BEHIND = {
     "receive": "Workspace.receive",
     "asks": "Workspace.asks",
     "findings": "Workspace.findings",
+    "poll": "Workspace.poll",
 }
 """What a library caller calls where a person types the command."""
 

@@ -22,6 +22,7 @@ from aleat.cli import (
     hunt_commands,
     lake_commands,
     main_commands,
+    poll_commands,
 )
 from aleat.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from aleat.cli.terminal import error
@@ -50,6 +51,7 @@ for commands in (
     case_commands,
     clock_commands,
     exchange_commands,
+    poll_commands,
 ):
     commands.register(app)
 

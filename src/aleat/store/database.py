@@ -36,6 +36,7 @@ _TABLES = (
     "lake",
     "ledger",
     "objects",
+    "polls",
 )
 """The files of this room that declare tables."""
 

@@ -16,12 +16,15 @@ from aleat.workspace.evidence import verify
 from aleat.workspace.hunt import Hunted, hunt_once, write_sightings
 from aleat.workspace.investigate import InvestigateVerbs
 from aleat.workspace.lake import FieldSeen, LakeVerbs, Search
+from aleat.workspace.poll import PollVerbs
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import (
     EvidenceAdded,
     Fault,
     Investigation,
     KnowledgeAdded,
+    Polled,
+    PolledFeed,
     ReportFiles,
     Sorted,
     Verified,
@@ -37,6 +40,8 @@ __all__ = [
     "Hunted",
     "Investigation",
     "KnowledgeAdded",
+    "Polled",
+    "PolledFeed",
     "ReportFiles",
     "Search",
     "ShownEvent",
@@ -50,7 +55,7 @@ __all__ = [
 ]
 
 
-class Workspace(InvestigateVerbs, LakeVerbs):
+class Workspace(InvestigateVerbs, LakeVerbs, PollVerbs):
     """Everything a case is made of, in one folder.
 
     >>> with Workspace.open_or_init("case") as ws:                             # doctest: +SKIP

@@ -14,7 +14,17 @@ from aleat.report.answer import Answer
 from aleat.report.records import Assumption
 from aleat.trust.chain import Head
 
-__all__ = ["EvidenceAdded", "Fault", "Investigation", "KnowledgeAdded", "ReportFiles", "Sorted", "Verified"]
+__all__ = [
+    "EvidenceAdded",
+    "Fault",
+    "Investigation",
+    "KnowledgeAdded",
+    "Polled",
+    "PolledFeed",
+    "ReportFiles",
+    "Sorted",
+    "Verified",
+]
 
 
 class KnowledgeAdded(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +52,31 @@ class KnowledgeAdded(msgspec.Struct, frozen=True, kw_only=True):
             opened=tuple(one.sender.name for one in received),
             issues=(*self.issues, *refused, *(issue for one in received for issue in one.issues)),
         )
+
+
+class PolledFeed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a poll of one feed (a collection) did; `bookmark` is where the next one begins, `complete` that it ended."""
+
+    title: str
+    id: str
+    url: str
+    pages: int
+    bookmark: str
+    complete: bool
+    added: KnowledgeAdded
+
+
+class Polled(msgspec.Struct, frozen=True, kw_only=True):
+    """What a poll did, feed by feed; `refused` is what of the server can't be polled, `giver` who all of it is from."""
+
+    feeds: tuple[PolledFeed, ...]
+    refused: tuple[Issue, ...]
+    giver: str
+
+    @property
+    def issues(self) -> tuple[Issue, ...]:
+        """All that could not be read."""
+        return (*self.refused, *(issue for feed in self.feeds for issue in feed.added.issues))
 
 
 class EvidenceAdded(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,104 @@
+"""TAXII 2.1 servers as a source of polling: from a URL to collections, from a collection to pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+
+from aleat.errors import Issue, RemoteError
+from aleat.exchange.access import Access
+from aleat.exchange.feeds import Feed, Page
+from aleat.exchange.taxii_client import TaxiiClient
+from aleat.exchange.taxii_messages import Collection, decode
+from aleat.exchange.taxii_pages import read_pages
+from aleat.text import clip, visible
+
+__all__ = ["TaxiiSource"]
+
+_STAGE = "poll"
+_DISCOVERY = "/taxii2/"
+"""Where a server's discovery stands, where only the server was named (TAXII 2.1 §1.6.4)."""
+
+
+class _Anything(msgspec.Struct):
+    """What tells the three resources that a URL can be apart."""
+
+    title: str
+    api_roots: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    versions: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    can_read: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class TaxiiSource:
+    """A TAXII 2.1 server, by the URL of its discovery, of an API root, or of a collection."""
+
+    def __init__(self, access: Access) -> None:
+        self.client = TaxiiClient(access)
+        self.url = _resource_url(self.client.url)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.client.close()
+
+    def feeds(self) -> Sequence[Feed | Issue]:
+        """Return the collections at the URL, and an issue for each API root and collection that can't be read."""
+        head, middle, _ = self.url.rpartition("/collections/")
+        if middle and self.url.endswith(middle):
+            return list(self._collections(f"{head}/"))
+        found = decode(self.client.get(self.url), _Anything, "answer")
+        if found.can_read is not msgspec.UNSET:
+            return [_feed(self.url, self.client.collection(self.url))]
+        if found.versions is not msgspec.UNSET:
+            self.client.api_root(self.url)
+            return list(self._collections(self.url))
+        return [item for root in found.api_roots or () for item in self._root(urljoin(self.url, root))]
+
+    def pages(self, feed: Feed, *, bookmark: str, since: datetime | None, reference_time: datetime) -> Iterator[Page]:
+        """Yield the pages of a collection; see `aleat.exchange.sources.Source.pages`."""
+        return read_pages(self.client, feed, bookmark=bookmark, since=since, reference_time=reference_time)
+
+    def _root(self, url: str) -> Iterator[Feed | Issue]:
+        """Yield the collections of an API root that the discovery names; one that fails costs the others nothing."""
+        root = url if url.endswith("/") else f"{url}/"
+        try:
+            self.client.http.check_origin(root)
+            yield from self._collections(root)
+        except RemoteError as error:
+            yield error.issue(_STAGE, clip(visible(root.partition("?")[0]), 200))
+
+    def _collections(self, root: str) -> Iterator[Feed | Issue]:
+        for collection in self.client.collections(root):
+            yield _feed(urljoin(root, f"collections/{collection.id}/"), collection)
+
+
+def _feed(url: str, collection: Collection) -> Feed | Issue:
+    if not collection.can_read:
+        error = RemoteError(
+            "The collection is not for us to read.",
+            code="not-readable",
+            advice="Ask the server's keeper for the right.",
+        )
+        return error.issue(_STAGE, url)
+    return Feed(
+        id=collection.id,
+        title=clip(visible(collection.title), 100),
+        url=url,
+        alias=collection.alias,
+        description=clip(visible(collection.description), 300),
+    )
+
+
+def _resource_url(url: str) -> str:
+    """Return the URL of a resource: with its slash, without what stands below a collection."""
+    parts = urlsplit(url)
+    if parts.path in {"", "/"}:
+        return urljoin(url, _DISCOVERY)
+    whole = url if url.endswith("/") else f"{url}/"
+    for below in ("objects/", "manifest/"):
+        if "/collections/" in whole and not whole.endswith(f"/collections/{below}"):
+            whole = whole.removesuffix(below) if whole.endswith(f"/{below}") else whole
+    return whole

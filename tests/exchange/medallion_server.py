@@ -1,0 +1,88 @@
+"""Medallion, OASIS' own TAXII 2.1 server, as a process of its own on loopback."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["COLLECTION", "OTHER", "PASSWORD", "USER", "free_port", "medallion"]
+
+USER, PASSWORD = "north", "a word between us"
+COLLECTION = "91a7b528-80eb-42ed-a74d-c6fbd5a26116"
+OTHER = "52892447-4d7e-4f70-b94d-d7f22742ff63"
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _collection(id_: str, title: str) -> dict[str, object]:
+    return {
+        "id": id_,
+        "title": title,
+        "can_read": True,
+        "can_write": True,
+        "media_types": ["application/stix+json;version=2.1"],
+        "objects": [],
+        "manifest": [],
+    }
+
+
+@contextmanager
+def medallion(folder: Path, *, page: int = 10) -> Iterator[str]:
+    """Run the server with two empty collections, pages of at most `page` objects; yield its URL."""
+    port = free_port()
+    root = f"http://127.0.0.1:{port}/trustgroup1/"
+    data = {
+        "/discovery": {"title": "Allies", "default": root, "api_roots": [root, "http://192.0.2.1/elsewhere/"]},
+        "trustgroup1": {
+            "information": {
+                "title": "The first",
+                "versions": ["application/taxii+json;version=2.1"],
+                "max_content_length": 4_000_000,
+            },
+            "status": [],
+            "collections": [_collection(COLLECTION, "Shared"), _collection(OTHER, "Other")],
+        },
+    }
+    (folder / "data.json").write_text(json.dumps(data), encoding="utf-8")
+    backend = {
+        "module": "medallion.backends.memory_backend",
+        "module_class": "MemoryBackend",
+        "filename": str(folder / "data.json"),
+    }
+    config = {"backend": backend, "users": {USER: PASSWORD}, "taxii": {"max_page_size": page}}
+    (folder / "medallion.json").write_text(json.dumps(config), encoding="utf-8")
+    command = ["-W", "ignore", "-m", "medallion.scripts.run", "--port", str(port), str(folder / "medallion.json")]
+    with (folder / "medallion.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=log)
+    try:
+        _wait(process, port, folder / "medallion.log")
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Return once the server listens."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise AssertionError(log.read_text(encoding="utf-8"))
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the server doesn't listen")
