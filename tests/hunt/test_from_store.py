@@ -10,6 +10,7 @@ import pyarrow as pa
 from aleat.errors import Place
 from aleat.hunt.from_store import indicators, indicators_of_items
 from aleat.hunt.indicator import Indicator, NotEvaluated
+from aleat.hunt.standing import Standing
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.readers.lists import make_list_indicator
 from aleat.knowledge.readers.sigma import make_rule_indicator
@@ -40,7 +41,11 @@ def entries() -> pa.Table:
 
 
 def load(
-    database: Database, root: Path, *items: tuple[StixObject, str], reference_time: datetime | None = None
+    database: Database,
+    root: Path,
+    *items: tuple[StixObject, str],
+    standings: list[Standing] | None = None,
+    retired: list[Indicator] | None = None,
 ) -> tuple[list[Indicator], list[NotEvaluated]]:
     left: list[NotEvaluated] = []
     with database.write() as connection:
@@ -48,7 +53,8 @@ def load(
             (item, Provenance(giver=giver, received=NOW, source=Place("pack/x.json", 3))) for item, giver in items
         ]
         put_objects(connection, copies)
-        return list(indicators(connection, root, reference_time=reference_time, not_evaluated=left)), left
+        found = indicators(connection, root, not_evaluated=left, standings=standings, retired=retired)
+        return list(found), left
 
 
 def test_a_sigma_rule_keeps_its_own_id_level_author_and_place(database: Database, tmp_path: Path) -> None:
@@ -79,22 +85,33 @@ def test_a_list_whose_rows_are_gone_is_named(database: Database, tmp_path: Path)
     assert (found, left.code) == ([], "list-rows")
 
 
-def test_what_is_revoked_expired_or_of_another_type_is_named_and_not_hunted(database: Database, tmp_path: Path) -> None:
-    old = pattern("old", valid_from=datetime(2020, 1, 1, tzinfo=UTC), valid_until=datetime(2021, 1, 1, tzinfo=UTC))
-    objects = [pattern("good"), old, pattern("taken back", revoked=True), pattern("snort", pattern_type="snort")]
-    found, left = load(database, tmp_path, *((item, "cert-x") for item in objects), reference_time=NOW)
+def test_what_is_revoked_or_of_another_type_is_named_and_not_hunted(database: Database, tmp_path: Path) -> None:
+    standings: list[Standing] = []
+    retired: list[Indicator] = []
+    objects = [pattern("good"), pattern("taken back", revoked=True), pattern("snort", pattern_type="snort")]
+    pairs = ((item, "cert-x") for item in objects)
+    found, left = load(database, tmp_path, *pairs, standings=standings, retired=retired)
     assert [item.title for item in found] == ["good"]
-    assert {(row.title, row.code) for row in left} == {
-        ("old", "expired"),
-        ("taken back", "revoked"),
-        ("snort", "pattern-type"),
-    }
+    assert {(row.title, row.code) for row in left} == {("taken back", "revoked"), ("snort", "pattern-type")}
+    assert [item.title for item in retired] == ["taken back"]
+    assert standings == [Standing(objects[1].id, "revoked: by its creator on 2022-07-15")]
 
 
-def test_the_time_that_the_hunt_is_about_decides_what_is_expired(database: Database, tmp_path: Path) -> None:
-    old = pattern("old", valid_from=datetime(2020, 1, 1, tzinfo=UTC), valid_until=datetime(2021, 1, 1, tzinfo=UTC))
-    found, _ = load(database, tmp_path, (old, "cert-x"), reference_time=datetime(2020, 6, 1, tzinfo=UTC))
-    assert [item.title for item in found] == ["old"]
+def test_what_expired_hunts_the_past(database: Database, tmp_path: Path) -> None:
+    standings: list[Standing] = []
+    end = datetime(2021, 1, 1, tzinfo=UTC)
+    old = pattern("old", valid_from=datetime(2020, 1, 1, tzinfo=UTC), valid_until=end)
+    found, left = load(database, tmp_path, (old, "cert-x"), standings=standings)
+    assert ([item.title for item in found], left) == (["old"], [])
+    (standing,) = standings
+    micros = int(end.timestamp()) * 1_000_000
+    assert [standing.holds(time) for time in (0, micros - 1, micros, micros + 1, None)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_the_digest_follows_what_is_evaluated_not_who_wrote_or_gave_it(database: Database, tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def _print_found(result: HuntResult, written: int | None) -> None:
     levels = ", ".join(f"{tally.by_level[level]:,} {level}" for level in reversed(LEVELS) if tally.by_level[level])
     error(f"{tally.sightings:,} sightings{f': {levels}' if levels else ''}; {tally.hidden:,} hidden by dismissals.")
     _print_counts("Labelled, as values that mean nothing", top(tally.meaningless), _MANY)
+    _print_counts("Labelled, for what they rest on had ended", top(tally.ended), _MANY)
     _print_alerts(tally.alerts)
     if written is not None and written != tally.sightings + tally.alerts.total():
         error(f"{written:,} of them written (--min-level, --since, --until).")

@@ -1,4 +1,7 @@
-"""Everything a workspace knows, as the gate wants to see it: each object with its copies, labels and entries."""
+"""Everything a workspace knows, as the gate wants to see it: each object with its copies, labels and entries.
+
+A copy that its giver withdrew is none: on it nothing leaves.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from aleat.stix.extensions import read_extension
 from aleat.store.database import Connection
 from aleat.store.entries import read_entries
 from aleat.store.objects import StoredObject, get_variants, iterate_objects
+from aleat.store.withdrawn import copies_given, newest_given, withdrawn_copies
 from aleat.trust.corpora import CorpusPolicy
 
 __all__ = ["Knowledge", "collect_knowledge"]
@@ -38,7 +42,10 @@ def collect_knowledge(
     definitions = {stored.object.id: stored.object for stored in iterate_objects(connection, ["marking-definition"])}
     subjects: list[Subject] = []
     lists: dict[str, tuple[ListRow, ...]] = {}
-    for stored in iterate_objects(connection):
+    withdrawn = withdrawn_copies(connection)
+    for newest in iterate_objects(connection):
+        found = newest_given(connection, newest, withdrawn)
+        stored = msgspec.structs.replace(found, copies=copies_given(found, withdrawn)) if withdrawn else found
         item = stored.object
         rows = _entries(item, root)
         if rows is not None:

@@ -69,7 +69,9 @@ def findings_of_hunt(
     """Return the finding for each of the `indicators` (STIX ids) that an ally delivered.
 
     `sightings` are a hunt's, hidden ones too: an indicator whose every sighting was dismissed is a false
-    positive, `hidden_by` its reason. One that was not evaluated at all is neither seen nor not seen;
+    positive, `hidden_by` its reason. Where all of them lie after its end (expired, revoked, withdrawn), it was not
+    evaluated over them, and that word alone is the reason: it names nobody. What was not evaluated at all is neither
+    seen nor not seen;
     `not_evaluated` names it by its STIX id, or by its rule's own id, which `rule_ids` has by STIX id (see
     `aleat.exchange.rule_ids`).
     """
@@ -160,10 +162,15 @@ def read_findings(objects: Iterable[StixObject]) -> tuple[Finding, ...]:
 
 
 def _finding(indicator: str, value: str, sightings: Sequence[Sighting]) -> Finding:
+    from aleat.hunt.standing import standing_code  # noqa: PLC0415 - opening a file shouldn't load the hunt
+
     shown = [item for item in sightings if item.hidden_by is None]
     events = {item.event for item in shown or sightings}
     times = sorted(item.time for item in shown or sightings if item.time is not None)
-    reasons = sorted({item.hidden_by for item in sightings if item.hidden_by is not None})
+    ended = sorted({standing_code(item.hidden_by) for item in sightings} - {""})
+    reasons = sorted({item.hidden_by for item in sightings if item.hidden_by and not standing_code(item.hidden_by)})
+    if not shown and not reasons:
+        return Finding(indicator=indicator, status="not-evaluated", value=value, reason=", ".join(ended))
     return Finding(
         indicator=indicator,
         status="seen" if shown else "false-positive",

@@ -384,7 +384,7 @@ def _key(plan: Plan, executor: Executor | None) -> str:
     """Name a plan for the processes that make it ready; only another's processes may have known another plan."""
     if executor is None:
         return "plan"
-    light = msgspec.structs.replace(plan, lists=(), warnings=())
+    light = msgspec.structs.replace(plan, lists=(), warnings=(), standings=(), retired=())
     lists = [(item.id, item.ref, item.digest, item.source) for item in plan.lists]
     return sha256(msgspec.msgpack.encode((light, lists))).hexdigest()
 

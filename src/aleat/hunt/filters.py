@@ -45,6 +45,7 @@ class Filters:
         self._filters = list(enumerate(plan.filters))
         self._of_rule: dict[str, frozenset[int]] = {}
         self._warnings = WarningIndex(plan.warnings)
+        self._standings = {standing.ref: standing for standing in plan.standings}
 
     @cached_property
     def _hunter(self) -> Hunter:
@@ -69,6 +70,9 @@ class Filters:
                 label = self._warnings.label(one.entry_type, one.indicator.partition("#")[2])
                 if label is not None:
                     labelled[position] = msgspec.structs.replace(one, hidden_by=label)
+            standing = self._standings.get(one.ref) if self._standings else None
+            if standing is not None and standing.holds(one.time):
+                labelled[position] = msgspec.structs.replace(one, hidden_by=standing.label)
         return tuple(labelled)
 
     def _hide(self, labelled: list[Sighting]) -> None:

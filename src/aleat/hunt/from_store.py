@@ -2,27 +2,28 @@
 
 Whatever can be hunted for is a STIX `indicator` object: Sigma and YARA rules and STIX patterns by their
 `pattern_type`, lists by the extension `list`, their values in the workspace's `lists/`. An object given by several is
-hunted for once, and names all its givers. What is not hunted for (revoked, expired, of another pattern type) is named.
+hunted for once, and names all its givers. What is not hunted for (revoked, withdrawn by all its givers, of another
+pattern type) is named. What a giver withdrew goes on in the name of those who gave it freely.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from aleat.errors import IntegrityError, ObjectError, Place
+from aleat.errors import IntegrityError, Place
 from aleat.hunt.indicator import LEVELS, Indicator, NotEvaluated
+from aleat.hunt.standing import NO_TERMS, KnowledgeTerms, Standing, copies_in_force, standing_of
 from aleat.hunt.warning_lists import WarningList
 from aleat.knowledge.items import KnowledgeItem
 from aleat.stix.extensions import read_extension
 from aleat.stix.objects import StixObject
-from aleat.stix.times import parse_timestamp
 from aleat.store.database import Connection
 from aleat.store.entries import EntryRows, stored_rows
 from aleat.store.objects import StoredObject, iterate_objects
+from aleat.store.withdrawn import newest_given
 
 __all__ = ["indicators", "indicators_of_items", "warning_lists", "warning_lists_of_items"]
 
@@ -34,33 +35,62 @@ def indicators(
     connection: Connection,
     root: Path,
     *,
-    reference_time: datetime | None = None,
+    terms: KnowledgeTerms = NO_TERMS,
     not_evaluated: list[NotEvaluated] | None = None,
+    standings: list[Standing] | None = None,
+    retired: list[Indicator] | None = None,
 ) -> Iterator[Indicator]:
     """Yield every stored indicator that can be hunted for, ordered by STIX id.
 
-    `root` is the workspace's folder, which holds the lists' rows. Indicators whose `valid_until` is not after
-    `reference_time` are left out; that is the time that the hunt is about (say, of its first event), not today:
-    evidence of last year is hunted with what was valid last year. What is left out goes to `not_evaluated`.
+    `root` is the workspace's folder, which holds the lists' rows; `terms` says what was withdrawn, and how knowledge
+    ages. What is left out goes to `not_evaluated`; what is to be said on sightings, those of earlier hunts too, to
+    `standings`. What was hunted for and is no more (revoked, withdrawn) goes to `retired`, so that what it hit
+    before can still be shown.
     """
-    for stored in iterate_objects(connection, ["indicator"]):
-        if "warning" in (read_extension(stored.object, "list") or {}):
+    for newest in iterate_objects(connection, ["indicator"]):
+        if "warning" in (read_extension(newest.object, "list") or {}):
             continue
-        found = _of_stored(stored, connection, root, reference_time)
-        if isinstance(found, Indicator):
+        stored = newest_given(connection, newest, terms.withdrawn)
+        standing = standing_of(stored, terms)
+        if standing is not None and standings is not None:
+            standings.append(standing)
+        ended = standing if standing is not None and standing.since is None else None
+        found = _of_stored(stored, connection, root, terms, ended)
+        if isinstance(found, NotEvaluated):
+            if not_evaluated is not None:
+                not_evaluated.append(found)
+        elif ended is None:
             yield found
-        elif not_evaluated is not None:
-            not_evaluated.append(found)
+        else:
+            _retire(found, ended, retired, not_evaluated)
+
+
+def _retire(
+    found: Indicator,
+    ended: Standing,
+    retired: list[Indicator] | None,
+    not_evaluated: list[NotEvaluated] | None,
+) -> None:
+    """Put an indicator that ended among those that are remembered, and say why it isn't hunted for."""
+    if retired is not None:
+        retired.append(found)
+    if not_evaluated is not None:
+        code, _, reason = ended.label.partition(": ")
+        text = f"It was {code} {reason}."
+        not_evaluated.append(NotEvaluated(found.id, found.title, found.place, code, text))
 
 
 def indicators_of_items(
     items: Iterable[KnowledgeItem],
     source: str,
     *,
-    reference_time: datetime | None = None,
     not_evaluated: list[NotEvaluated] | None = None,
+    standings: list[Standing] | None = None,
 ) -> Iterator[Indicator]:
-    """Yield the indicators among what knowledge readers gave, in that order, each object once: for one-shot hunts."""
+    """Yield the indicators among what knowledge readers gave, in that order, each object once: for one-shot hunts.
+
+    What is to be said on sightings of those that ended goes to `standings`.
+    """
     seen: set[tuple[str, str]] = set()
     for item in items:
         key = (item.object.id, item.object.digest)
@@ -69,11 +99,18 @@ def indicators_of_items(
             continue
         seen.add(key)
         rows = None if item.entries is None else EntryRows(item.entries, str(listed.get("entries_sha256", "")))
-        found = _make(item.object, source, item.place, reference_time, rows)
-        if isinstance(found, Indicator):
+        standing = standing_of(StoredObject(item.object, ()), NO_TERMS)
+        if standing is not None and standings is not None:
+            standings.append(standing)
+        ended = standing if standing is not None and standing.since is None else None
+        found = _make(item.object, source, item.place, rows, ended=ended is not None)
+        if isinstance(found, NotEvaluated):
+            if not_evaluated is not None:
+                not_evaluated.append(found)
+        elif ended is None:
             yield found
-        elif not_evaluated is not None:
-            not_evaluated.append(found)
+        else:
+            _retire(found, ended, None, not_evaluated)
 
 
 def warning_lists(
@@ -123,30 +160,32 @@ def _warning_list(item: StixObject, listed: dict[str, Any], place: Place, source
 
 
 def _of_stored(
-    stored: StoredObject, connection: Connection, root: Path, reference_time: datetime | None
+    stored: StoredObject, connection: Connection, root: Path, terms: KnowledgeTerms, ended: Standing | None
 ) -> Indicator | NotEvaluated:
     item = stored.object
-    source = ", ".join(dict.fromkeys(copy.giver for copy in stored.copies))
-    place = stored.copies[0].source if stored.copies else Place(item.id)
+    copies = copies_in_force(stored, terms) or stored.copies
+    source = ", ".join(dict.fromkeys(copy.giver for copy in copies))
+    place = copies[0].source if copies else Place(item.id)
     rows = None
     listed = read_extension(item, "list")
-    if listed is not None and not item.revoked:
+    if listed is not None:
         try:
             rows = stored_rows(connection, root, str(listed.get("entries_sha256", "")))
         except IntegrityError as error:
-            return NotEvaluated(item.id, item.name or item.id, place, "list-rows", str(error))
-    return _make(item, source, place, reference_time, rows)
+            if ended is None:
+                return NotEvaluated(item.id, item.name or item.id, place, "list-rows", str(error))
+    return _make(item, source, place, rows, ended=ended is not None)
 
 
 def _make(
-    item: StixObject, source: str, place: Place, reference_time: datetime | None, rows: EntryRows | None
+    item: StixObject, source: str, place: Place, rows: EntryRows | None, *, ended: bool = False
 ) -> Indicator | NotEvaluated:
     rule = read_extension(item, "rule") or {}
     identifier = str(rule.get("rule_id") or item.id)
     title = item.name or identifier
-    fault = _fault(item, reference_time, rows)
-    if fault is not None:
-        return NotEvaluated(identifier, title, place, *fault)
+    if rows is None and item.pattern_type not in _PATTERN_TYPES and not ended:
+        reason = f"Patterns of type {item.pattern_type!r} are not hunted for."
+        return NotEvaluated(identifier, title, place, "pattern-type", reason)
     kind = "aleat-list" if rows is not None else str(item.pattern_type)
     pattern = "" if rows is not None else item.pattern or ""
     level = str(rule.get("level", "")).lower()
@@ -167,21 +206,6 @@ def _make(
         valid_until=item.valid_until,
         rows=rows,
     )
-
-
-def _fault(item: StixObject, reference_time: datetime | None, rows: EntryRows | None) -> tuple[str, str] | None:
-    """Return the code and reason why an indicator isn't hunted for; None where it is."""
-    if item.revoked:
-        return "revoked", "Its creator revoked it."
-    if reference_time is not None and item.valid_until is not None:
-        try:
-            if parse_timestamp(item.valid_until) <= reference_time:
-                return "expired", f"It was valid until {item.valid_until}."
-        except ObjectError as error:
-            return error.code, f"Its valid_until can't be read: {error.reason}"
-    if rows is None and item.pattern_type not in _PATTERN_TYPES:
-        return "pattern-type", f"Patterns of type {item.pattern_type!r} are not hunted for."
-    return None
 
 
 def _digest(kind: str, item: StixObject, pattern: str) -> str:

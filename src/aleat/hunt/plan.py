@@ -47,6 +47,7 @@ from aleat.hunt.expression import (
     normalise_name,
 )
 from aleat.hunt.indicator import Indicator, NotEvaluated
+from aleat.hunt.standing import Standing
 from aleat.hunt.warning_lists import WarningList
 
 __all__ = [
@@ -159,6 +160,10 @@ class Plan(msgspec.Struct, frozen=True):
     lists: tuple[Indicator, ...] = ()
     warnings: tuple[WarningList, ...] = ()
     """Lists of values that mean nothing: they label sightings, and are not hunted for."""
+    standings: tuple[Standing, ...] = ()
+    """Which indicators ended, and when: they label sightings (`aleat.hunt.standing`)."""
+    retired: tuple[Indicator, ...] = ()
+    """What is hunted for no more; what it hit in earlier hunts is shown, labelled."""
     patterns: tuple[Indicator, ...] = ()
     """STIX patterns over several events, which `aleat.hunt.stix_pattern` evaluates."""
     yara: tuple[Indicator, ...] = ()
@@ -186,6 +191,8 @@ class PlanBuilder:
         self.filter_variants: list[Variant] = []
         self.lists: list[Indicator] = []
         self.warnings: list[WarningList] = []
+        self.standings: list[Standing] = []
+        self.retired: list[Indicator] = []
         self.patterns: list[Indicator] = []
         self.yara: list[Indicator] = []
         self.alerts: list[Indicator] = []
@@ -200,7 +207,7 @@ class PlanBuilder:
         builder._numbers = {leaf: number for number, leaf in enumerate(plan.atoms)}
         builder._weights = [_weight(leaf) for leaf in plan.atoms]
         listed = ("rules", "variants", "correlations", "filters", "filter_variants", "lists", "warnings")
-        for name in (*listed, "patterns", "yara", "alerts"):
+        for name in (*listed, "standings", "retired", "patterns", "yara", "alerts"):
             setattr(builder, name, list(getattr(plan, name)))
         builder.yara_rules = plan.yara_rules
         builder.formats = plan.formats
@@ -237,6 +244,8 @@ class PlanBuilder:
             filter_variants=tuple(self.filter_variants),
             lists=tuple(self.lists),
             warnings=tuple(self.warnings),
+            standings=tuple(self.standings),
+            retired=tuple(self.retired),
             patterns=tuple(self.patterns),
             yara=tuple(self.yara),
             alerts=tuple(self.alerts),

@@ -13,6 +13,7 @@ from aleat.hunt.alerts import is_alert, tool_of
 from aleat.hunt.coverage import Coverage
 from aleat.hunt.indicator import NotEvaluated, Sighting
 from aleat.hunt.plan import Plan
+from aleat.hunt.standing import standing_code
 from aleat.hunt.summary import MissingSource
 from aleat.hunt.warning_lists import WARNING_LABEL
 
@@ -52,14 +53,15 @@ class Tally:
     """Counts of the sightings that were reported: all, by level, rule, host and tag.
 
     Alerts of other tools are counted apart (`alerts`), and aren't among them. Apart are also those that filters and
-    dismissals hide (`hidden`), and those of values that mean nothing, by the names of the warning lists that they
-    stand on (`meaningless`).
+    dismissals hide (`hidden`), those of values that mean nothing, by the names of the warning lists that they stand on
+    (`meaningless`), and those of what had expired or was revoked or withdrawn (`ended`, by these words).
     """
 
     def __init__(self) -> None:
         self.sightings = 0
         self.hidden = 0
         self.meaningless: Counter[str] = Counter()
+        self.ended: Counter[str] = Counter()
         self.alerts: Counter[tuple[str, str, str]] = Counter()
         """Alerts of other tools that nothing hides, by tool, the id of its rule here, and title."""
         self.by_host: Counter[str] = Counter()
@@ -73,6 +75,8 @@ class Tally:
         if sighting.hidden_by is not None:
             if sighting.hidden_by.startswith(WARNING_LABEL):
                 self.meaningless[sighting.hidden_by.removeprefix(WARNING_LABEL)] += 1
+            elif code := standing_code(sighting.hidden_by):
+                self.ended[code] += 1
             else:
                 self.hidden += 1
             return

@@ -144,6 +144,9 @@ class Attacher:
             self._add(item, item.pattern_type != "stix-part")
         for item in (*plan.yara, *plan.alerts):
             self._add(item, True)
+        self._rules |= {item.digest for item in plan.retired}  # what they hit is shown though no hunt is of them now
+        for item in plan.retired:
+            self._add(item, True)
 
     def _add(self, indicator: Indicator, reported: bool) -> None:
         if indicator.digest not in self._rules:

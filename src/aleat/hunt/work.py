@@ -112,7 +112,8 @@ class Found(msgspec.Struct, frozen=True):
 
 def make_setup(plan: Plan, key: str, database: Database | None = None) -> Setup:
     """Prepare a plan and its lists to be sent to workers; `database` is that of the workspace that holds the lists."""
-    return Setup(key, msgspec.structs.replace(plan, lists=(), warnings=()), ListIndex(plan.lists, database))
+    light = msgspec.structs.replace(plan, lists=(), warnings=(), standings=(), retired=())
+    return Setup(key, light, ListIndex(plan.lists, database))
 
 
 class Worker:

@@ -69,7 +69,7 @@ RULES: Mapping[Rule, str] = {
     "names-internal": "ours, and it names a host, an account or an internal address, which the agreement keeps here",
     "names-withheld": "it names something that is withheld",
     "no-agreement": "there is no agreement in force with the recipient",
-    "no-copy": "nobody knows who gave it",
+    "no-copy": "nobody knows who gave it, or everybody withdrew it",
     "not-used": "nothing that leaves uses it",
     "own-label-not-agreed": "ours, under a label that the agreement does not let leave",
     "own-unmarked": "ours, without a label, and the agreement sets no default",

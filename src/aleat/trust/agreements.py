@@ -21,6 +21,7 @@ import msgspec
 
 from aleat.errors import InputError, LimitError, Place, SignatureError, TrustError
 from aleat.stix.canonical import canonical_json
+from aleat.trust.decay import DecayTerms
 from aleat.trust.jws import sign_detached, verify_detached
 from aleat.trust.keys import PublicKey, SigningKey, check_age_recipient
 
@@ -131,6 +132,8 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The law, treaty or letter that it rests on, in words."""
     release: ReleaseTerms = ReleaseTerms()
     onward: tuple[OnwardTerm, ...] = ()
+    decay: DecayTerms | None = None
+    """How what the other party gives ages (`aleat.trust.decay`); None: it doesn't."""
 
 
 class Permission(msgspec.Struct, frozen=True, kw_only=True):

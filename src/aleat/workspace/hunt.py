@@ -27,6 +27,8 @@ from aleat.hunt.from_store import indicators, indicators_of_items, warning_lists
 from aleat.hunt.output import open_writer
 from aleat.hunt.placeholders import MAXIMUM_BYTES, read_placeholders
 from aleat.hunt.result import HuntProgress, HuntResult
+from aleat.hunt.retired import with_retired
+from aleat.hunt.standing import Standing
 from aleat.hunt.stated import check_formats
 from aleat.hunt.summary import log_sources_without_evidence
 from aleat.hunt.warning_lists import refused_expressions
@@ -40,6 +42,7 @@ from aleat.workspace.core import Session
 from aleat.workspace.dismissals import dismiss, in_force, undo
 from aleat.workspace.evidence import open_lake
 from aleat.workspace.explain import ExplainedEvent, explain_event
+from aleat.workspace.knowledge_terms import knowledge_terms
 from aleat.workspace.mappings import read_mappings
 from aleat.workspace.progress import Progress, silent
 
@@ -74,16 +77,35 @@ class HuntVerbs(Session):
         """
         given = _placeholders(self.folder / PLACEHOLDERS_NAME, placeholders)
         rejected: list[NotEvaluated] = []
+        standings: list[Standing] = []
+        retired: list[Indicator] = []
         with self.read() as connection:
-            known = list(indicators(connection, self.folder, not_evaluated=rejected))
+            terms = knowledge_terms(self, connection)
+            known = list(
+                indicators(
+                    connection,
+                    self.folder,
+                    terms=terms,
+                    not_evaluated=rejected,
+                    standings=standings,
+                    retired=retired,
+                )
+            )
             warnings = tuple(warning_lists(connection, self.folder, not_evaluated=rejected))
             names = self.names(connection)
             dismissals = in_force(connection)
         named = [_named(indicator, names) for indicator in known]
+        gone = [_named(indicator, names) for indicator in retired]
         with stated_formats(read_mappings(self.folder)):
             plan = compile_plan([*named, *signals()], placeholders=given, cache=self.folder / "cache")
+            plan = with_retired(plan, gone, placeholders=given)
         rejected += refused_expressions(warnings)
-        plan = msgspec.structs.replace(plan, warnings=warnings, not_evaluated=(*plan.not_evaluated, *rejected))
+        plan = msgspec.structs.replace(
+            plan,
+            warnings=warnings,
+            standings=tuple(standings),
+            not_evaluated=(*plan.not_evaluated, *rejected),
+        )
         return add_dismissals(with_alerts(plan), dismissals)
 
     def hunt(
@@ -173,6 +195,7 @@ def hunt_once(
     """
     issues: list[Issue] = []
     rejected: list[NotEvaluated] = []
+    standings: list[Standing] = []
     started = perf_counter()
 
     def items() -> Iterator[KnowledgeItem]:
@@ -190,9 +213,12 @@ def hunt_once(
     mapped = formats_of_mappings(logs.mappings if logs else ())
     check_formats(mapped)
     with stated_formats(mapped):
-        plan = compile_plan(list(indicators_of_items(known, source, not_evaluated=rejected)), placeholders=given)
+        wanted_ones = indicators_of_items(known, source, not_evaluated=rejected, standings=standings)
+        plan = compile_plan(list(wanted_ones), placeholders=given)
     rejected += refused_expressions(warnings)
-    plan = msgspec.structs.replace(plan, warnings=warnings, not_evaluated=(*plan.not_evaluated, *rejected))
+    plan = msgspec.structs.replace(
+        plan, warnings=warnings, standings=tuple(standings), not_evaluated=(*plan.not_evaluated, *rejected)
+    )
     plan = with_alerts(plan)
     seconds = perf_counter() - started
     wanted = _wanted(min_level, since, until)

@@ -1,0 +1,97 @@
+"""Copies that their givers took back: told from the withdrawals that came, and the manifests of what came before.
+
+Nothing is deleted: objects and copies stay as they are, and a copy counts as withdrawn while its giver's word stands.
+It is only that giver's copy; what somebody else gave goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import sqlalchemy as sa
+
+from aleat.store.exchanges import sealed_files, withdrawn
+from aleat.store.objects import Provenance, StoredObject, get_variants
+
+__all__ = ["CopyKey", "WithdrawnCopy", "copies_given", "newest_given", "withdrawn_copies"]
+
+CopyKey = tuple[str, str | None, str]
+"""A giver, the agreement that a copy came under, and the object's digest."""
+
+
+class WithdrawnCopy(msgspec.Struct, frozen=True):
+    """An object that its giver took back: who, with which release, and when the withdrawal came (STIX timestamp)."""
+
+    giver: str
+    release: str
+    time: str
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Digest(msgspec.Struct):
+    digest: str
+
+
+class _Manifest(msgspec.Struct):
+    """What is needed of a release's manifest; it was checked when it was received."""
+
+    agreement: _Named
+    objects: tuple[_Digest, ...]
+
+
+_decode_manifest = msgspec.json.Decoder(_Manifest).decode
+
+
+def withdrawn_copies(connection: sa.Connection) -> dict[CopyKey, WithdrawnCopy]:
+    """Return the copies that their givers withdrew, by giver, agreement and digest of the object.
+
+    What the same giver gave again, in a release that it did not withdraw, is not among them.
+    """
+    gone = {row.release: row for row in connection.execute(sa.select(withdrawn))}
+    if not gone:
+        return {}
+    query = sa.select(sealed_files.c.peer, sealed_files.c.release, sealed_files.c.manifest).where(
+        sealed_files.c.direction == "in", sealed_files.c.peer.in_({row.peer for row in gone.values()})
+    )
+    found: dict[CopyKey, WithdrawnCopy] = {}
+    stays: set[CopyKey] = set()
+    for peer, release, manifest in connection.execute(query).fetchall():
+        if not release or not manifest:
+            continue
+        row = gone.get(release)
+        keys = _manifest_keys(peer, manifest)
+        if row is not None and row.peer == peer:
+            found.update(dict.fromkeys(keys, WithdrawnCopy(peer, release, row.time)))
+        else:
+            stays.update(keys)
+    return {key: copy for key, copy in found.items() if key not in stays}
+
+
+def _manifest_keys(peer: str, manifest: bytes) -> list[CopyKey]:
+    content = _decode_manifest(manifest)
+    return [(peer, content.agreement.name, item.digest) for item in content.objects]
+
+
+def copies_given(stored: StoredObject, withdrawn: Mapping[CopyKey, WithdrawnCopy]) -> tuple[Provenance, ...]:
+    """Return the copies of an object that their givers have not withdrawn."""
+    if not withdrawn:
+        return stored.copies
+    digest = stored.object.digest
+    return tuple(copy for copy in stored.copies if (copy.giver, copy.agreement, digest) not in withdrawn)
+
+
+def newest_given(
+    connection: sa.Connection, newest: StoredObject, withdrawn: Mapping[CopyKey, WithdrawnCopy]
+) -> StoredObject:
+    """Return the newest version that somebody gave and did not withdraw; `newest` where it is one, or none is.
+
+    A version that revokes the object stays the newest, whoever withdrew it.
+    """
+    if not withdrawn or newest.object.revoked or not newest.copies or copies_given(newest, withdrawn):
+        return newest
+    others = get_variants(connection, newest.object.id)
+    return next((stored for stored in others if copies_given(stored, withdrawn)), newest)
