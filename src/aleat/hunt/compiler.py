@@ -16,6 +16,9 @@ from aleat.errors import InputError, RuleError
 from aleat.formats import stated_texts
 from aleat.hunt.expression import And, Atom, Exists, Expression, Field, Not, Or
 from aleat.hunt.indicator import Indicator, NotEvaluated
+from aleat.hunt.network_rules import FORMAT as ALERT_FORMAT
+from aleat.hunt.network_rules import PATTERN_TYPES as NETWORK_RULES
+from aleat.hunt.network_rules import alert_expression
 from aleat.hunt.placeholders import UsedPlaceholders
 from aleat.hunt.plan import (
     ENGINE_VERSION,
@@ -119,6 +122,8 @@ class _Compiler:
         elif indicator.pattern_type == "yara":
             digest = plan_digest([indicator.digest.encode(), yara_version().encode()])
             self._yara.append(msgspec.structs.replace(indicator, digest=digest))
+        elif indicator.pattern_type in NETWORK_RULES:
+            self._add_network_rule(indicator)
         else:
             raise RuleError(f"indicators of type {indicator.pattern_type!r} can't be evaluated", indicator.place)
 
@@ -179,6 +184,11 @@ class _Compiler:
         from aleat.hunt import stix_pattern  # noqa: PLC0415 - imports ANTLR, which is slow
 
         stix_pattern.add_pattern(self.builder, indicator)
+
+    def _add_network_rule(self, indicator: Indicator) -> None:
+        expression = alert_expression(indicator)
+        self.builder.rules.append(PlannedRule(indicator=_bare(indicator), formats=(ALERT_FORMAT,)))
+        self.builder.add_variant(len(self.builder.rules) - 1, "alert", (ALERT_FORMAT,), expression)
 
     def _compile_yara(self) -> None:
         """Compile all YARA rules to one set."""

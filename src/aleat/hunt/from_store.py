@@ -27,7 +27,7 @@ from aleat.store.withdrawn import newest_given
 
 __all__ = ["indicators", "indicators_of_items", "warning_lists", "warning_lists_of_items"]
 
-_PATTERN_TYPES = frozenset({"sigma", "stix", "yara"})
+_PATTERN_TYPES = frozenset({"sigma", "snort", "stix", "suricata", "yara"})
 _LEVEL = "medium"
 
 
