@@ -48,6 +48,9 @@ class Limits:
     sheet_cells: int = 20_000_000
     sheets: int = 256
     warning_list_bytes: int = 256 * 1024**2
+    catalogue_bytes: int = 256 * 1024**2
+    misp_bytes: int = 1024**3
+    misp_events: int = 100_000
     playbook_bytes: int = 32 * 1024**2
     playbook_depth: int = 60
     playbook_steps: int = 5_000

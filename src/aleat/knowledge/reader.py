@@ -19,7 +19,7 @@ from aleat.knowledge.document import Document
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.limits import Limits
 from aleat.knowledge.opener import open_documents
-from aleat.knowledge.readers import cacao, lists, misp_warninglists, prose, sigma, stix, yara
+from aleat.knowledge.readers import cacao, lists, misp, misp_galaxy, misp_warninglists, network_rules, prose, sigma, stix, yara
 from aleat.knowledge.text import decode_text
 from aleat.stix.objects import StixObject
 from aleat.trust.corpora import (
@@ -38,6 +38,7 @@ _STAGE = "knowledge"
 
 NOTE_CODES = frozenset(
     {"not-a-rule", "private-rule", "rule-level", "not-knowledge", "encoding", "empty", "list-value", "playbook-note"}
+    | {"galaxy-relation", "rule-payload"}
 )
 """Issues with these codes tell something that the user should know; nothing that is knowledge was lost."""
 
@@ -54,9 +55,12 @@ class Reader:
 READERS: tuple[Reader, ...] = (
     Reader("cacao", cacao.detect, cacao.read),  # JSON with a workflow: before STIX, whose type and id look alike
     Reader("stix", stix.detect, stix.read),  # JSON that says what it is
+    Reader("misp", misp.detect, misp.read),  # JSON with events, or attributes
+    Reader("misp-galaxy", misp_galaxy.detect, misp_galaxy.read),  # JSON with authors and clusters
     Reader("misp-warninglists", misp_warninglists.detect, misp_warninglists.read),  # JSON with a list of values
     Reader("sigma", sigma.detect, sigma.read),  # YAML
     Reader("yara", yara.detect, yara.read),  # text with a rule in its head, or called one
+    Reader("network-rules", network_rules.detect, network_rules.read),  # text with rules of Snort or Suricata
     Reader("lists", lists.detect, lists.read),  # text, most of whose lines are values
     Reader("prose", prose.detect, prose.read),  # text that names some among its sentences
 )
