@@ -11,8 +11,9 @@ from aleat.hunt import LEVELS
 
 def test_case_offers_what_it_says() -> None:
     assert sorted(aleat.case.__all__) == [
-        "ClaimsLike", "LogActivity", "REQUESTS_SCHEMA", "SIGNAL_SOURCE", "build_case", "empty_requests",
-        "indicator_tags", "is_signal", "requests_table", "signals",
+        "ClaimsLike", "LogActivity", "REQUESTS_SCHEMA", "Response", "ResponseGiver", "ResponseReason", "SIGNAL_SOURCE",
+        "build_case", "empty_requests", "fit_responses", "indicator_tags", "is_about_responses", "is_signal",
+        "requests_table", "signals",
     ]  # fmt: skip
 
 

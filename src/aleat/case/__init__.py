@@ -10,6 +10,8 @@ from aleat.case.build import ClaimsLike, build_case
 from aleat.case.context import indicator_tags
 from aleat.case.log_findings import LogActivity
 from aleat.case.requests import REQUESTS_SCHEMA, empty_requests, requests_table
+from aleat.case.response_records import Response, ResponseGiver, ResponseReason
+from aleat.case.responses import fit_responses, is_about_responses
 from aleat.case.signal_rules import SIGNAL_SOURCE, is_signal, signals
 
 __all__ = [
@@ -17,9 +19,14 @@ __all__ = [
     "SIGNAL_SOURCE",
     "ClaimsLike",
     "LogActivity",
+    "Response",
+    "ResponseGiver",
+    "ResponseReason",
     "build_case",
     "empty_requests",
+    "fit_responses",
     "indicator_tags",
+    "is_about_responses",
     "is_signal",
     "requests_table",
     "signals",

@@ -11,6 +11,7 @@ from datetime import datetime
 
 import msgspec
 
+from aleat.case.response_records import Response
 from aleat.hunt.indicator import Sighting
 
 __all__ = [
@@ -354,6 +355,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     timeline: tuple[TimelineEntry, ...] = ()
     open_items: tuple[OpenItem, ...] = ()
     next_steps: tuple[NextStep, ...] = ()
+    responses: tuple[Response, ...] = ()
+    """What can be done, for each incident in turn, best first (`aleat.case.responses`)."""
     coverage: tuple[CoverageRow, ...] = ()
     log_findings: tuple[LogFinding, ...] = ()
     """What the logs show of being cleared, cut or stopped, the gravest kind first."""

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from aleat.case.records import Case, TimelineEntry
+from aleat.case.response_records import Response
 from aleat.hunt.indicator import Sighting
 from aleat.report.answer import first_things, hypothesis_name, link_name, make_answer
 from aleat.report.logs import log_text
 from aleat.report.messages import Messages, load_messages
 from aleat.report.records import ReportInput
+from aleat.report.responses import FIRST_RESPONSES, giver_text, playbook_facts, reason_text, reasons_text, step_text
 from aleat.report.swimlane import make_swimlane
 from aleat.text import clip, visible
 from aleat.times import calendar_time
@@ -46,6 +48,15 @@ def render_html(report: ReportInput, *, language: str = "en", beside: str = "sig
         say_count=messages.count,
         answer=make_answer(report, messages),
         first=first_things(case),
+        responses=_by_incident(case),
+        first_responses=FIRST_RESPONSES,
+        told_response={
+            "giver": lambda response: giver_text(response, messages),
+            "why": lambda response: reasons_text(response, messages),
+            "reason": lambda reason: reason_text(reason, messages),
+            "facts": lambda playbook: playbook_facts(playbook, messages),
+            "step": lambda step: step_text(step, messages),
+        },
         swimlane=make_swimlane(case, moments),
         moments=moments,
         link_name=lambda link: link_name(link, case),
@@ -134,6 +145,14 @@ def _sentence(section: str, record: Any, messages: Messages) -> str:
 def _short_matches(sighting: Sighting, most: int) -> list[tuple[str, str]]:
     """Return what made the indicator match, the shortest texts first: a whole message tells less than a field."""
     return sorted(sighting.matched, key=lambda pair: len(pair[1]))[:most]
+
+
+def _by_incident(case: Case) -> dict[str, list[Response]]:
+    """Return what can be done, by incident."""
+    found: dict[str, list[Response]] = {}
+    for response in case.responses:
+        found.setdefault(response.incident, []).append(response)
+    return found
 
 
 def _shown(case: Case) -> tuple[int, ...]:

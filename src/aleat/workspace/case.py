@@ -12,7 +12,7 @@ import msgspec
 from aleat import __version__
 from aleat.attribution import assess, profiles
 from aleat.attribution.records import Assessment
-from aleat.case import build_case, indicator_tags, requests_table
+from aleat.case import build_case, fit_responses, indicator_tags, is_about_responses, requests_table
 from aleat.case.claims import ClaimsResult, read_claims
 from aleat.case.records import Case, CoverageRow, SourceRow
 from aleat.case.requests import request_columns, request_formats
@@ -78,10 +78,13 @@ class CaseVerbs(ClockVerbs):
             names = self.names(connection)
             objects: list[dict[str, Any]] = []
             givers: dict[str, list[str]] = {}
+            offered = []
             for stored in iterate_objects(connection):
                 objects.append(stored.object.properties())
                 if stored.object.type in _WITH_GIVERS:
                     givers[stored.object.id] = sorted({names.get(copy.giver, copy.giver) for copy in stored.copies})
+                if is_about_responses(stored.object):
+                    offered.append(stored)
             texts = list(statements(connection))
         issues = [issue for issue in (*lake.issues(), *hunt.issues) if issue.code not in NOTE_CODES]
         claims = _claims(texts, now, issues)
@@ -97,6 +100,7 @@ class CaseVerbs(ClockVerbs):
             claims_result=claims,
             tags=indicator_tags(objects),
         )
+        case = fit_responses(case, offered, givers=names)
         victim = [name for name in (self.config.country, self.config.sector, self.config.organisation) if name]
         report = ReportInput(
             case=case,
