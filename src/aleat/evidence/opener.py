@@ -15,13 +15,13 @@ from pathlib import Path
 
 from aleat.errors import Issue
 from aleat.evidence.clock import TIME_NOTES
-from aleat.evidence.opening.container import Secrets
-from aleat.evidence.opening.limits import READ_BEFORE, Limits, change_limits
-from aleat.evidence.opening.places import fetch, is_url, location, shown_url
 from aleat.evidence.opening.source import Origin, Source, Stated, one_pass
 from aleat.evidence.opening.walk import Walk
 from aleat.evidence.reader import ReadOptions, reader_named
 from aleat.evidence.years import has_local_times
+from aleat.opening.container import Secrets
+from aleat.opening.limits import READ_BEFORE, Limits, change_limits
+from aleat.opening.places import fetch, is_url, location, shown_url
 
 __all__ = [
     "NOTE_CODES",
@@ -112,11 +112,11 @@ def _size(path: Path) -> int | None:
 
 
 def _fetched(walk: Walk, url: str) -> Iterator[Source | Issue]:
-    for found in fetch(url, walk.limits):
+    for found in fetch(url, walk.limits, "evidence"):
         if isinstance(found, Issue):
             yield found
         else:
-            yield from walk.file(found.file, found.shown, origin=found.origin, fleeting=True)
+            yield from walk.file(found.file, found.shown, origin=Origin(facts=found.facts), fleeting=True)
 
 
 def _settled(source: Source) -> Source:

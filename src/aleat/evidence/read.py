@@ -17,7 +17,7 @@ from aleat.evidence.clock import refusal
 from aleat.evidence.codepages import guess_page, sample_words, with_page
 from aleat.evidence.head import HEAD_BYTES
 from aleat.evidence.opener import Source
-from aleat.evidence.opening.streams import Ended
+from aleat.opening.streams import Ended
 from aleat.evidence.reader import ByteRange, RangeResult, Reader, ReadOptions, RowsReader, reader_named
 from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.evidence.windows_rows import WindowsTables

@@ -1,22 +1,16 @@
-"""Archives for tests, made in memory: of every kind, and damaged."""
+"""Logs in archives for tests, and what the opener finds in them."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
-import lzma
-import tarfile
-import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-
-import pyarrow as pa
-from backports import zstd
 
 from aleat.errors import Issue
 from aleat.evidence import Limits, ReadOptions, Source, open_sources, read_batches
 from aleat.evidence.opener import Secrets
+from tests.opening.archives import COMPRESSIONS, lz4, tar_of, zip_of
+
+__all__ = ["COMPRESSIONS", "LOG", "again", "codes", "found", "lines", "lz4", "tar_of", "zip_of"]
 
 LOG = b'198.51.100.7 - - [15/Jul/2022:10:00:01 +0200] "GET /a HTTP/1.1" 200 512\n'
 
@@ -24,43 +18,6 @@ LOG = b'198.51.100.7 - - [15/Jul/2022:10:00:01 +0200] "GET /a HTTP/1.1" 200 512\
 def lines(count: int, name: str = "a") -> bytes:
     """An access log of so many lines, each another."""
     return b"".join(LOG.replace(b"/a", f"/{name}/{number * 7919 % 100_003}".encode()) for number in range(count))
-
-
-def zip_of(members: Mapping[str, bytes] | Iterable[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """A zip archive."""
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", method) as archive:
-        for name, data in members.items() if isinstance(members, Mapping) else members:
-            archive.writestr(name, data)
-    return target.getvalue()
-
-
-def tar_of(members: Mapping[str, bytes] | Iterable[tuple[str, bytes]], form: int = tarfile.GNU_FORMAT) -> bytes:
-    """A tar archive."""
-    target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w", format=form) as archive:
-        for name, data in members.items() if isinstance(members, Mapping) else members:
-            info = tarfile.TarInfo(name)
-            info.size, info.mtime = len(data), 1_657_872_000
-            archive.addfile(info, io.BytesIO(data))
-    return target.getvalue()
-
-
-def lz4(data: bytes) -> bytes:
-    """An LZ4 frame."""
-    target = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(target, "lz4") as stream:
-        stream.write(data)
-    return target.getvalue().to_pybytes()
-
-
-COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
-    "gz": lambda data: gzip.compress(data, mtime=0),
-    "bz2": bz2.compress,
-    "xz": lzma.compress,
-    "zst": zstd.compress,
-    "lz4": lz4,
-}
 
 
 def found(

@@ -15,8 +15,8 @@ import pytest
 
 from aleat.errors import InputError
 from aleat.evidence import Limits, ReadOptions, read_batches, source_ranges
-from aleat.evidence.opening.container import Secrets
-from aleat.evidence.opening.limits import change_limits
+from aleat.opening.container import Secrets
+from aleat.opening.limits import change_limits
 from tests.evidence.opening.archives import COMPRESSIONS, LOG, again, codes, found, lines, tar_of, zip_of
 
 SAMPLES = Path(__file__).parent / "samples"

@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from aleat.errors import InputError, LimitError, Place
-from aleat.evidence.opening.container import Member, Note, Opening
 from aleat.evidence.opening.kinds import refused_kind
-from aleat.evidence.opening.limits import limit_advice
-from aleat.evidence.opening.streams import Full, cast_stream, damaged, read_fully
-from aleat.evidence.opening.tar import TarArchive
+from aleat.opening.container import Member, Note, Opening
+from aleat.opening.limits import limit_advice
+from aleat.opening.streams import Full, cast_stream, damaged, read_fully
+from aleat.opening.tar import TarArchive
 
 __all__ = ["DiskImage", "DiskImageArchive", "image_advice", "image_python", "is_later_segment"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -11,13 +10,10 @@ from pathlib import PurePosixPath
 
 from aleat.errors import Issue, Place
 
-__all__ = ["Kind", "may_be_log", "no_reader", "refused_kind", "zip_is_package"]
+__all__ = ["Kind", "may_be_log", "no_reader", "refused_kind"]
 
 _LOG_SUFFIXES = frozenset({"", "log", "txt", "json", "jsonl", "ndjson", "csv", "tsv", "xml", "w3c"})
 _PACKED_SUFFIXES = frozenset({"gz", "bz2", "xz", "zst", "lz4", "old"})
-_PACKAGES = frozenset({"[Content_Types].xml", "META-INF/MANIFEST.MF", "AndroidManifest.xml"})
-"""Members by which a zip archive is a document or a program: a file itself, beside what it holds."""
-
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz")
 
 
@@ -31,11 +27,6 @@ class Kind:
     endings: tuple[str, ...]
     advice: str
     image: bool
-
-
-def zip_is_package(names: Sequence[str]) -> bool:
-    """Say whether an archive with these members is a document or a program."""
-    return not _PACKAGES.isdisjoint(names)
 
 
 def refused_kind(head: bytes, shown: str) -> Kind | None:

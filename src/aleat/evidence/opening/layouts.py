@@ -26,10 +26,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from aleat.errors import InputError
-from aleat.evidence.opening.container import Archive, numbered, pick
 from aleat.evidence.opening.disk_image import DiskImageArchive
 from aleat.evidence.opening.source import Origin, Stated
-from aleat.evidence.opening.streams import read_fully
+from aleat.opening.container import Archive, numbered, pick
+from aleat.opening.streams import read_fully
 from aleat.text import path_text
 
 __all__ = ["Collection", "collection_in_archive", "collection_in_folder"]

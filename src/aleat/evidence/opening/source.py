@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from aleat.errors import InputError, Place
-from aleat.evidence.opening.container import (
+from aleat.evidence.opening.containers import container_of
+from aleat.evidence.reader import ReadOptions
+from aleat.opening.container import (
     HEAD,
     Member,
     Note,
     Opening,
     Secrets,
-    container_of,
     numbered,
     open_archive,
     pick,
 )
-from aleat.evidence.opening.limits import Budget, Limits
-from aleat.evidence.opening.streams import Forward, Full, cast_stream, spool
-from aleat.evidence.reader import ReadOptions
+from aleat.opening.limits import Budget, Limits
+from aleat.opening.streams import Forward, Full, cast_stream, spool
 
 __all__ = ["Live", "Origin", "Source", "Stated", "one_pass", "open_chain"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -15,27 +14,28 @@ from typing import IO
 from aleat.errors import InputError, Issue, LimitError, Place
 from aleat.evidence.head import HEAD_BYTES, Head
 from aleat.evidence.mapping import MAPPED, mapped
-from aleat.evidence.opening.container import (
+from aleat.evidence.opening.containers import container_of
+from aleat.evidence.opening.disk_image import image_advice, is_later_segment
+from aleat.evidence.opening.kinds import Kind, no_reader, refused_kind
+from aleat.evidence.opening.kinds import may_be_log as named_like_log
+from aleat.evidence.opening.layouts import Collection, collection_in_archive, collection_in_folder
+from aleat.evidence.opening.source import Live, Origin, Source
+from aleat.evidence.proposal import proposal
+from aleat.evidence.reader import ReadOptions, detect_reader
+from aleat.evidence.readers.file import FILE_FORMAT, too_large
+from aleat.opening.container import (
     Archive,
     Container,
     Member,
     Note,
     Opening,
     Secrets,
-    container_of,
     numbered,
     open_archive,
 )
-from aleat.evidence.opening.disk_image import image_advice, is_later_segment
-from aleat.evidence.opening.kinds import Kind, no_reader, refused_kind, zip_is_package
-from aleat.evidence.opening.kinds import may_be_log as named_like_log
-from aleat.evidence.opening.layouts import Collection, collection_in_archive, collection_in_folder
-from aleat.evidence.opening.limits import Budget, Limits, limit_advice
-from aleat.evidence.opening.source import Live, Origin, Source
-from aleat.evidence.opening.streams import Forward, cast_stream, spool
-from aleat.evidence.proposal import proposal
-from aleat.evidence.reader import ReadOptions, detect_reader
-from aleat.evidence.readers.file import FILE_FORMAT, too_large
+from aleat.opening.limits import Budget, Limits, limit_advice
+from aleat.opening.members import is_named, refusal_of, unnamed, zip_is_package
+from aleat.opening.streams import Forward, cast_stream, spool
 from aleat.text import path_text
 
 __all__ = ["Walk"]
@@ -44,8 +44,6 @@ _WINDOWS_LOOP = 1921  # ERROR_CANT_RESOLVE_FILENAME
 _LEVELS = 24
 _NAMES = 10_000
 _TAKEN = "No reader of logs recognises it; it is taken as a file."
-_NAMED = {"passed-over": 10, "empty-file": 10, "limit": 100}
-"""So many members of one file that aren't read (links, empty ones …) are named; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,9 +312,9 @@ class Walk:
                     break
                 read += 1
                 inside = at.inside(item, collection)
-                refusal = self._refuse(item, at.opening)
+                refusal = refusal_of(item, at.opening)
                 if refusal is not None:
-                    if _is_named(refusal, at.opening.passed):
+                    if is_named(refusal, at.opening.passed):
                         yield _noted(inside.shown, refusal)
                     continue
                 yield from self._member(item, inside)
@@ -329,7 +327,7 @@ class Walk:
             reason = f"{notes} members under __MACOSX (notes that macOS adds) were passed over."
             yield _issue("passed-over", at.shown, reason)
         if not at.members:
-            yield from _summary(at.shown, at.opening.passed)
+            yield from (_noted(at.shown, note) for note in unnamed(at.opening.passed))
         if not (told or read or notes):
             yield _issue("empty-file", at.shown, "The archive is empty.")
 
@@ -341,44 +339,11 @@ class Walk:
             return
         yield from self._stream(stream, inside, None, item.size)
 
-    def _refuse(self, item: Member, opening: Opening) -> Note | None:
-        """Say why a member is not read, if so."""
-        path = PurePosixPath(item.name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or item.name[1:2] == ":":
-            return Note("unsafe-name", "The member's name leads out of the archive's folder; it wasn't read.")
-        if item.refused is not None:
-            return item.refused
-        if item.size == 0:
-            return Note("empty-file", "The member is empty.")
-        if item.size is not None and item.size > opening.budget.left:
-            budget = opening.budget
-            reason = f"{item.size} bytes would come out of it; {max(budget.left, 0)} may, of {budget.total}"
-            return Note("limit", f"{reason} (limit: {budget.name}).", limit_advice(budget.name))
-        return None
-
 
 def refused_issue(shown: str, kind: Kind) -> Issue:
     """Return what is said of a file of a kind that isn't opened."""
     reason = f"This is a {kind.name}, which isn't opened."
     return _issue("no-reader", shown, reason, image_advice() if kind.image else kind.advice)
-
-
-def _is_named(refusal: Note, passed: Counter[tuple[str, str]]) -> bool:
-    """Count a member that isn't read; say whether it is among those that are named."""
-    why = "" if refusal.code == "limit" else refusal.reason  # whose reasons have numbers in them
-    passed[refusal.code, why] += 1
-    return passed[refusal.code, why] <= _NAMED.get(refusal.code, passed[refusal.code, why])
-
-
-def _summary(shown: str, passed: Counter[tuple[str, str]]) -> Iterator[Issue]:
-    """Say how many members were neither read nor named, and why."""
-    for (code, why), count in sorted(passed.items()):
-        more = count - _NAMED.get(code, count)
-        if more > 0:
-            reason = (
-                f"{more} further members, which aren't named: {why or 'they are larger than what is left to unpack.'}"
-            )
-            yield _issue(code, shown, reason, limit_advice("expansion_ratio") if code == "limit" else "")
 
 
 def _noted(shown: str, note: Note) -> Issue:

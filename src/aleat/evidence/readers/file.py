@@ -23,14 +23,11 @@ from aleat.errors import LimitError, Place
 from aleat.evidence.columns import NO_TIME, TableBuilder
 from aleat.evidence.head import Head
 from aleat.evidence.reader import ByteRange, RangeResult, ReadOptions
+from aleat.opening.limits import FILE_BYTES
 
 __all__ = ["FILE_BYTES", "FILE_FORMAT", "FileReader", "extension_of", "file_type", "too_large"]
 
 FILE_FORMAT = "file"
-
-FILE_BYTES = 32 * 1024 * 1024
-"""`file_bytes`: larger files are named, and not taken. Programs and documents that attack are smaller (the scanners
-that teams use stop at 5 to 30 MB), and a file is held in memory as a whole, several at a time with several workers."""
 
 
 class FileReader:

@@ -14,7 +14,7 @@ from typing import IO, Protocol, cast
 from zlib import crc32
 
 from aleat.errors import InputError, Place
-from aleat.evidence.opening.limits import Budget
+from aleat.opening.limits import Budget
 
 __all__ = [
     "Checked",

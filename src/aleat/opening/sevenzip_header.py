@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass, field
 
 from aleat.errors import InputError, Place
-from aleat.evidence.opening.streams import damaged
+from aleat.opening.streams import damaged
 
 __all__ = ["Coder", "File", "Folder", "Header", "read_header"]
 

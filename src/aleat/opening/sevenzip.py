@@ -21,11 +21,11 @@ from zlib import crc32
 import numpy as np
 
 from aleat.errors import InputError, LimitError, Place
-from aleat.evidence.opening.compressed import Deflate, zstd_decoder
-from aleat.evidence.opening.container import PASSWORD_ADVICE, Member, Note, Opening
-from aleat.evidence.opening.limits import Budget, Limits, limit_advice
-from aleat.evidence.opening.sevenzip_header import Coder, File, Folder, Header, read_header
-from aleat.evidence.opening.streams import Checked, Decoded, Decoder, Slice, cast_stream, damaged, read_fully
+from aleat.opening.compressed import Deflate, zstd_decoder
+from aleat.opening.container import PASSWORD_ADVICE, Member, Note, Opening
+from aleat.opening.limits import Budget, Limits, limit_advice
+from aleat.opening.sevenzip_header import Coder, File, Folder, Header, read_header
+from aleat.opening.streams import Checked, Decoded, Decoder, Slice, cast_stream, damaged, read_fully
 
 __all__ = ["SevenZip"]
 

@@ -1,4 +1,4 @@
-"""Evidence at a URL: ``https://`` (``http://``) by the standard library; ``s3://``, ``az://``, ``gs://`` … by `fsspec`.
+"""What stands at a URL: ``https://`` (``http://``) by the standard library, ``s3://``, ``az://`` … by `fsspec`.
 
 Nothing goes over a network unless a URL was given. An object is fetched once, hashed as it comes, into a temporary
 file that is gone when the walk goes on, so that it is opened like a local one. No credential stands in what is shown
@@ -13,6 +13,7 @@ import hashlib
 import http.client
 import re
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -23,8 +24,8 @@ from typing import IO, Any
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from aleat.errors import InputError, Issue, LimitError, Place
-from aleat.evidence.opening.limits import Limits, limit_advice
-from aleat.evidence.opening.source import Origin
+from aleat.opening.addresses import Inside, guarded_handlers
+from aleat.opening.limits import Limits, limit_advice
 
 __all__ = ["Fetched", "fetch", "is_url", "location", "shown_url"]
 
@@ -68,36 +69,41 @@ def shown_url(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An object that was fetched: its temporary file, how it is shown, and what is known of it."""
+    """An object that was fetched: its temporary file, how it is shown, and what is known of it.
+
+    `facts` are short texts: "url", "size", "sha256", and "etag", "last_modified" … where the server says so.
+    """
 
     file: Path
     shown: str
-    origin: Origin
+    facts: Mapping[str, str]
 
 
-def fetch(url: str, limits: Limits) -> Iterator[Fetched | Issue]:
+def fetch(url: str, limits: Limits, stage: str) -> Iterator[Fetched | Issue]:
     """Yield what is at a URL, one object after another (a prefix has several); each is gone when the next is asked for.
 
-    What can't be fetched is an `Issue`; its message names neither credentials nor what the server answered.
+    What can't be fetched is an `Issue` of `stage`; its message names neither credentials nor what the server answered.
     """
     shown = shown_url(url)
     try:
         scheme = _split(url).scheme.lower()
         if scheme == "http":
-            yield _issue("passed-over", shown, "It was fetched over plain HTTP: others could read and change it.")
+            yield Issue(
+                stage, "passed-over", Place(shown), "It was fetched over plain HTTP: others could read and change it."
+            )
         objects = _http(url) if scheme in ("http", "https") else _objects(url, limits)
         for count, one in enumerate(objects):
             if count == limits.place_objects:
                 reason = f"More than {count} objects (limit: place_objects); the rest was not fetched."
-                yield _issue("limit", shown, reason, limit_advice("place_objects"))
+                yield Issue(stage, "limit", Place(shown), reason, limit_advice("place_objects"))
                 return
             try:
                 with _temporary(one, limits) as fetched:
                     yield fetched
             except InputError as error:
-                yield error.issue("evidence", one.shown)
+                yield error.issue(stage, one.shown)
     except InputError as error:
-        yield error.issue("evidence", shown)
+        yield error.issue(stage, shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ def _temporary(one: _Object, limits: Limits) -> Iterator[Fetched]:
             path.unlink(missing_ok=True)
             raise
     try:
-        yield Fetched(path, one.shown, Origin(facts={"url": one.shown, **facts}))
+        yield Fetched(path, one.shown, {"url": one.shown, **facts})
     finally:
         path.unlink(missing_ok=True)
 
@@ -131,7 +137,12 @@ def _copy(one: _Object, file: IO[bytes], limits: Limits) -> dict[str, str]:
     digest, size = hashlib.sha256(), 0
     try:
         with one.open(limits) as (stream, facts):
-            while block := stream.read(_BLOCK):
+            read = getattr(stream, "read1", stream.read)  # what has come, not a whole block however slowly
+            ends = time.monotonic() + limits.place_total_seconds
+            while block := read(_BLOCK):
+                if time.monotonic() >= ends:
+                    reason = f"It takes longer than {limits.place_total_seconds} s (limit: place_total_seconds)."
+                    raise LimitError(reason, Place(one.shown), advice=limit_advice("place_total_seconds"))
                 size += len(block)
                 if size > limits.place_bytes:
                     reason = f"The object is larger than {limits.place_bytes} bytes (limit: place_bytes)."
@@ -185,9 +196,13 @@ def _http_facts(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _request(url: str, limits: Limits) -> Any:
-    """Open a URL; redirects are followed by hand: few, never from HTTPS to HTTP, and with the password only at home."""
-    opener = urllib.request.build_opener(_NoRedirect)
+    """Open a URL; redirects are followed by hand: few, never from HTTPS to HTTP, and with the password only at home.
+
+    Never to an address inside (see `addresses`) either, unless the URL that was given is of the same kind.
+    """
     first = _split(url)
+    inside = Inside(first.hostname or "")
+    opener = urllib.request.build_opener(_NoRedirect, *guarded_handlers(inside))
     for _ in range(limits.place_redirects + 1):
         parts = _split(url)
         headers = {"User-Agent": "aleat", "Accept-Encoding": "identity"}
@@ -208,6 +223,7 @@ def _request(url: str, limits: Limits) -> Any:
             raise InputError(
                 "The server leads to a place that isn't HTTPS; it wasn't followed.", Place(shown_url(bare))
             )
+        inside.follow(_split(url).hostname or "", shown_url(bare))
     reason = f"The server leads on more than {limits.place_redirects} times (limit: place_redirects)."
     raise LimitError(reason, Place(shown_url(urlunsplit(first))), advice=limit_advice("place_redirects"))
 
@@ -281,7 +297,3 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         raise InputError("This is no URL.", Place(_MASK), advice="Write https://host/path.") from None
-
-
-def _issue(code: str, shown: str, reason: str, advice: str = "") -> Issue:
-    return Issue("evidence", code, Place(shown), reason, advice)

@@ -1,4 +1,4 @@
-"""What opening evidence may cost: every limit has a name, which stands in the message of what it stopped."""
+"""What opening may cost: every limit has a name, which stands in the message of what it stopped."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 from aleat.errors import InputError, LimitError, Place
-from aleat.evidence.readers.file import FILE_BYTES
 
-__all__ = ["READ_BEFORE", "Budget", "Limits", "change_limits", "limit_advice"]
+__all__ = ["FILE_BYTES", "READ_BEFORE", "Budget", "Limits", "change_limits", "limit_advice"]
+
+FILE_BYTES = 32 * 1024 * 1024
+"""`file_bytes`: larger files are named, and not taken. Programs and documents that attack are smaller (the scanners
+that teams use stop at 5 to 30 MB), and a file is held in memory as a whole, several at a time with several workers."""
 
 _VALUE = re.compile(r"([0-9][0-9_]*)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
@@ -22,6 +25,7 @@ class Limits:
     `expansion_ratio` is how many times its own size a file on disk may unpack to, with all archives inside it, once
     it is beyond `expansion_free_bytes`; `expanded_bytes` holds whatever the ratio. `decoder_bytes` is the memory that
     a decompressor's dictionary may take; `password_rounds` how often an archive may have a password hashed.
+    `place_seconds` is how long a server may be silent, `place_total_seconds` how long one object may take.
     """
 
     files: int = 1_000_000
@@ -38,6 +42,7 @@ class Limits:
     place_objects: int = 100_000
     place_redirects: int = 5
     place_seconds: int = 60
+    place_total_seconds: int = 12 * 3600
     image_bytes: int = 1024**4
     image_seconds: int = 6 * 3600
 

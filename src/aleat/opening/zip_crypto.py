@@ -17,7 +17,7 @@ from typing import IO
 import numpy as np
 
 from aleat.errors import InputError
-from aleat.evidence.opening.streams import cast_stream, damaged, read_fully
+from aleat.opening.streams import cast_stream, damaged, read_fully
 
 __all__ = ["Aes", "Cipher", "decrypted", "fitting_password", "parse_aes"]
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from aleat.evidence.opening.container import Member, Opening
-from aleat.evidence.opening.limits import Limits
-from aleat.evidence.opening.streams import Decoded, Decoder, Forward, cast_stream
+from aleat.opening.container import Member, Opening
+from aleat.opening.limits import Limits
+from aleat.opening.streams import Decoded, Decoder, Forward, cast_stream
 
 __all__ = ["COMPRESSED", "Compressed", "Deflate", "zstd_decoder"]
 

@@ -1,8 +1,8 @@
-"""The seam between a stream and the members of an archive in it; `CONTAINERS` lists all kinds.
+"""The seam between a stream and the members of an archive in it; `containers` lists all kinds.
 
 A container is `detect` (its magic, in a stream's head) and `open`, which returns an `Archive`: an iterable of members
 and of notes on what isn't one, in a fixed order, for one pass forward; a member's stream is good until the next is
-asked for. To add a kind: write a module beside this one with a class like `tar.Tar`, and name it in `CONTAINERS`.
+asked for. To add a kind: write a module beside this one with a class like `tar.Tar`, and name it in `containers`.
 Names are keys: members of one name are told apart (`numbered`), the same way each time.
 """
 
@@ -12,10 +12,11 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import IO, Protocol
 
-from aleat.evidence.opening.limits import Budget, Limits
-from aleat.evidence.opening.streams import damaged
+from aleat.opening.limits import Budget, Limits
+from aleat.opening.streams import damaged
 
 __all__ = [
     "HEAD",
@@ -27,6 +28,7 @@ __all__ = [
     "Opening",
     "Secrets",
     "container_of",
+    "containers",
     "numbered",
     "open_archive",
     "pick",
@@ -131,20 +133,21 @@ class Container(Protocol):
         ...
 
 
-def _containers() -> tuple[Container, ...]:
+@lru_cache(maxsize=1)
+def containers() -> tuple[Container, ...]:
+    """Return every kind of archive, in the order in which a head is held against them."""
     # not at the top: the kinds import the seam
-    from aleat.evidence.opening.compressed import COMPRESSED  # noqa: PLC0415
-    from aleat.evidence.opening.disk_image import DiskImage  # noqa: PLC0415
-    from aleat.evidence.opening.sevenzip import SevenZip  # noqa: PLC0415
-    from aleat.evidence.opening.tar import Tar  # noqa: PLC0415
-    from aleat.evidence.opening.zip import Zip  # noqa: PLC0415
+    from aleat.opening.compressed import COMPRESSED  # noqa: PLC0415
+    from aleat.opening.sevenzip import SevenZip  # noqa: PLC0415
+    from aleat.opening.tar import Tar  # noqa: PLC0415
+    from aleat.opening.zip import Zip  # noqa: PLC0415
 
-    return (Zip(), SevenZip(), *COMPRESSED, Tar(), DiskImage())
+    return (Zip(), SevenZip(), *COMPRESSED, Tar())
 
 
 def container_of(head: bytes) -> Container | None:
     """Return the kind of archive that begins so, or None."""
-    return next((kind for kind in _containers() if kind.detect(head)), None)
+    return next((kind for kind in containers() if kind.detect(head)), None)
 
 
 def open_archive(kind: Container, stream: IO[bytes], size: int | None, path: str, opening: Opening) -> Archive:

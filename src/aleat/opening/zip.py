@@ -20,11 +20,11 @@ from typing import IO
 from zlib import crc32
 
 from aleat.errors import InputError, LimitError, Place
-from aleat.evidence.opening.compressed import Deflate, zstd_decoder
-from aleat.evidence.opening.container import PASSWORD_ADVICE, Member, Note, Opening
-from aleat.evidence.opening.limits import limit_advice
-from aleat.evidence.opening.streams import Checked, Decoded, Decoder, Slice, cast_stream, damaged, read_fully
-from aleat.evidence.opening.zip_crypto import Cipher, decrypted, fitting_password, parse_aes
+from aleat.opening.compressed import Deflate, zstd_decoder
+from aleat.opening.container import PASSWORD_ADVICE, Member, Note, Opening
+from aleat.opening.limits import limit_advice
+from aleat.opening.streams import Checked, Decoded, Decoder, Slice, cast_stream, damaged, read_fully
+from aleat.opening.zip_crypto import Cipher, decrypted, fitting_password, parse_aes
 
 __all__ = ["Zip"]
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
-from aleat.evidence.opening.container import Member, Note, Opening
-from aleat.evidence.opening.streams import Full, cast_stream, damaged, read_fully
+from aleat.opening.container import Member, Note, Opening
+from aleat.opening.streams import Full, cast_stream, damaged, read_fully
 
 __all__ = ["Tar"]
 
