@@ -19,7 +19,18 @@ from aleat.knowledge.document import Document
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.limits import Limits
 from aleat.knowledge.opener import open_documents
-from aleat.knowledge.readers import cacao, lists, misp, misp_galaxy, misp_warninglists, network_rules, prose, sigma, stix, yara
+from aleat.knowledge.readers import (
+    cacao,
+    lists,
+    misp,
+    misp_galaxy,
+    misp_warninglists,
+    network_rules,
+    prose,
+    sigma,
+    stix,
+    yara,
+)
 from aleat.knowledge.text import decode_text
 from aleat.stix.objects import StixObject
 from aleat.trust.corpora import (
