@@ -30,7 +30,7 @@ from aleat.exchange.taxii_messages import (
     error_of,
 )
 
-__all__ = ["TaxiiClient"]
+__all__ = ["TaxiiClient", "read_api_root", "read_collection"]
 
 _NAME = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 
@@ -75,10 +75,7 @@ class TaxiiClient:
 
     def api_root(self, url: str) -> ApiRoot:
         """Return the API root at `url` (§4.2)."""
-        root = decode(self.get(url), ApiRoot, "API root")
-        if not any(version.replace(" ", "").endswith("taxii+json;version=2.1") for version in root.versions):
-            raise RemoteError("The API root doesn't say that it speaks TAXII 2.1.", code="media-type")
-        return root
+        return read_api_root(self.get(url))
 
     def collections(self, root: str) -> tuple[Collection, ...]:
         """Return the collections of the API root at `root` (§5.1); ids that would change a URL are refused."""
@@ -93,7 +90,7 @@ class TaxiiClient:
 
     def collection(self, url: str) -> Collection:
         """Return the collection at `url` (§5.2)."""
-        return _sound(decode(self.get(url), Collection, "collection"))
+        return read_collection(self.get(url))
 
     def objects(self, collection: str, params: Mapping[str, str], *, repeatable: bool = True) -> Answer:
         """Return the answer with one page of the objects of the collection at `collection` (§5.4)."""
@@ -143,6 +140,19 @@ class TaxiiClient:
     def get(self, url: str, params: Mapping[str, str] | None = None, *, repeatable: bool = True) -> Answer:
         """Return the answer to GET `url`, whatever its status is."""
         return self.http.request("GET", url, params=params, headers={"Accept": MEDIA_TYPE}, repeatable=repeatable)
+
+
+def read_api_root(answer: Answer) -> ApiRoot:
+    """Return the API root in an answer; raises `RemoteError` where it doesn't speak TAXII 2.1."""
+    root = decode(answer, ApiRoot, "API root")
+    if not any(version.replace(" ", "").endswith("taxii+json;version=2.1") for version in root.versions):
+        raise RemoteError("The API root doesn't say that it speaks TAXII 2.1.", code="media-type")
+    return root
+
+
+def read_collection(answer: Answer) -> Collection:
+    """Return the collection in an answer."""
+    return _sound(decode(answer, Collection, "collection"))
 
 
 def _sound(collection: Collection) -> Collection:

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from aleat.errors import RemoteError
+from aleat.errors import ObjectError, RemoteError
 from aleat.exchange.http_client import Answer
-from aleat.stix.times import is_timestamp
+from aleat.stix.times import parse_timestamp
 from aleat.text import clip, visible
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "check_media_type",
     "decode",
     "error_of",
+    "is_moment",
     "parse_envelope",
 ]
 
@@ -247,7 +248,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def added_last(headers: Mapping[str, str]) -> tuple[str, str]:
     """Return the times of X-TAXII-Date-Added-First and -Last (§1.6.8.1), each empty where it is no timestamp."""
     first, last = (headers.get(f"x-taxii-date-added-{end}", "").strip() for end in ("first", "last"))
-    return first if is_timestamp(first) else "", last if is_timestamp(last) else ""
+    return first if is_moment(first) else "", last if is_moment(last) else ""
+
+
+def is_moment(text: str) -> bool:
+    """Tell whether `text` is a timestamp that can be reckoned with (the year 9999's last leap second can't)."""
+    try:
+        parse_timestamp(text)
+    except ObjectError:
+        return False
+    return True
 
 
 def _parameter(text: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ What makes that hard, and what is done about it:
   gives the page behind. A request with `next` is thus never repeated; the chain starts anew behind its checkpoint.
 - A server may page without `next`, by `added_after` and X-TAXII-Date-Added-Last alone. Where more objects than a
   page holds share a moment, stepping back would give the same page for ever: a larger page is asked for, then one
-  of any size; what then still lies beyond is told as lost, and the poll goes on behind that moment.
+  of any size, then a finer step is tried; what then still lies beyond is told as out of reach, and the poll goes on.
 - Objects may become visible later than their time says. A poll begins `OVERLAP` before the last one's end.
 - A time in the future would hide all that comes until then: a bookmark never lies behind the time of the poll.
 - Pages that go back in time aren't trusted to be in order: the checkpoint stays until the chain is at its end.
@@ -24,8 +24,8 @@ from aleat.errors import Issue, Place, RemoteError
 from aleat.exchange.feeds import Feed, Page, page_document
 from aleat.exchange.http_client import Answer
 from aleat.exchange.taxii_client import TaxiiClient
-from aleat.exchange.taxii_messages import Envelope, added_last, parse_envelope
-from aleat.stix.times import is_timestamp, parse_timestamp
+from aleat.exchange.taxii_messages import Envelope, added_last, is_moment, parse_envelope
+from aleat.stix.times import parse_timestamp
 
 __all__ = ["OVERLAP", "read_pages", "step_back"]
 
@@ -34,6 +34,7 @@ OVERLAP = timedelta(seconds=60)
 
 _STAGE = "poll"
 _MOMENT = timedelta(milliseconds=1)
+_TICK = timedelta(microseconds=1)
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
 _LARGEST_PAGE = 100_000  # objects: the largest page that is asked for before its size is left to the server
 
@@ -61,10 +62,11 @@ class _Pager:
         self.client = client
         self.limits = client.limits
         self.feed = feed
-        self.bookmark = parse_timestamp(bookmark) if is_timestamp(bookmark) else None
+        self.bookmark = parse_timestamp(bookmark) if is_moment(bookmark) else None
         self.reference_time = reference_time
         self.checkpoint = ""  # the time behind which nothing is missing: where a chain may begin again
         self.limit = self.limits.page_objects
+        self.expected = ""  # a time that the next page must still hold, where a server was asked finely
         self.pages = self.objects = 0
         self.seen: set[bytes] = set()
         self.barren = 0  # pages in a row that brought nothing new
@@ -108,6 +110,9 @@ class _Pager:
             answer = self._ask(params, repeatable=token is None)
             envelope = parse_envelope(answer.body)
             first, last = self._times(answer, envelope, params)
+            if self.expected and not (first and parse_timestamp(first) <= parse_timestamp(self.expected)):
+                yield self._out_of_reach()  # it compares more coarsely than was asked: some were left out
+            self.expected = ""
             orderly = orderly and not (first and latest and parse_timestamp(first) < parse_timestamp(latest))
             latest = _later(latest, last)
             if latest and (orderly or not envelope.more):
@@ -139,7 +144,7 @@ class _Pager:
             records = self.client.manifest(self.feed.url, params)[: envelope.count]
         except RemoteError:
             return first, ""
-        times = [record.date_added for record in records if is_timestamp(record.date_added)]
+        times = [record.date_added for record in records if is_moment(record.date_added)]
         return first, max(times, key=parse_timestamp, default="")
 
     def _count(self, envelope: Envelope) -> bool:
@@ -177,11 +182,18 @@ class _Pager:
         if self.limit:  # a page is full of one moment: more is asked for at once, at last as much as there is
             self.limit = self.limit * 10 if self.limit < _LARGEST_PAGE else 0
             return after
+        self.limit = self.limits.page_objects
+        finer = _fine(_back(parse_timestamp(last), _TICK, _TICK))
+        if parse_timestamp(finer) > parse_timestamp(after):
+            self.expected = last
+            return finer
+        yield self._out_of_reach()
+        return _fine(max(parse_timestamp(last), parse_timestamp(after) + _TICK))
+
+    def _out_of_reach(self) -> Page:
         reason = "More objects share one moment than the server puts into a page; those beyond are out of reach."
         advice = "Its keeper can raise the size of a page, or page by `next` (TAXII 2.1 §3.5)."
-        yield Page(issues=(Issue(_STAGE, "one-moment", Place(f"{self.feed.url}objects/"), reason, advice),))
-        self.limit = self.limits.page_objects
-        return last if parse_timestamp(last) > parse_timestamp(after) else _text(parse_timestamp(after) + _MOMENT)
+        return Page(issues=(Issue(_STAGE, "one-moment", Place(f"{self.feed.url}objects/"), reason, advice),))
 
     def _check_limits(self) -> None:
         for name, value, limit in (
@@ -205,11 +217,15 @@ def _later(one: str, other: str) -> str:
     return max((text for text in (one, other) if text), key=parse_timestamp, default="")
 
 
-def _back(moment: datetime, step: timedelta) -> datetime:
-    """Return the moment `step` before, in whole milliseconds; none is before the year 1."""
-    whole = moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
+def _back(moment: datetime, step: timedelta, unit: timedelta = _MOMENT) -> datetime:
+    """Return the moment `step` before, in whole units; none is before the year 1."""
+    whole = _FIRST + (moment.astimezone(UTC) - _FIRST) // unit * unit
     return max(whole, _FIRST + step) - step
 
 
 def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _fine(moment: datetime) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

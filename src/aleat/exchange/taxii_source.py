@@ -11,7 +11,7 @@ import msgspec
 from aleat.errors import Issue, RemoteError
 from aleat.exchange.access import Access
 from aleat.exchange.feeds import Feed, Page
-from aleat.exchange.taxii_client import TaxiiClient
+from aleat.exchange.taxii_client import TaxiiClient, read_api_root, read_collection
 from aleat.exchange.taxii_messages import Collection, decode
 from aleat.exchange.taxii_pages import read_pages
 from aleat.text import clip, visible
@@ -29,7 +29,6 @@ class _Anything(msgspec.Struct):
     title: str
     api_roots: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     versions: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
-    id: str | msgspec.UnsetType = msgspec.UNSET
     can_read: bool | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -49,11 +48,12 @@ class TaxiiSource:
         head, middle, _ = self.url.rpartition("/collections/")
         if middle and self.url.endswith(middle):
             return list(self._collections(f"{head}/"))
-        found = decode(self.client.get(self.url), _Anything, "answer")
+        answer = self.client.get(self.url)
+        found = decode(answer, _Anything, "answer")
         if found.can_read is not msgspec.UNSET:
-            return [_feed(self.url, self.client.collection(self.url))]
+            return [_feed(self.url, read_collection(answer))]
         if found.versions is not msgspec.UNSET:
-            self.client.api_root(self.url)
+            read_api_root(answer)
             return list(self._collections(self.url))
         return [item for root in found.api_roots or () for item in self._root(urljoin(self.url, root))]
 
