@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import uuid
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aleat.errors import Place
+from aleat.knowledge.playbooks.steps import FIELD_EXTENSION
 from aleat.release import Subject, close, decide, describe_derived, describe_stored, prepare
 from aleat.release.words import find_words, fold, words_of
 from aleat.stix import StixObject, make_bundle, make_object, parse_object
@@ -421,3 +423,39 @@ def test_the_same_case_and_policy_give_the_same_bytes() -> None:
     first = prepare(subjects, terms("north"), secret=SECRET)
     second = prepare(list(reversed(subjects)), terms("north"), secret=SECRET)
     assert (first.bundle, first.manifest, first.sha256) == (second.bundle, second.manifest, second.sha256)
+
+
+def course_of_action(name: str, by: str, *labels: str, text: str = "Unplug") -> StixObject:
+    """A playbook: what it says stands in it as base64."""
+    content = json.dumps({"name": name, "workflow": {"action--1": {"name": text}}}).encode()
+    field = {"extension_type": "property-extension", "playbook_bin": base64.b64encode(content).decode()}
+    return made("course-of-action", name, by, *labels, extensions={FIELD_EXTENSION: field})
+
+
+def test_how_an_incident_is_related_to_a_withheld_playbook_stays() -> None:
+    """An ally's playbook leaves as its markings allow, and what refers to it with it."""
+    incident = made("incident", "Our incident", OURS, "green")
+    open_one, closed_one = course_of_action("Open", GIVER, "clear"), course_of_action("Closed", THIRD, "red")
+    links = [relate(incident, open_one, OURS, "green"), relate(incident, closed_one, OURS, "green")]
+    gone, rules = released(
+        own_subject(incident, "green"),
+        subject(stored(open_one, GIVER)),
+        subject(stored(closed_one, GIVER)),
+        *(own_subject(link, "green") for link in links),
+    )
+    assert {"Open", "Our incident", links[0].id} <= set(gone)
+    assert "Closed" not in gone
+    assert rules[links[1].id] == "refers-to-withheld"
+
+
+def test_what_a_playbook_says_inside_is_looked_through() -> None:
+    """Base64 hides no name and no reference of what is withheld; ours stays too, as it can't be told otherwise."""
+    telling = course_of_action("Telling", GIVER, "clear", text="Search for QuietRat")
+    referring = course_of_action("Referring", GIVER, "clear", text=SECRET_RAT.id)
+    ours = course_of_action("Ours", OURS, "green", text="Search for Whisperer")
+    gone, rules = released(
+        HIDDEN, subject(stored(telling, GIVER)), subject(stored(referring, GIVER)), own_subject(ours, "green")
+    )
+    assert gone == {}
+    assert (rules["Telling"], rules["Referring"]) == ("names-withheld", "refers-to-withheld")
+    assert rules["Ours"] == "names-withheld"

@@ -44,6 +44,7 @@ def case(*, language: Language = "en", workspace: WorkspaceOption = None) -> int
             line(f"  {say.say('label', 'effects')}: {effects}")
         if incident.techniques:
             line(f"  {say.say('label', 'techniques')}: {', '.join(incident.techniques)}")
+        _print_responses(built.case, incident.id, say)
     print_alleged(built.case, say)
     if built.case.open_items:
         line()
@@ -55,6 +56,23 @@ def case(*, language: Language = "en", workspace: WorkspaceOption = None) -> int
         for number, step in enumerate(built.case.next_steps[:20], 1):
             line(f"  {number}. {say.say('next', step.kind, **step.parameters)}")
     return 0
+
+
+def _print_responses(case: Case, incident: str, say: Messages) -> None:
+    """Print what can be done against an incident: the first ten, each with its giver and reasons."""
+    from aleat.report import FIRST_RESPONSES, giver_text, reasons_text  # noqa: PLC0415
+
+    fitting = [response for response in case.responses if response.incident == incident]
+    if not fitting:
+        return
+    line(f"  {say.say('label', 'responses')}:")
+    for number, response in enumerate(fitting[:FIRST_RESPONSES], 1):
+        kind = say.say("response", response.kind)
+        name = " ".join(filter(None, (response.catalogue_id, response.name)))
+        wrapped(f"{number}. {kind}: {name}, {giver_text(response, say)}", indent="    ")
+        wrapped(reasons_text(response, say), indent="       ")
+    if len(fitting) > FIRST_RESPONSES:
+        line(f"    {say.say('label', 'responses_more', n=len(fitting) - FIRST_RESPONSES)}")
 
 
 def print_alleged(case: Case, say: Messages) -> None:

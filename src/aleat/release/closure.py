@@ -11,16 +11,18 @@ of something stated by somebody (not derived here) that leaves on its own permis
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import msgspec
 
 from aleat.errors import IntegrityError
+from aleat.knowledge.playbooks.steps import playbook_bytes
 from aleat.release.gate import agreement_with
 from aleat.release.records import Decision, Rule, Subject, Terms
 from aleat.release.retell import add_label, cut_object, name_again, replace_ids
-from aleat.release.words import find_words, fold, internal_addresses, strings_of, uuids_of, words_of
+from aleat.release.words import find_words, fold, internal_addresses, strings_of, strings_of_json, uuids_of, words_of
 from aleat.stix.extensions import extension_id, extension_names
 from aleat.stix.objects import StixObject
 from aleat.trust.markings import known_marking_ids, marking_id
@@ -46,7 +48,8 @@ class _Node:
         self.id = subject.object.id
         self.uuid = _uuid(self.id)
         properties = subject.object.properties()
-        strings = list(strings_of(properties))
+        self.playbook = _playbook_text(properties)
+        strings = [*strings_of(properties), *self.playbook]
         self.refs = uuids_of(strings) - {self.uuid}
         self.text = "\n".join(fold(text) for text in (*strings, *subject.values, *subject.notes))
         self.words = words_of(properties, subject.values)
@@ -152,7 +155,8 @@ def _cut(
         if resting := {_uuid(id_) for id_ in node.subject.rests_on} & hidden:
             node.withhold("rests-on-withheld", resting, chain.from_iterable(ask[uuid] for uuid in resting))
         elif refs or hits:
-            cut = cut_object(node.subject.object, refs, hits) if node.ours and node.uuid not in known else None
+            tellable = node.ours and node.uuid not in known and not node.playbook
+            cut = cut_object(node.subject.object, refs, hits) if tellable else None
             if cut is None or node.subject.values:
                 asked = chain.from_iterable(ask[uuid] for uuid in refs)
                 named: Rule = "names-withheld" if node.hits & words else "names-internal"
@@ -240,10 +244,17 @@ def _check(objects: Sequence[StixObject], nodes: Sequence[_Node], hidden: set[st
     """Look at the very bytes that would leave; a fault here is ours, and stops everything."""
     public = {node.id for node in nodes if node.corpus}
     for item in objects:
-        strings = list(strings_of(item.properties()))
+        properties = item.properties()
+        strings = [*strings_of(properties), *_playbook_text(properties)]
         own = item.id in public
         if uuids_of(strings) & hidden or (not own and find_words(["\n".join(map(fold, strings))], words)):
             raise IntegrityError(f"The gate would let something withheld leave with {item.id}. Nothing leaves.")
+
+
+def _playbook_text(properties: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the text of a playbook in an object, which stands there as base64: it is looked through like the rest."""
+    data = playbook_bytes(properties) if properties.get("type") == "course-of-action" else None
+    return () if data is None else tuple(strings_of_json(data))
 
 
 def _uuid(id_: str) -> str:

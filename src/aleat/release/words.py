@@ -17,7 +17,18 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["find_words", "fold", "internal_addresses", "replace_uuids", "strings_of", "uuids_of", "words_of"]
+import orjson
+
+__all__ = [
+    "find_words",
+    "fold",
+    "internal_addresses",
+    "replace_uuids",
+    "strings_of",
+    "strings_of_json",
+    "uuids_of",
+    "words_of",
+]
 
 _NAMED = frozenset(
     {
@@ -70,6 +81,18 @@ def strings_of(value: Any) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from strings_of(item)
+
+
+def strings_of_json(data: bytes) -> Iterator[str]:
+    """Yield every string in JSON text; the text itself, where it is no JSON.
+
+    >>> list(strings_of_json(b'{"name": "\\u0061"}'))
+    ['name', 'a']
+    """
+    try:
+        yield from strings_of(orjson.loads(data))
+    except (orjson.JSONDecodeError, RecursionError):
+        yield data.decode("utf-8", "replace")
 
 
 def uuids_of(strings: Iterable[str]) -> frozenset[str]:

@@ -13,8 +13,10 @@ from aleat.report.html import entry_text, render_html
 from aleat.report.logs import log_text
 from aleat.report.messages import LANGUAGES, Messages, load_messages
 from aleat.report.records import Assumption, ReportInput
+from aleat.report.responses import FIRST_RESPONSES, giver_text, playbook_facts, reasons_text, step_text
 
 __all__ = [
+    "FIRST_RESPONSES",
     "LANGUAGES",
     "Answer",
     "Assumption",
@@ -26,10 +28,14 @@ __all__ = [
     "case_objects",
     "entry_text",
     "first_things",
+    "giver_text",
     "load_messages",
     "log_text",
     "make_answer",
+    "playbook_facts",
+    "reasons_text",
     "render_custody_html",
     "render_custody_text",
     "render_html",
+    "step_text",
 ]

@@ -19,13 +19,14 @@ from aleat.hunt.alerts import ALERT_PATTERN, is_alert, tool_of
 from aleat.hunt.indicator import Sighting
 from aleat.report.messages import Messages, load_messages
 from aleat.report.records import ReportInput
+from aleat.report.responses import FIRST_RESPONSES, reasons_text
 from aleat.stix import StixObject, content_id, format_timestamp, make_bundle, make_object
 from aleat.stix.extensions import extend, extension_definition
 from aleat.times import calendar_time
 
 __all__ = ["case_bundle", "case_objects"]
 
-_STIX_ID = re.compile(r"(indicator|intrusion-set|threat-actor)--[0-9a-f-]{36}\Z")
+_STIX_ID = re.compile(r"(course-of-action|indicator|intrusion-set|threat-actor)--[0-9a-f-]{36}\Z")
 
 
 def case_bundle(report: ReportInput, *, identity: str, markings: Iterable[str] = (), language: str = "en") -> bytes:
@@ -108,6 +109,7 @@ class _Maker:
                 description=f"{_second(incident.first)} – {_second(incident.last)} {effects}".strip(),
             )
             self.known[incident.id] = made.id
+            yield from self.responses(incident, made.id)
             sightings = list(self._sightings(incident))
             yield made
             yield from sightings
@@ -118,6 +120,15 @@ class _Maker:
                 context="suspicious-activity",
                 object_refs=[made.id, *(sighting.id for sighting in sightings)],
             )
+
+    def responses(self, incident: Incident, made: str) -> Iterator[StixObject]:
+        """Yield how an incident is related to the courses of action that stand first beside it."""
+        fitting = [response for response in self.case.responses if response.incident == incident.id]
+        for response in fitting[:FIRST_RESPONSES]:
+            if _STIX_ID.match(response.course):
+                yield self.relate(
+                    made, "related-to", response.course, description=reasons_text(response, self.messages)
+                )
 
     def _sightings(self, incident: Incident) -> Iterator[StixObject]:
         groups: dict[str, list[Sighting]] = {}
