@@ -1,0 +1,279 @@
+"""One new MISP event out of STIX objects that didn't come from MISP."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aleat.exchange.misp_labels import Labels, narrow, tags_for
+from aleat.knowledge.misp.mapping import galaxy_of, written_rule, written_type
+from aleat.stix.extensions import read_extension
+from aleat.stix.ids import content_id
+from aleat.stix.objects import StixObject
+from aleat.stix.times import parse_timestamp
+
+__all__ = ["Telling", "make_sighting"]
+
+_TERM = re.compile(r"\s*([a-z0-9-]+:[^\s=<>!']+(?:'[^']*'[^\s=<>!']*)*)\s*=\s*('(?:[^'\\]|\\.)*+'|[0-9]+)\s*")
+_BETWEEN = re.compile(r"\s*OR\b", re.IGNORECASE)
+_ANALYSIS_COMPLETE, _THREAT_UNDEFINED = "2", "4"
+_CONTAINERS = ("report", "grouping")
+_SUPPORT = frozenset({"identity", "marking-definition", "extension-definition", "relationship", "sighting"})
+
+
+class Telling:
+    """Tells objects as one event.
+
+    `untold` counts what has no place in one, by type; `refused` is how many bear a marking that MISP can't carry.
+    """
+
+    def __init__(self, labels: Labels, distribution: int | None, info: str) -> None:
+        self._labels = labels
+        self._distribution = 0 if distribution is None else distribution
+        self._info = info
+        self.untold: Counter[str] = Counter()
+        self.refused = 0
+        self._event: dict[str, Any] = {}
+        self._marks: dict[str, None] = {}
+        self._told: set[str] = set()
+        self._parts: set[str] = set()
+
+    def tell(self, objects: Sequence[StixObject], bearers: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+        """Return an event that tells `objects`, or None where there is nothing; `bearers` are attributes of others."""
+        usable = [item for item in objects if self._labels.writable(self._labels.ids(item))]
+        self.refused = len(objects) - len(usable)
+        container = next((item for type_ in _CONTAINERS for item in usable if item.type == type_), None)
+        if not [item for item in usable if item.type not in _SUPPORT]:
+            self.untold.update(item.type for item in usable if item.type in {"relationship", "sighting"})
+            return None
+        self._begin(container, usable)
+        by_id = {item.id: item for item in usable}
+        self._parts = {ref for item in usable if item.type == "observed-data" for ref in _refs(item)}
+        own: dict[str, dict[str, Any]] = dict(bearers)
+        for item in usable:
+            self._tell_one(item, by_id, own)
+        self._hang(usable, by_id, own)
+        for item in usable:
+            if item.id not in self._told and item.type not in _SUPPORT - {"relationship", "sighting"}:
+                self.untold[item.type] += 1
+        self._finish()
+        return self._event
+
+    def _begin(self, container: StixObject | None, usable: Sequence[StixObject]) -> None:
+        basis = container.id if container else content_id("report", ["misp", sorted(item.id for item in usable)])
+        times = [item.version for item in usable if item.version]
+        latest = max(times, default="1970-01-01T00:00:00.000Z")
+        self._event = {
+            "uuid": _uuid(basis),
+            "info": (container.name if container else None) or self._info or "Knowledge from Aleat",
+            "date": ((container.created if container else None) or latest)[:10],
+            "timestamp": _seconds(latest),
+            "published": False,
+            "analysis": _ANALYSIS_COMPLETE,
+            "threat_level_id": _THREAT_UNDEFINED,
+            "Attribute": [],
+            "Tag": [],
+        }
+        if container is not None:
+            self._told.add(container.id)
+            self._mark(container)
+            self._event["Tag"] += [{"name": label} for label in container.labels]
+        author = next((item for item in usable if item.id == (container or usable[0]).created_by_ref), None)
+        if author is not None and author.name:
+            self._event["Orgc"] = {"uuid": _uuid(author.id), "name": author.name}
+
+    def _tell_one(self, item: StixObject, by_id: Mapping[str, StixObject], own: dict[str, dict[str, Any]]) -> None:
+        found: list[dict[str, Any]] = []
+        if item.type == "indicator":
+            found = self._indicator(item)
+        elif item.type == "observed-data":
+            parts = [by_id[ref] for ref in _refs(item) if ref in by_id]
+            found = [row for part in parts for row in self._observable(part, item)]
+            self._told.update(part.id for part in parts)
+        elif item.type == "vulnerability" and item.name:
+            found = [self._attribute(item, "vulnerability", "External analysis", item.name, False, 0)]
+        elif item.type == "note" and isinstance(content := item.properties().get("content"), str):
+            self._report(item, content)
+        elif not item.created and item.id not in self._parts:
+            found = list(self._observable(item, item))
+        if found:
+            own.setdefault(item.id, found[0])
+            self._event["Attribute"] += found
+            self._told.add(item.id)
+
+    def _indicator(self, item: StixObject) -> list[dict[str, Any]]:
+        terms = _terms(item.pattern or "") if item.pattern_type == "stix" else None
+        if terms is not None:
+            rows = [(written_type(path), value) for path, value in terms]
+            return [
+                self._attribute(item, kind[0], kind[1], value, True, number)
+                for number, (kind, value) in enumerate(rows)
+                if kind is not None
+            ]
+        rule = written_rule(item.pattern_type or "")
+        return [self._attribute(item, rule[0], rule[1], item.pattern or "", True, 0)] if rule else []
+
+    def _observable(self, part: StixObject, item: StixObject) -> Iterator[dict[str, Any]]:
+        number = 0
+        properties = part.properties()
+        hashes = properties.get("hashes")
+        rows = [(f"{part.type}:{name}", value) for name, value in properties.items()]
+        if isinstance(hashes, Mapping):
+            rows += [(f"{part.type}:hashes.{_step(name)}", value) for name, value in hashes.items()]
+        for path, value in rows:
+            kind = written_type(path)
+            if kind is not None and isinstance(value, str | int):
+                yield self._attribute(item, kind[0], kind[1], str(value), False, number, part.id)
+                number += 1
+
+    def _attribute(
+        self, item: StixObject, type_: str, category: str, value: str, to_ids: bool, number: int, part: str = ""
+    ) -> dict[str, Any]:
+        """Return an attribute; the first that an object tells has its UUID."""
+        ids = self._labels.ids(item)
+        own = number == 0 and not part
+        row: dict[str, Any] = {
+            "uuid": _uuid(item.id if own else content_id("note", ["misp", item.id, part, number, value])),
+            "type": type_,
+            "category": category,
+            "value": value,
+            "to_ids": to_ids,
+            "comment": item.description or item.name or "",
+            "timestamp": _seconds(item.version) if item.version else self._event["timestamp"],
+            "distribution": "5",
+            "disable_correlation": False,
+            "Tag": [*tags_for(self._labels, ids), *({"name": label} for label in item.labels)],
+        }
+        limit = self._labels.limit(ids)
+        if limit is not None:
+            row["distribution"] = str(narrow(self._distribution, [limit]))
+        if item.valid_from and to_ids:
+            row["first_seen"] = item.valid_from
+        return row
+
+    def _report(self, item: StixObject, content: str) -> None:
+        self._mark(item)
+        self._told.add(item.id)
+        name = str(item.properties().get("abstract") or "Note")[:250]
+        report = {"uuid": _uuid(item.id), "name": name, "content": content, "distribution": "5"}
+        self._event.setdefault("EventReport", []).append(report | {"timestamp": _seconds(item.version)})
+
+    def _hang(
+        self, usable: Sequence[StixObject], by_id: Mapping[str, StixObject], own: dict[str, dict[str, Any]]
+    ) -> None:
+        """Hang clusters and sightings on the attributes that they are about, other clusters on the event."""
+        attached: set[str] = set()
+        for item in usable:
+            if item.type == "sighting":
+                bearer = own.get(str(item.properties().get("sighting_of_ref", "")))
+                if bearer is not None:
+                    bearer.setdefault("Sighting", []).append(make_sighting(item, by_id))
+                    self._told.add(item.id)
+            elif item.type == "relationship" and item.source_ref in own and item.target_ref in by_id:
+                target = by_id[item.target_ref]
+                if (galaxy := _galaxy(target)) is not None:
+                    own[item.source_ref].setdefault("Galaxy", []).append(galaxy)
+                    self._told |= {item.id, target.id}
+                    attached.add(target.id)
+        for item in usable:
+            if item.id not in attached and (galaxy := _galaxy(item)) is not None:
+                self._event.setdefault("Galaxy", []).append(galaxy)
+                self._mark(item)
+                self._told.add(item.id)
+
+    def _mark(self, item: StixObject) -> None:
+        self._marks.update(dict.fromkeys(self._labels.ids(item)))
+
+    def _finish(self) -> None:
+        """Label the event with what binds all that stands at its own level, and set how far it goes."""
+        tags = [*tags_for(self._labels, self._marks), *self._event["Tag"]]
+        self._event["Tag"] = list({tag["name"]: tag for tag in tags}.values())
+        limit = self._labels.limit(tuple(self._marks))
+        level = self._distribution if limit is None else narrow(self._distribution, [limit])
+        self._event["distribution"] = str(level)
+        for attribute in self._event["Attribute"]:
+            attribute["Tag"] = list({tag["name"]: tag for tag in attribute["Tag"]}.values())
+
+
+def make_sighting(item: StixObject, by_id: Mapping[str, StixObject]) -> dict[str, Any]:
+    """Return a sighting as MISP's: who, when, and whether it was one."""
+    properties = item.properties()
+    words = {"false-positive": "1", "expiration": "2"}
+    kind = next((words[label] for label in item.labels if label in words), "0")
+    time = properties.get("last_seen") or properties.get("first_seen") or item.version
+    row = {
+        "uuid": _uuid(item.id),
+        "type": kind,
+        "date_sighting": _seconds(str(time)),
+        "source": (item.description or "")[:250],
+    }
+    refs = properties.get("where_sighted_refs")
+    where = by_id.get(refs[0]) if isinstance(refs, list) and refs and isinstance(refs[0], str) else None
+    if where is not None and where.name:
+        return row | {"Organisation": {"uuid": _uuid(where.id), "name": where.name}}
+    return row
+
+
+def _galaxy(item: StixObject) -> dict[str, Any] | None:
+    """Return an object as a galaxy with one cluster, or None where MISP's galaxies have no place for it."""
+    kind = galaxy_of(item.type)
+    if kind is None or not item.name:
+        return None
+    properties = item.properties()
+    own = read_extension(item, "misp") or {}
+    type_ = own["galaxy"] if isinstance(own.get("galaxy"), str) else kind[0]
+    meta = {"synonyms": properties.get("aliases"), "refs": _links(properties)}
+    cluster = {
+        "uuid": _uuid(item.id),
+        "type": type_,
+        "value": item.name,
+        "tag_name": f'misp-galaxy:{type_}="{item.name}"',
+        "description": item.description or "",
+        "meta": {key: value for key, value in meta.items() if value},
+    }
+    return {"type": type_, "name": kind[1], "GalaxyCluster": [cluster]}
+
+
+def _links(properties: Mapping[str, Any]) -> list[str]:
+    rows = properties.get("external_references")
+    rows = rows if isinstance(rows, list) else []
+    return [row["url"] for row in rows if isinstance(row, Mapping) and isinstance(row.get("url"), str)]
+
+
+def _terms(pattern: str) -> list[tuple[str, str]] | None:
+    """Return (path, value) of a pattern that is one comparison, or several of which any is enough; else None."""
+    text = pattern.strip()
+    if not text.startswith("[") or not text.endswith("]"):
+        return None
+    body, position, found = text[1:-1], 0, []
+    while True:
+        match = _TERM.match(body, position)
+        if match is None or written_type(match[1]) is None:
+            return None
+        found.append((match[1], re.sub(r"\\(.)", r"\1", match[2][1:-1]) if match[2][0] == "'" else match[2]))
+        position = match.end()
+        if position == len(body):
+            return found
+        between = _BETWEEN.match(body, position)
+        if between is None:
+            return None
+        position = between.end()
+
+
+def _refs(item: StixObject) -> list[str]:
+    refs = item.properties().get("object_refs")
+    return [ref for ref in refs if isinstance(ref, str)] if isinstance(refs, list) else []
+
+
+def _step(name: str) -> str:
+    return name if name.isalnum() else f"'{name}'"
+
+
+def _uuid(id_: str) -> str:
+    return id_.rpartition("--")[2].lower()
+
+
+def _seconds(timestamp: str) -> str:
+    return str(int(parse_timestamp(timestamp).timestamp()))
