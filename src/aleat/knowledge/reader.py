@@ -26,6 +26,7 @@ from aleat.knowledge.readers import (
     misp_galaxy,
     misp_warninglists,
     network_rules,
+    openioc,
     prose,
     sigma,
     stix,
@@ -49,7 +50,7 @@ _STAGE = "knowledge"
 
 NOTE_CODES = frozenset(
     {"not-a-rule", "private-rule", "rule-level", "not-knowledge", "encoding", "empty", "list-value", "playbook-note"}
-    | {"galaxy-relation", "rule-payload"}
+    | {"galaxy-relation", "rule-payload", "openioc-terms"}
 )
 """Issues with these codes tell something that the user should know; nothing that is knowledge was lost."""
 
@@ -72,6 +73,7 @@ READERS: tuple[Reader, ...] = (
     Reader("sigma", sigma.detect, sigma.read),  # YAML
     Reader("yara", yara.detect, yara.read),  # text with a rule in its head, or called one
     Reader("network-rules", network_rules.detect, network_rules.read),  # text with rules of Snort or Suricata
+    Reader("openioc", openioc.detect, openioc.read),  # XML with its root element
     Reader("lists", lists.detect, lists.read),  # text, most of whose lines are values
     Reader("prose", prose.detect, prose.read),  # text that names some among its sentences
 )
