@@ -27,7 +27,7 @@ from aleat.text import clip, visible
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Answer", "HttpClient"]
+__all__ = ["Answer", "HttpClient", "retry_after"]
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _AGAIN = frozenset({429, 500, 502, 503, 504})
@@ -111,7 +111,7 @@ class HttpClient:
                 continue
             if answer.status not in (_AGAIN if repeatable else _NOT_DONE) or attempt >= self.limits.attempts:
                 return answer
-            self.pause(attempt, _retry_after(answer.headers))
+            self.pause(attempt, retry_after(answer.headers))
 
     def check_origin(self, url: str) -> None:
         """Raise `RemoteError` where `url` isn't on the server that was named."""
@@ -150,7 +150,7 @@ class HttpClient:
             answer = self._send(method, url, params, headers, content)
             if answer.status not in _REDIRECTS:
                 return answer
-            target = urljoin(str(answer.url), answer.headers.get("location", ""))
+            target = _joined(answer.url, answer.headers.get("location", ""))
             if method != "GET":
                 raise RemoteError(f"The server redirects what is sent to it ({answer.status}).", code="redirect")
             if not self._same_server(target):
@@ -278,7 +278,7 @@ def _decoded(response: httpx2.Response, limit: int) -> Iterator[bytes]:
         raise RemoteError("The answer ends before its packing does.", code="broken", transient=True)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds of Retry-After (RFC 9110 §10.2.3); a date counts from the answer's own Date."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
@@ -329,6 +329,14 @@ def _origin(url: str) -> tuple[str, str, int] | None:
         return parts.scheme, str(parts.hostname), parts.port or _DEFAULT_PORTS[parts.scheme]
     except (ValueError, KeyError):
         return None
+
+
+def _joined(url: str, reference: str) -> str:
+    """Return where a redirect leads, or what it says where that is nowhere."""
+    try:
+        return urljoin(url, reference)
+    except ValueError:
+        return reference
 
 
 def _shown(url: str) -> str:

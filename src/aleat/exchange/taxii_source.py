@@ -55,20 +55,28 @@ class TaxiiSource:
         if found.versions is not msgspec.UNSET:
             read_api_root(answer)
             return list(self._collections(self.url))
-        return [item for root in found.api_roots or () for item in self._root(urljoin(self.url, root))]
+        roots = found.api_roots or ()
+        if len(roots) > self.client.limits.collections:
+            raise RemoteError(
+                f"The server names more API roots than {self.client.limits.collections:,} (collections).",
+                code="limit",
+                advice="Name one by its own URL.",
+            )
+        return [item for root in roots for item in self._root(root)]
 
     def pages(self, feed: Feed, *, bookmark: str, since: datetime | None, reference_time: datetime) -> Iterator[Page]:
         """Yield the pages of a collection; see `aleat.exchange.sources.Source.pages`."""
         return read_pages(self.client, feed, bookmark=bookmark, since=since, reference_time=reference_time)
 
-    def _root(self, url: str) -> Iterator[Feed | Issue]:
+    def _root(self, named: str) -> Iterator[Feed | Issue]:
         """Yield the collections of an API root that the discovery names; one that fails costs the others nothing."""
-        root = url if url.endswith("/") else f"{url}/"
         try:
+            root = urljoin(self.url, named if named.endswith("/") else f"{named}/")
             self.client.http.check_origin(root)
             yield from self._collections(root)
-        except RemoteError as error:
-            yield error.issue(_STAGE, clip(visible(root.partition("?")[0]), 200))
+        except (RemoteError, ValueError) as error:
+            problem = error if isinstance(error, RemoteError) else RemoteError("That is no URL.", code="wrong-url")
+            yield problem.issue(_STAGE, clip(visible(named.partition("?")[0]), 200))
 
     def _collections(self, root: str) -> Iterator[Feed | Issue]:
         for collection in self.client.collections(root):
