@@ -41,6 +41,7 @@ TOUCHES_DISK = (
     "evidence/opener.py",
     "evidence/opening/",
     "knowledge/opener.py",
+    "knowledge/archives.py",
     "cli/",
 )
 TOUCHES_NETWORK = ("exchange/", "web/", "opening/places.py", "opening/addresses.py")

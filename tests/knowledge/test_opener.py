@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
 import zipfile
@@ -14,6 +15,10 @@ from hypothesis import strategies as st
 from aleat.errors import InputError, Issue
 from aleat.knowledge import Document, Limits
 from aleat.knowledge.opener import open_documents
+from aleat.opening import Secrets
+from tests.opening.archives import COMPRESSIONS, tar_of, zip_of
+
+SAMPLES = Path(__file__).parents[1] / "evidence" / "opening" / "samples"
 
 
 def found(path: Path, limits: Limits | None = None) -> tuple[dict[str, bytes], dict[str, str]]:
@@ -121,26 +126,27 @@ def test_a_member_whose_name_climbs_out_is_not_read(tmp_path: Path, name: str) -
     """Nothing is unpacked, but nobody means well with such a name."""
     contents, codes = found(pack(tmp_path / "p.zip", {name: b"x", "good.yml": b"good"}))
     assert contents == {"good.yml": b"good"}
-    assert list(codes.values()) == ["climbing-name"]
+    assert list(codes.values()) == ["unsafe-name"]
 
 
 def test_a_member_that_explodes_is_not_read(tmp_path: Path) -> None:
     """Neither one that says its size, nor one that lies about it."""
     path = pack(tmp_path / "p.zip", {"bomb.yml": b"\x00" * 30_000_000, "good.yml": b"good"})
-    assert found(path) == ({"good.yml": b"good"}, {"bomb.yml": "limit"})
+    few = Limits(expansion_free_bytes=1_000_000)
+    assert found(path, few) == ({"good.yml": b"good"}, {"bomb.yml": "limit"})
     data = path.read_bytes()
     assert data.count((30_000_000).to_bytes(4, "little")) == 2
     path.write_bytes(data.replace((30_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
     contents, codes = found(path)
-    assert contents == {"good.yml": b"good"}
-    assert set(codes) == {"bomb.yml"}
+    assert (contents, codes) == ({"good.yml": b"good"}, {"bomb.yml": "broken-archive"})
 
 
 def test_limits_on_archives_and_folders_are_named(tmp_path: Path) -> None:
     """Members, total size, files, depth, size of a file."""
     path = pack(tmp_path / "p.zip", {f"{number}.yml": b"1234567890" for number in range(5)})
-    assert found(path, Limits(archive_members=4)) == ({}, {"": "limit"})
-    assert found(path, Limits(archive_bytes=35))[1] == {"3.yml": "limit", "4.yml": "limit"}
+    contents, codes = found(path, Limits(archive_members=4))
+    assert (len(contents), codes) == (4, {"": "limit"})
+    assert found(path, Limits(expanded_bytes=35))[1] == {"3.yml": "limit", "4.yml": "limit"}
     assert set(found(path, Limits(file_bytes=9))[1].values()) == {"limit"}
     folder = tmp_path / "f" / "a" / "b"
     folder.mkdir(parents=True)
@@ -153,29 +159,137 @@ def test_limits_on_archives_and_folders_are_named(tmp_path: Path) -> None:
 
 
 def test_faults_of_archives_are_named(tmp_path: Path) -> None:
-    """Cut, encrypted, damaged, links, archives within."""
+    """Cut (what is whole is read), damaged, encrypted, links; advice says what to do."""
     good = pack(tmp_path / "good.zip", {"a.yml": b"a" * 50})
     cut = tmp_path / "cut.zip"
     cut.write_bytes(good.read_bytes()[:-15])
-    assert found(cut)[1] == {"": "archive"}
-    assert found(pack(tmp_path / "n.zip", {"in.zip": good.read_bytes()}))[1] == {"in.zip": "archive"}
+    assert found(cut) == ({"a.yml": b"a" * 50}, {"": "broken-archive"})
     data = bytearray(good.read_bytes())
     data[36] ^= 0xFF
     damaged = tmp_path / "damaged.zip"
     damaged.write_bytes(bytes(data))
-    assert set(found(damaged)[1]) == {"a.yml"}
-    encrypted = tmp_path / "encrypted.zip"
-    data = bytearray(good.read_bytes())
-    data[6] |= 1
-    data[data.rindex(b"PK\x01\x02") + 8] |= 1
-    encrypted.write_bytes(bytes(data))
-    assert found(encrypted)[1] == {"a.yml": "encrypted"}
+    assert found(damaged) == ({}, {"a.yml": "broken-archive"})
     linked = tmp_path / "link.zip"
     with zipfile.ZipFile(linked, "w") as archive:
         info = zipfile.ZipInfo("passwd")
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(info, "/etc/passwd")
-    assert found(linked)[1] == {"passwd": "link-outside"}
+    assert found(linked)[1] == {"passwd": "passed-over"}
+
+
+def test_an_encrypted_archive_opens_with_one_of_the_passwords() -> None:
+    """And says that it needs one."""
+    items = list(open_documents(SAMPLES / "aes256.zip"))
+    assert {item.code for item in items if isinstance(item, Issue)} >= {"encrypted"}
+    assert all("--password" in item.advice for item in items if isinstance(item, Issue) and item.code == "encrypted")
+    opened = open_documents(SAMPLES / "aes256.zip", secrets=Secrets(["wrong", "secret"]))
+    assert sum(isinstance(item, Document) for item in opened) == 4
+
+
+@pytest.mark.parametrize("name", ["lzma2.7z", "plain.zip", "bzip2.7z"])
+def test_archives_of_real_tools_are_walked(name: str) -> None:
+    """The folder around everything doesn't count."""
+    contents, codes = found(SAMPLES / name)
+    assert sorted(contents) == ["access1.log", "access2.log", "access3.log", "sub/é.log"]
+    assert set(codes.values()) == {"empty", "passed-over"}
+
+
+@pytest.mark.parametrize("ending", ["", *COMPRESSIONS])
+def test_tar_archives_are_walked_however_they_are_packed(tmp_path: Path, ending: str) -> None:
+    """As a release of a repository comes: one folder around everything."""
+    data = tar_of({"sigma-main/rules/a.yml": b"a", "sigma-main/LICENSE": b"l"})
+    path = tmp_path / "release.tar"
+    path.write_bytes(COMPRESSIONS[ending](data) if ending else data)
+    assert found(path) == ({"rules/a.yml": b"a", "LICENSE": b"l"}, {})
+
+
+@pytest.mark.parametrize("ending", COMPRESSIONS)
+def test_a_compressed_file_is_the_file_in_it(tmp_path: Path, ending: str) -> None:
+    """Under its name without the packing, so that readers know it by its suffix."""
+    (tmp_path / f"list.csv.{ending}").write_bytes(COMPRESSIONS[ending](b"domain\nevil.example\n"))
+    (document,) = open_documents(tmp_path / f"list.csv.{ending}")
+    assert isinstance(document, Document)
+    assert (document.relative, document.suffix, document.read()) == ("list.csv", ".csv", b"domain\nevil.example\n")
+
+
+def test_archives_within_archives_are_folders(tmp_path: Path) -> None:
+    """Down to a depth that has a name."""
+    inner = zip_of({"rules/a.yml": b"a", "b.yml": b"b"})
+    path = tmp_path / "outer.zip"
+    path.write_bytes(
+        zip_of({"x/in.zip": inner, "x/c.yml": b"c", "x/in.tar.gz": gzip.compress(tar_of({"d.yml": b"d"}))})
+    )
+    assert found(path) == (
+        {"in.zip/rules/a.yml": b"a", "in.zip/b.yml": b"b", "c.yml": b"c", "in.tar/d.yml": b"d"},
+        {},
+    )
+    shown = [item.path for item in open_documents(path) if isinstance(item, Document)]
+    assert f"{path.as_posix()}!x/in.zip!rules/a.yml" in shown
+    contents, codes = found(path, Limits(archive_depth=1))
+    assert (set(contents), set(codes.values())) == ({"c.yml"}, {"limit"})
+
+
+def test_a_spreadsheet_is_a_document_and_no_archive(tmp_path: Path) -> None:
+    """Office files are zip archives inside."""
+    sheet = zip_of({"[Content_Types].xml": b"<Types/>", "xl/workbook.xml": b"<workbook/>"})
+    (tmp_path / "a.xlsx").write_bytes(sheet)
+    (tmp_path / "b.zip").write_bytes(zip_of({"lists/b.xlsx": sheet, "lists/c.csv": b"c"}))
+    assert found(tmp_path) == ({"a.xlsx": sheet, "b.xlsx": sheet, "c.csv": b"c"}, {})
+
+
+def test_a_large_member_is_read_while_the_walk_stands_at_it(tmp_path: Path) -> None:
+    """From a temporary file; afterwards that is gone, and says so."""
+    big = os.urandom(1024) * 17_000
+    (tmp_path / "p.tar").write_bytes(tar_of({"big.bin": big, "small.txt": b"s"}))
+    walk = open_documents(tmp_path / "p.tar")
+    document = next(walk)
+    assert isinstance(document, Document)
+    assert document.read() == big
+    assert b"".join(document.blocks(1_000_000)) == big
+    assert next(walk).read() == b"s"  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="let go of"):
+        document.read()
+
+
+def test_what_stands_beside_a_document_is_had_in_folders_and_archives(tmp_path: Path) -> None:
+    """Within the collection, and within the limit."""
+    files = {"r/a.yar": b"a", "r/b.yar": b"b" * 20, "secret": b"s"}
+    folder = tmp_path / "pack"
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    (tmp_path / "outside").write_text("outside")
+    (folder / "r" / "out").symlink_to(tmp_path / "outside")
+    pack(tmp_path / "pack.zip", files)
+    (tmp_path / "pack.tgz").write_bytes(gzip.compress(tar_of({f"top/{name}": data for name, data in files.items()})))
+    for path in (folder, tmp_path / "pack.zip", tmp_path / "pack.tgz"):
+        documents = {item.relative: item for item in open_documents(path) if isinstance(item, Document)}
+        document = documents["r/a.yar"]
+        assert document.sibling("b.yar") == b"b" * 20
+        assert document.sibling("../secret") == b"s"
+        for other in ("out", "../../outside", "none", "..", "/etc/passwd"):
+            assert document.sibling(other) is None
+        few = [item for item in open_documents(path, Limits(sibling_bytes=10)) if isinstance(item, Document)]
+        with pytest.raises(InputError, match="sibling_bytes"):
+            next(item for item in few if item.relative == "r/a.yar").sibling("b.yar")
+
+
+def test_a_checkout_is_read_without_what_is_gits_own(tmp_path: Path) -> None:
+    """Neither its folder nor the file of a worktree; a bare repository is refused with advice."""
+    for name in ("rules/a.yml", ".git/HEAD", ".git/config", "sub/.git", "sub/b.yml"):
+        (tmp_path / "work" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "work" / name).write_text(name)
+    contents, codes = found(tmp_path / "work")
+    assert (sorted(contents), codes) == (["rules/a.yml", "sub/b.yml"], {})
+    document = next(item for item in open_documents(tmp_path / "work") if isinstance(item, Document))
+    assert document.sibling("../.git/config") is None
+    bare = tmp_path / "bare.git"
+    for folder in ("objects", "refs"):
+        (bare / folder).mkdir(parents=True)
+    (bare / "HEAD").write_text("ref: refs/heads/main\n")
+    (issue,) = open_documents(bare)
+    assert isinstance(issue, Issue)
+    assert (issue.code, "git clone" in issue.advice) == ("bare-repository", True)
 
 
 def test_names_that_are_no_utf_8_can_be_shown(tmp_path: Path) -> None:

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from aleat.opening.limits import Limits as OpeningLimits
 from aleat.stix.limits import ObjectLimits
 
 __all__ = ["Limits"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits on one reading of knowledge.
+class Limits(OpeningLimits):
+    """Limits on one reading of knowledge: those of opening, with other defaults, and those of the readers.
 
-    `expansion` is how many times larger an archive's member may be than its packed form, once it is beyond
-    a megabyte; `yaml_nodes` counts a document's nodes with every alias written out. A YARA file's rules are made
-    to stand alone: `yara_needs` is how many others one rule may need, `yara_rule_characters` how long it may be
-    with them, `yara_characters` how long all of a file's are. A file of Snort's or Suricata's rules has `network_rules`
-    of them, each of `rule_characters`; an OpenIOC document `openioc_items` terms. `list_bytes` is for lists that
-    are read whole (JSON, spreadsheets; what a spreadsheet's parts unpack to, too).
+    `sibling_bytes` is how much a document may ask for of others of its collection, `include_depth` and `includes`
+    how deep and how often YARA files may include others; `yaml_nodes` counts a document's nodes with every alias
+    written out. A YARA file's rules are made to stand alone: `yara_needs` is how many others one rule may need,
+    `yara_rule_characters` how long it may be with them, `yara_characters` how long all of a file's are. A file of
+    Snort's or Suricata's rules has `network_rules` of them, each of `rule_characters`; an OpenIOC document
+    `openioc_items` terms. `list_bytes` is for lists that are read whole (JSON, spreadsheets; what a spreadsheet's
+    parts unpack to, too).
     """
 
     file_bytes: int = 2 * 1024**3
     files: int = 500_000
     folder_depth: int = 64
     archive_members: int = 200_000
-    archive_bytes: int = 8 * 1024**3
-    expansion: int = 200
+    expansion_free_bytes: int = 64 * 1024**2
+    expanded_bytes: int = 8 * 1024**3
+    place_bytes: int = 8 * 1024**3
+    sibling_bytes: int = 64 * 1024**2
+    include_depth: int = 16
+    includes: int = 1_000
     yaml_bytes: int = 1024**2
     yaml_depth: int = 50
     yaml_nodes: int = 100_000

@@ -1,49 +1,64 @@
-"""From the paths that a user gives to documents: files, folders in sorted order, zip archives.
+"""From the paths that a user gives to documents: files, folders in sorted order, checkouts, archives.
 
-The only file of this room that touches the disk. Nothing is unpacked; a member is read within `Limits`,
-whatever its archive says about its size. Links are followed only within the folder that was given, and
-never in a circle; what is no file (a pipe, a device) is not opened. All that isn't read is an `Issue`.
+This, with `archives` beside it, is the room's only door to the disk. Nothing is unpacked; a member is read within
+`Limits`, whatever its archive says about its size. Links are followed only within the folder that was given, and
+never in a circle; what is no file (a pipe, a device) is not opened; git's own files are passed over. All else that
+isn't read is an `Issue`.
 """
 
 from __future__ import annotations
 
 import errno
-import io
 import os
 import stat
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from aleat.errors import InputError, Issue, LimitError, Place
+from aleat.knowledge.archives import open_archive_documents
 from aleat.knowledge.document import HEAD_BYTES, Document
 from aleat.knowledge.limits import Limits
+from aleat.opening.checkout import OWN_FOLDER, is_bare_repository
+from aleat.opening.container import Secrets, container_of
+from aleat.opening.limits import limit_advice
 from aleat.text import path_text
 
 __all__ = ["open_documents"]
 
 _STAGE = "knowledge"
-_PLENTY = 1024**2  # bytes: below this an archive's member may expand as it likes
-_LINK = 0o120000
 
 
-def open_documents(path: Path, limits: Limits | None = None) -> Iterator[Document | Issue]:
-    """Yield every document at or below `path`, and an issue for everything that can't be opened."""
+def open_documents(
+    path: Path, limits: Limits | None = None, *, shown: str | None = None, secrets: Secrets | None = None
+) -> Iterator[Document | Issue]:
+    """Yield every document at or below `path`, and an issue for everything that can't be opened.
+
+    `shown` is how a file is named to people (default: as given); `secrets` are passwords for archives.
+    """
     limits = limits or Limits()
-    shown = _shown(path)
+    secrets = secrets or Secrets()
+    name = path.name if shown is None else shown.rpartition("/")[2]
+    shown = shown or _shown(path)
     try:
         mode = path.stat().st_mode
     except OSError as error:
         yield _unreadable(shown, error)
         return
     if stat.S_ISDIR(mode):
-        yield from _open_folder(path, limits)
+        yield from _open_folder(path, limits, secrets)
     else:
-        yield from _open_file(path, path.name, limits)
+        yield from _open_file(path, shown, name or path.name, limits, secrets, None)
 
 
-def _open_folder(root: Path, limits: Limits) -> Iterator[Document | Issue]:
+def _open_folder(root: Path, limits: Limits, secrets: Secrets) -> Iterator[Document | Issue]:
+    if is_bare_repository(root):
+        reason = "This is a bare git repository: what it holds is packed in git's own way, and isn't read."
+        yield Issue(
+            _STAGE, "bare-repository", Place(_shown(root)), reason, "Give a checkout: git clone it, then add that."
+        )
+        return
+    beside = _Beside(root, limits.sibling_bytes)
     found = 0
     for item in _walk(root, limits):
         if isinstance(item, Issue):
@@ -52,9 +67,10 @@ def _open_folder(root: Path, limits: Limits) -> Iterator[Document | Issue]:
         found += 1
         if found > limits.files:
             reason = f"The folder has more files than {limits.files} (files)."
-            yield Issue(_STAGE, "limit", Place(_shown(root)), reason, "Give its parts one by one.")
+            yield Issue(_STAGE, "limit", Place(_shown(root)), reason, limit_advice("files"))
             return
-        yield from _open_file(item, path_text(item.relative_to(root).as_posix()), limits)
+        relative = path_text(item.relative_to(root).as_posix())
+        yield from _open_file(item, _shown(item), relative, limits, secrets, beside)
     if not found:
         yield Issue(_STAGE, "empty", Place(_shown(root)), "The folder holds no files.")
 
@@ -74,6 +90,8 @@ def _walk(root: Path, limits: Limits) -> Iterator[Path | Issue]:
         files: list[Path] = []
         for entry in entries:
             path = folder / entry.name
+            if entry.name == OWN_FOLDER:
+                continue
             reason = _why_not(path, entry, inside, above | {real})
             if reason:
                 yield Issue(_STAGE, reason[0], Place(_shown(path)), reason[1])
@@ -106,8 +124,14 @@ def _why_not(path: Path, entry: os.DirEntry[str], inside: Path, above: frozenset
     return None
 
 
-def _open_file(path: Path, relative: str, limits: Limits) -> Iterator[Document | Issue]:
-    shown = _shown(path)
+def _open_file(
+    path: Path,
+    shown: str,
+    relative: str,
+    limits: Limits,
+    secrets: Secrets,
+    beside: Callable[[str], bytes | None] | None,
+) -> Iterator[Document | Issue]:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -120,8 +144,8 @@ def _open_file(path: Path, relative: str, limits: Limits) -> Iterator[Document |
         return
     if not head:
         yield Issue(_STAGE, "empty", Place(shown), "The file is empty.")
-    elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        yield from _open_zip(path, shown, limits)
+    elif container_of(head) is not None:
+        yield from open_archive_documents(path, shown, relative, limits, secrets)
     else:
         limit = limits.file_bytes
         yield Document(
@@ -131,7 +155,31 @@ def _open_file(path: Path, relative: str, limits: Limits) -> Iterator[Document |
             head,
             lambda: _read_file(path, shown, limit),
             lambda: _BoundedFile(path, shown, limit),
+            beside,
         )
+
+
+class _Beside:
+    """Other files of a folder, for its documents that ask: never out of it, nor git's own."""
+
+    def __init__(self, root: Path, most: int) -> None:
+        self._root = root
+        self._most = most
+
+    def __call__(self, relative: str) -> bytes | None:
+        """Return the file's bytes, None where there is none; raises `InputError` where it can't be read."""
+        try:
+            path = (self._root / relative).resolve(strict=True)
+            if OWN_FOLDER in relative.split("/") or not path.is_relative_to(self._root.resolve()) or not path.is_file():
+                return None
+        except (OSError, RuntimeError, ValueError):
+            return None
+        shown = f"{_shown(self._root)}/{path_text(relative)}"
+        try:
+            with path.open("rb") as file:
+                return _read_bounded(file, self._most, shown, "sibling_bytes")
+        except OSError as error:
+            raise InputError(f"The file can't be read: {error.strerror}.", Place(shown)) from None
 
 
 class _BoundedFile:
@@ -168,91 +216,11 @@ def _read_file(path: Path, shown: str, limit: int) -> bytes:
         raise InputError(f"The file can't be read: {error.strerror}.", Place(shown)) from None
 
 
-def _read_bounded(file: IO[bytes], limit: int, shown: str) -> bytes:
+def _read_bounded(file: IO[bytes], limit: int, shown: str, name: str = "file_bytes") -> bytes:
     data = file.read(limit + 1)
     if len(data) > limit:
-        raise LimitError(f"The file is larger than {limit} bytes (file_bytes).", Place(shown))
+        raise LimitError(f"The file is larger than {limit} bytes ({name}).", Place(shown), advice=limit_advice(name))
     return data
-
-
-def _open_zip(path: Path, shown: str, limits: Limits) -> Iterator[Document | Issue]:
-    try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-            if len(members) > limits.archive_members:
-                reason = f"The archive has more members than {limits.archive_members} (archive_members)."
-                yield Issue(_STAGE, "limit", Place(shown), reason)
-                return
-            if not members:
-                yield Issue(_STAGE, "empty", Place(shown), "The archive is empty.")
-            prefix = _common_folder([member.filename for member in members])
-            total = 0
-            for member in sorted(members, key=lambda member: member.filename):
-                place = f"{shown}!{path_text(member.filename)}"
-                if member.is_dir():
-                    continue
-                fault = _member_fault(member, limits)
-                total += member.file_size
-                if fault is None and total > limits.archive_bytes:
-                    fault = ("limit", f"The archive unpacks to more than {limits.archive_bytes} bytes (archive_bytes).")
-                if fault is not None:
-                    yield Issue(_STAGE, fault[0], Place(place), fault[1])
-                    continue
-                yield from _open_member(archive, member, place, prefix, limits)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        yield Issue(_STAGE, "archive", Place(shown), f"The archive can't be read: {_one_line(error)}.")
-
-
-def _member_fault(member: zipfile.ZipInfo, limits: Limits) -> tuple[str, str] | None:
-    """Return (code, reason) where an archive's member must not be read."""
-    name = member.filename.replace("\\", "/")
-    if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
-        return "climbing-name", "The member's name climbs out of the archive; it is not read."
-    if member.flag_bits & 0x1:
-        return "encrypted", "The member is encrypted. Unpack it, and give the folder."
-    if (member.external_attr >> 16) & 0o170000 == _LINK:
-        return "link-outside", "The member is a link; it is not followed."
-    if member.file_size > limits.file_bytes:
-        return "limit", f"The member is larger than {limits.file_bytes} bytes (file_bytes)."
-    if member.file_size > max(_PLENTY, member.compress_size * limits.expansion):
-        return "limit", f"The member would expand more than {limits.expansion} times (expansion)."
-    return None
-
-
-def _open_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: str, prefix: str, limits: Limits
-) -> Iterator[Document | Issue]:
-    limit = min(limits.file_bytes, member.file_size)
-
-    def read() -> bytes:
-        try:
-            with archive.open(member) as file:
-                return _read_bounded(file, limit, place)
-        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-            raise InputError(f"The member can't be read: {_one_line(error)}.", Place(place)) from None
-        except Exception as error:  # zlib.error, lzma.LZMAError: the decompressors' own
-            raise InputError(f"The member can't be unpacked: {_one_line(error)}.", Place(place)) from None
-
-    try:
-        data = read()
-    except InputError as error:
-        yield error.issue(_STAGE)
-        return
-    if not data:
-        yield Issue(_STAGE, "empty", Place(place), "The member is empty.")
-    elif data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        yield Issue(
-            _STAGE, "archive", Place(place), "Archives within archives are not opened.", "Unpack the outer one."
-        )
-    else:
-        relative = path_text(member.filename).removeprefix(prefix)
-        yield Document(place, relative, len(data), data[:HEAD_BYTES], io.BytesIO(data).getvalue)
-
-
-def _common_folder(names: list[str]) -> str:
-    """Return the one folder (with its slash) that all names stand in, or the empty string."""
-    heads = {name.partition("/")[0] for name in names}
-    return f"{heads.pop()}/" if len(heads) == 1 and all("/" in name for name in names) else ""
 
 
 def _unreadable(shown: str, error: Exception) -> Issue:
@@ -262,10 +230,6 @@ def _unreadable(shown: str, error: Exception) -> Issue:
         return Issue(_STAGE, "link-loop", Place(shown), "The link leads in a circle.")
     reason = getattr(error, "strerror", None) or "unknown reason"
     return Issue(_STAGE, "unreadable", Place(shown), f"It can't be opened: {reason}.", "Check who may read it.")
-
-
-def _one_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160].rstrip(".")
 
 
 def _shown(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar, cast
 
 from aleat.errors import InputError, LimitError, Place
 
@@ -62,14 +63,17 @@ READ_BEFORE = Limits(
 """For what was read once, within the limits of then, and is opened again by its hash."""
 
 
-def change_limits(changes: Iterable[str], limits: Limits | None = None) -> Limits:
+_L = TypeVar("_L", bound=Limits)
+
+
+def change_limits(changes: Iterable[str], limits: _L | None = None) -> _L:
     """Return `limits` with those changed that `changes` name, as ``NAME=VALUE``; raises `InputError`.
 
     >>> change_limits(["archive_members=1_000_000", "decoder_bytes=1G"]).decoder_bytes
     1073741824
     """
-    found = limits or Limits()
-    known = {field.name for field in fields(Limits)}
+    found = cast("_L", limits or Limits())
+    known = {field.name for field in fields(found) if isinstance(getattr(found, field.name), int)}
     for change in changes:
         name, _, text = (part.strip() for part in change.partition("="))
         if name not in known:
