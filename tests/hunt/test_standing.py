@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,8 +26,8 @@ OURS, NORTH, WEST = (f"identity--{n}{n}{n}{n}{n}{n}{n}{n}-1111-4111-8111-1111111
 BORN = datetime(2022, 7, 1, tzinfo=UTC)
 
 
-def made(**properties: object) -> StixObject:
-    values: dict[str, object] = {"pattern": "[ipv4-addr:value = '198.51.100.7']", "pattern_type": "stix"}
+def made(**properties: Any) -> StixObject:
+    values: dict[str, Any] = {"pattern": "[ipv4-addr:value = '198.51.100.7']", "pattern_type": "stix"}
     values |= {"valid_from": BORN} | properties
     return make_object("indicator", "indicator--00000000-0000-4000-8000-000000000001", created=BORN, **values)
 

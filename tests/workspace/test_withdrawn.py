@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aleat import Workspace
+from aleat.exchange import Delivery
 from tests.workspace.samples import bundle, write_logs, write_pack
 
 NOW = datetime(2022, 9, 20, 12, 0, tzinfo=UTC)
@@ -52,7 +53,7 @@ def given(pair: tuple[Workspace, Workspace], folder: Path) -> str:
     giver, receiver = pair
     path = giver.release("receiver", folder)
     got = receiver.receive(path)
-    return next(item.release for item in got.messages if getattr(item, "release", ""))
+    return next(item.release for item in got.messages if isinstance(item, Delivery))
 
 
 def test_what_was_withdrawn_hunts_no_more_and_what_it_hit_stays_labelled(

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from aleat.cli.case_commands import print_alleged
 from aleat.cli.exit_codes import FAILED, INCOMPLETE, USAGE
 from aleat.cli.hunt_summary import print_assumptions, print_hunt
+from aleat.cli.knowledge_words import print_doubts
 from aleat.cli.options import (
     Actor,
     Encoding,
@@ -136,6 +137,7 @@ def _print_knowledge(added: KnowledgeAdded) -> None:
         line(f"  Sealed file of {name} opened and verified.")
     if added.conflicts:
         error(f"  {added.conflicts} conflicts: same id and time, other content. Both are kept; the first one counts.")
+    print_doubts(added)
     if added.issues:
         error(f"  {len(added.issues)} could not be read:")
         issues(added.issues)

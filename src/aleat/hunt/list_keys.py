@@ -27,6 +27,7 @@ __all__ = [
     "entry_keys",
     "keys_digest",
     "meaningless_label",
+    "meaningless_values",
     "network_keys",
     "registry_candidates",
     "too_wide",
@@ -235,6 +236,15 @@ def meaningless_label(keys: Sequence[str]) -> str | None:
         elif key in labels:
             return labels[key]
     return None
+
+
+@lru_cache(maxsize=1)
+def meaningless_values() -> frozenset[str]:
+    """Return the single values that mean nothing, in lower case: a quick look before `meaningless_label`."""
+    table = _values()
+    rows = [row for group in ("hashes", "names", "domains", "networks") for row in table[group]]
+    values = (str(value).lower() for row in rows for value in row["values"])
+    return frozenset(value.removesuffix("/32").removesuffix("/128") for value in values)
 
 
 def keys_digest() -> str:

@@ -29,7 +29,7 @@ import polars as pl
 from aleat.errors import PatternError, Place
 from aleat.hunt.expression import Regex
 from aleat.hunt.indicator import ListEntry, NotEvaluated
-from aleat.hunt.list_keys import entry_keys, meaningless_label, network_keys
+from aleat.hunt.list_keys import entry_keys, meaningless_label, meaningless_values, network_keys
 from aleat.hunt.list_prepare import Keys, hash_keys, pack, prepare
 from aleat.hunt.matcher import Matcher
 from aleat.hunt.observables import normalise_domain, normalise_url
@@ -51,7 +51,11 @@ _FOLDED = frozenset({"domain-name", "email-addr", "file:hashes", "ipv6-addr"})
 _NETWORKS = frozenset({"ipv4-addr", "ipv6-addr"})
 _DELIMITED = re.compile(r"([^\w\s\\])(.*)\1([a-zA-Z]*)", re.DOTALL)
 _FLAGS = frozenset("ims")
+_DOTTED = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}")
 _KEPT = 100_000
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+"""One truth for each of many values."""
 
 
 class WarningList(msgspec.Struct, frozen=True):
@@ -85,6 +89,28 @@ class WarningIndex:
             names = dict.fromkeys(self._names(type_, value))
             self._known[key] = WARNING_LABEL + "; ".join(names) if names else None
         return self._known[key]
+
+    def names(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return, of many (type, value) pairs, those that mean nothing, each with the names of what it stands on.
+
+        Each list is asked once for all of them; what remains is looked at one by one.
+        """
+        if not pairs:
+            return {}
+        values = pl.Series([value for _, value in pairs], dtype=pl.String)
+        found: dict[int, dict[str, None]] = {}
+        for place, (type_, value) in enumerate(pairs):
+            own = None
+            if value.lower() in meaningless_values():
+                own = meaningless_label(entry_keys(ListEntry(type_, value)))
+            if own:
+                found.setdefault(place, {})[own] = None
+        for item in self._lists:
+            for place in np.flatnonzero(item.candidates(pairs, values)).tolist():
+                type_, value = pairs[place]
+                if (not item.about or item.about & _attributes(type_, value)) and item.holds(type_, value):
+                    found.setdefault(place, {})[item.name] = None
+        return {pairs[place]: "; ".join(names) for place, names in found.items()}
 
     @cached_property
     def _lists(self) -> list[_Comparison]:
@@ -128,6 +154,10 @@ class _Comparison:
     def holds(self, type_: str, value: str) -> bool:
         raise NotImplementedError
 
+    def candidates(self, pairs: Sequence[tuple[str, str]], values: pl.Series) -> Mask:
+        """Return for each of many values whether `holds` has to be asked."""
+        return np.ones(len(pairs), dtype=np.bool_)
+
 
 class _Texts(_Comparison):
     """The same text."""
@@ -154,6 +184,9 @@ class _Texts(_Comparison):
         for _, rows in self.keys.rows_of(hashes):
             yield from (text for _, text, _ in self.rows.take(rows))
 
+    def candidates(self, pairs: Sequence[tuple[str, str]], values: pl.Series) -> Mask:
+        return self.keys.has(hash_keys(self.folded(values)))
+
     def holds(self, type_: str, value: str) -> bool:
         texts = [value, value.removeprefix("*")] if type_ == "domain-name" else [value]
         wanted = {text.lower() for text in texts} if type_ in _FOLDED else set(texts)
@@ -165,6 +198,17 @@ class _Hosts(_Texts):
 
     def folded(self, texts: pl.Series) -> pl.Series:
         return texts.str.strip_chars(".").str.to_lowercase()
+
+    def candidates(self, pairs: Sequence[tuple[str, str]], values: pl.Series) -> Mask:
+        above: list[str] = []
+        places: list[int] = []
+        for place, pair in enumerate(pairs):
+            labels = _host(*pair).split(".")
+            above += (".".join(labels[start:]) for start in range(len(labels)))
+            places += [place] * len(labels)
+        found = np.zeros(len(pairs), dtype=np.bool_)
+        found[np.array(places, dtype=np.int64)[self.keys.has(hash_keys(above))]] = True
+        return found
 
     def holds(self, type_: str, value: str) -> bool:
         host = _host(type_, value)
@@ -180,6 +224,19 @@ class _Networks(_Comparison):
     def keys(self) -> tuple[Keys, dict[str, tuple[int, ...]]]:
         made = prepare(self.rows, every=True)
         return made.keys, made.parts.lengths
+
+    def candidates(self, pairs: Sequence[tuple[str, str]], values: pl.Series) -> Mask:
+        keys, lengths = self.keys
+        found = np.array([type_ in _NETWORKS for type_, _ in pairs], dtype=np.bool_)
+        plain = [place for place in np.flatnonzero(found).tolist() if _DOTTED.fullmatch(pairs[place][1])]
+        octets = values.gather(plain).str.split_exact(".", 3).struct.unnest().cast(pl.UInt32, strict=False)
+        numbers = octets.fill_null(0).to_numpy().astype(np.int64) @ np.array([1 << 24, 1 << 16, 1 << 8, 1])
+        found[plain] = False
+        for length in lengths["4"]:
+            texts = pl.Series(numbers >> (32 - length) << (32 - length)).cast(pl.String)
+            inside = keys.has(hash_keys("4:" + texts + f"/{length}"))
+            found[np.array(plain, dtype=np.int64)[inside]] = True
+        return found
 
     def holds(self, type_: str, value: str) -> bool:
         networks = [key for key in entry_keys(ListEntry(type_, value)) if key[0] in "46"]
@@ -204,6 +261,11 @@ class _Substrings(_Comparison):
     def texts(self) -> list[str]:
         return [text for _, text in _first_values(self.rows) if text]
 
+    def candidates(self, pairs: Sequence[tuple[str, str]], values: pl.Series) -> Mask:
+        texts = [text.lower() for text in self.texts]
+        found: Mask = values.str.to_lowercase().str.contains_any(texts).to_numpy() if texts else _none(pairs)
+        return found
+
     def holds(self, type_: str, value: str) -> bool:
         if type_ in _FOLDED:
             folded = value.lower()
@@ -224,6 +286,9 @@ class _Expressions(_Comparison):
                 continue
         return matcher
 
+    def candidates(self, pairs: Sequence[tuple[str, str]], values: pl.Series) -> Mask:
+        return np.array([bool(found) for found in self.matcher.match(values.to_list())], dtype=np.bool_)
+
     def holds(self, type_: str, value: str) -> bool:
         return bool(self.matcher.match([value])[0])
 
@@ -235,6 +300,10 @@ _COMPARISONS: dict[str, type[_Comparison]] = {
     "cidr": _Networks,
     "regex": _Expressions,
 }
+
+
+def _none(pairs: Sequence[tuple[str, str]]) -> Mask:
+    return np.zeros(len(pairs), dtype=np.bool_)
 
 
 def _first_values(rows: EntryRows) -> Iterator[tuple[int, str]]:

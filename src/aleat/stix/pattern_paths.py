@@ -15,7 +15,7 @@ __all__ = ["Comparison", "pattern_comparisons", "pattern_types"]
 
 # STIX 2.1 §9: object path, an operator, and a constant or a set of them. Possessive, so that it stays linear.
 _COMPARISON = re.compile(
-    r"(?P<type>[a-z0-9-]{3,250}+):(?P<path>(?:[A-Za-z0-9_.*-]|\[[0-9*]{1,9}\]|'(?:[^'\\]|\\.)*+')++)\s*+"
+    r"(?<![a-z0-9-])(?P<type>[a-z0-9-]{3,250}+):(?P<path>(?:[A-Za-z0-9_.*-]|\[[0-9*]{1,9}\]|'(?:[^'\\]|\\.)*+')++)\s*+"
     r"(?P<negated>NOT\s++)?+(?P<operator>=|!=|<>|LIKE\b|MATCHES\b|ISSUBSET\b|ISSUPERSET\b|IN\b)\s*+"
     r"(?P<value>'(?:[^'\\]|\\.)*+'|\((?:[^()']|'(?:[^'\\]|\\.)*+')*+\))",
     re.DOTALL,

@@ -28,6 +28,7 @@ __all__ = [
     "EntryFault",
     "EntryRows",
     "StoredRows",
+    "has_entries",
     "put_entries",
     "read_entries",
     "stored_rows",
@@ -53,6 +54,11 @@ class EntryFault(msgspec.Struct, frozen=True):
 
     digest: str
     reason: str
+
+
+def has_entries(connection: sa.Connection) -> bool:
+    """Say whether there are rows of any list."""
+    return connection.execute(sa.select(entry_lists.c.digest).limit(1)).first() is not None
 
 
 def put_entries(connection: sa.Connection, root: Path, entries: pa.Table) -> str:

@@ -13,6 +13,7 @@ from aleat.exchange import Received
 from aleat.report.answer import Answer
 from aleat.report.records import Assumption
 from aleat.trust.chain import Head
+from aleat.workspace.quality import DoubtfulObject
 
 __all__ = [
     "EvidenceAdded",
@@ -38,6 +39,10 @@ class KnowledgeAdded(msgspec.Struct, frozen=True, kw_only=True):
     corpora: tuple[str, ...] = ()
     opened: tuple[str, ...] = ()
     """Sealed files that were opened, by the name of the ally who sent them."""
+    quality: dict[str, int] = {}
+    """How many objects something is doubtful about, by the label's code (`aleat.knowledge.quality`); all were kept."""
+    doubtful: tuple[DoubtfulObject, ...] = ()
+    """The first thousand of them."""
     notes: int = 0
     """Files passed over because they are no knowledge, and the like: nothing was lost."""
     issues: tuple[Issue, ...] = ()
