@@ -52,7 +52,7 @@ def stored(
 
 def made(type_: str, number: int, name: str = "", **properties: Any) -> StixObject:
     """An object."""
-    named = {"name": name} if name else {}
+    named: dict[str, Any] = {"name": name} if name else {}
     return make_object(type_, f"{type_}--{numbered(number)}", created=SEEN, **named, **properties)
 
 

@@ -6,7 +6,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.fuzz import containers, events, formats, lists, mappings, objects, patterns, rules, times, windows
+from tests.fuzz import (
+    containers,
+    events,
+    formats,
+    lists,
+    mappings,
+    objects,
+    patterns,
+    playbooks,
+    rules,
+    taxii,
+    times,
+    windows,
+)
 from tests.fuzz.runner import Target
 from tests.fuzz.world import Folder, folder
 
@@ -42,6 +55,8 @@ TARGETS: dict[str, Callable[[Folder, Path | None], Target]] = {
     "json": lambda _place, _data: objects.ObjectsTarget(),
     "lists": lambda place, _: lists.ListsTarget(place),
     "mappings": lambda _place, _data: mappings.MappingsTarget(),
+    "cacao": lambda _place, _data: playbooks.PlaybooksTarget(),
+    "taxii": lambda _place, _data: taxii.TaxiiTarget(),
     "times": lambda _place, _data: times.TimesTarget(),
     **{name: _windows(name) for name in windows.WINDOWS_TARGETS},
 }

@@ -12,12 +12,14 @@ from tests.fuzz.runner import run
 from tests.fuzz.targets import TARGETS, make_target
 
 COUNTS = {"containers": 60, "rules": 60, "patterns": 120, "events": 60, "lists": 40} | {
+    "cacao": 60,
     "evtx": 60,
     "formats": 40,
     "json": 150,
     "unix": 40,
     "tables": 60,
     "mappings": 30,
+    "taxii": 300,
     "times": 150,
     "windows-xml": 150,
     "windows-csv": 150,

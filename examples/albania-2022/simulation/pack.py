@@ -1,4 +1,4 @@
-"""The ally's pack: a STIX 2.1 bundle under mixed markings and originators, Sigma rules, a list, an advisory.
+"""The ally's pack: a STIX 2.1 bundle under mixed markings and originators, Sigma rules, a list, prose, a playbook.
 
 It depends on no seed: ids are made from the objects' keys (version 4 in form), dates stand in this file.
 """
@@ -253,6 +253,7 @@ def write_pack(folder: Path) -> dict[str, Any]:
     (folder / "sigma").mkdir(exist_ok=True)
     for rule in sorted((DATA / "sigma").glob("*.yml")):
         shutil.copyfile(rule, folder / "sigma" / rule.name)
+    shutil.copyfile(DATA / "playbook.json", folder / "playbook.json")
     advisory = (DATA / "advisory.md").read_text(encoding="utf-8")
     for tool in table("tools"):
         advisory = advisory.replace("{" + tool + "}", tool_hash(tool))

@@ -81,7 +81,7 @@ def _workflow(content: Mapping[str, Any]) -> Iterator[Fault]:
     exception = content.get("workflow_exception")
     if isinstance(exception, str) and exception not in steps:
         yield Fault("/workflow_exception", "step-missing", "The workflow has no such step.", "3.1")
-    kinds = {step.get("type") for step in steps.values()}
+    kinds = {str(step.get("type")) for step in steps.values()}
     for needed, word in (({"start"}, "start"), ({"action", "playbook-action"}, "action"), ({"end"}, "end")):
         if steps and not kinds & needed:
             yield Fault("/workflow", f"no-{word}", f"The workflow has no {word} step.", "3.1")

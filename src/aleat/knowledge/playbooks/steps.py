@@ -247,7 +247,7 @@ class _Telling:
 
 def _says_nothing(step: Mapping[str, Any]) -> bool:
     """Say whether a step only marks a start or an end: people need no line for it."""
-    return step.get("type") in {"start", "end"} and not step.get("description")
+    return step.get("type") in ("start", "end") and not step.get("description")
 
 
 def _command(command: Mapping[str, Any]) -> PlaybookCommand:

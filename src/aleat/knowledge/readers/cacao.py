@@ -200,7 +200,7 @@ def _parse(raw: bytes, place: Place, limits: Limits) -> dict[str, Any]:
         raise InputError(f"The playbook is no JSON: {error.msg}.", where) from None
     except ValueError:
         raise InputError("The playbook has a value that JSON can't hold.", place) from None
-    if not isinstance(content, dict) or content.get("type") not in {"playbook", "playbook-template"}:
+    if not isinstance(content, dict) or content.get("type") not in ("playbook", "playbook-template"):
         raise ObjectError("That is no playbook: its type is neither playbook nor playbook-template.", place)
     if has_duplicate_keys(text, canonical):
         raise ObjectError("The playbook has a key twice; which one counts is anybody's guess.", place, advice=_ASK)
