@@ -19,11 +19,13 @@ from aleat.store.database import Database
 from aleat.store.objects import (
     Provenance,
     find_conflicts,
+    find_objects,
     get_object,
     get_variants,
     iterate_objects,
     knowledge_digest,
     put_objects,
+    verify_added,
     verify_objects,
 )
 
@@ -236,28 +238,77 @@ def test_what_is_kept_does_not_depend_on_the_order(versions: list[tuple[str, str
 @pytest.mark.parametrize(
     ("fault", "table", "column", "value", "reason"),
     [
-        ("a byte of an object", "objects", "raw", indicator(name="changed").raw, "hash differs"),
-        ("an object's bytes cut", "objects", "raw", b"{", "bytes were changed"),
-        ("revocation undone", "objects", "revoked", 1, "row was changed"),
+        ("a byte of an object", "packs", "data", indicator(name="changed").raw, "bytes were changed"),
+        ("an object's bytes cut", "packs", "data", b"{", "bytes were changed"),
+        ("its digest", "objects", "digest", b"x" * 32, "hash differs"),
+        ("its id", "objects", "id", f"tool--{UUID}", "row was changed"),
+        ("revocation undone", "traits", "revoked", 1, "row was changed"),
         ("time of a version", "objects", "time", 5, "row was changed"),
-        ("a copy's giver", "provenance", "giver", "someone", "provenance was changed"),
-        ("a copy's marking", "provenance", "markings", "[]", "provenance was changed"),
+        ("its place", "objects", "start", 1, "place was changed"),
+        ("what it is found by", "object_values", "hash", 1, "values"),
+        ("a copy's object", "copies", "object", 7, "nobody gave it"),
+        ("a copy's giver", "facts", "giver", "someone", ""),
+        ("a copy's marking", "facts", "markings", "[]", ""),
+        ("a copy's place", "copies", "line", 8, ""),
+        ("a copy's path", "arrivals", "path", "elsewhere", ""),
     ],
 )
 def test_a_change_behind_our_back_is_found(
     database: Database, fault: str, table: str, column: str, value: Any, reason: str
 ) -> None:
-    """By the object's own digest and the copy's key; the ledger's digest covers the rest."""
-    put(database, (indicator(), copy(markings=(RED,))))
+    """By the object's own bytes and digest; what the ledger's entry binds covers all rows."""
+    with database.write() as connection:
+        bound = put_objects(connection, [(indicator(), copy(markings=(RED,)))]).bound
     with database.read() as connection:
         assert list(verify_objects(connection)) == []
-        before = knowledge_digest(connection)
+        assert list(verify_added(connection, [(1, bound)])) == []
     with database.write() as connection:
         connection.execute(sa.text(f"UPDATE {table} SET {column} = :value"), {"value": value})  # noqa: S608
     with database.read() as connection:
         faults = list(verify_objects(connection))
-        assert table == "objects" or knowledge_digest(connection) != before
-    assert any(reason in found.reason for found in faults), fault
+        assert table == "object_values" or list(verify_added(connection, [(1, bound)])), fault
+    assert not reason or any(reason in found.reason for found in faults), fault
+
+
+def test_what_each_import_added_is_bound_on_its_own(database: Database) -> None:
+    """A row too many, one too few, or an entry that is missing: each is found; what added nothing binds nothing."""
+    bound = []
+    for number in range(3):
+        with database.write() as connection:
+            bound.append((number, put_objects(connection, [(indicator(name=f"{number}"), copy())]).bound))
+    with database.write() as connection:
+        assert put_objects(connection, [(indicator(name="1"), copy())]).bound == {}
+    with database.read() as connection:
+        assert list(verify_added(connection, [*bound, (4, {})])) == []
+        assert list(verify_added(connection, bound[:2])), "rows of which no entry tells"
+        assert list(verify_added(connection, bound[1:])), "the first entry is missing"
+        assert list(verify_added(connection, [bound[0], bound[2]])), "one between"
+        assert list(verify_added(connection, [])), "all"
+
+
+def test_objects_are_found_by_value_marking_and_giver(database: Database) -> None:
+    """Each alone and together; the newest version decides; page by page."""
+    domain = {"type": "domain-name", "spec_version": "2.1", "id": f"domain-name--{UUID}", "value": "Evil.Example"}
+    observed = parse_object(json.dumps(domain).encode(), Place(""))
+    old = indicator(pattern="[domain-name:value = 'evil.example' OR url:value = 'http://it\\'s.example/']")
+    new = indicator(LATER, object_marking_refs=[f"marking-definition--{UUID}"])
+    put(database, (observed, copy("north", markings=(RED,))), (observed, copy("south")), (old, copy("north")))
+
+    def found(**asked: Any) -> list[str]:
+        with database.read() as connection:
+            return [stored.object.type for stored in find_objects(connection, **asked)]
+
+    assert found(value=" EVIL.example ") == ["domain-name", "indicator"]
+    assert found(value="http://it's.example/") == ["indicator"]
+    assert found(value="evil.example", giver="south") == ["domain-name"]
+    assert found(giver="north") == ["domain-name", "indicator"]
+    assert found(giver="nobody") == found(value="evil") == found(marking=GREEN) == []
+    assert found(marking=RED, types=["domain-name", "url"]) == ["domain-name"]
+    assert found(limit=1) == ["domain-name"]
+    assert found(after=observed.id, limit=5) == ["indicator"]
+    put(database, (new, copy("south")))
+    assert found(value="evil.example") == ["domain-name"], "the newer version says otherwise"
+    assert found(marking=f"marking-definition--{UUID}") == ["indicator"]
 
 
 @pytest.mark.data

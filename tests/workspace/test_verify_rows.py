@@ -16,11 +16,12 @@ from aleat.trust.chain import Entry, check_chain
 from tests.cli.command import aleat
 from tests.evidence.evtx_writer import evtx_bytes
 from tests.workspace.conftest import Built
-from tests.workspace.samples import access_log, process, write_logs, zipped
+from tests.workspace.samples import access_log, process, write_logs, write_pack, zipped
 from tests.workspace.test_custody import sha256
 from tests.workspace.test_verify import changed, flip
 
 TABLES = ("sources", "ranges", "segments", "coverage", "evidence_issues", "ledger_entries", "countersignatures")
+KNOWLEDGE = ("objects", "packs", "traits", "copies", "facts", "arrivals")
 NO_CONTENT = {("evidence_issues", "id")}
 """A row's own number, which says nothing: the order of rows is what a digest covers."""
 
@@ -45,6 +46,8 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Built:
     (more / "gone_access.log").write_bytes(access_log(30))
     built = Built(root / "case", root / "keys", logs, root)
     with Workspace.init(built.folder, organisation="South", actor="agim", key_folder=built.keys) as ws:
+        ws.add_knowledge(write_pack(root / "pack"), giver="north", originator="east")
+        ws.add_knowledge(root / "pack", marking="red")
         ws.add_evidence(logs, copy=True, note="a note", hash_lists=[root / "SUMS"])
         ws.add_evidence(more)
         ws.forget("gone_access.log", "retention")
@@ -71,7 +74,7 @@ def write(folder: Path, table: str, column: str, row: int, value: object) -> int
         connection.execute("PRAGMA ignore_check_constraints=ON")
         statement = f'UPDATE {table} SET "{column}" = ? WHERE rowid = ?'  # noqa: S608
         assert connection.execute(statement, (value, row)).rowcount == 1
-    is_key = column == "id" and table in ("sources", "evidence_issues")
+    is_key = (column == "id" and table in ("sources", "evidence_issues")) or (column == "seq" and table in KNOWLEDGE)
     return int(str(value)) if is_key else row
 
 
@@ -85,7 +88,7 @@ def unseen(built: Built, table: str, *, every_row: bool) -> list[tuple[str, int]
                 continue
             seen.add(column)
             other = changed(value)
-            if isinstance(value, int) and column in ("id", "seq", "ordinal", "source"):
+            if isinstance(value, int) and column in ("id", "seq", "ordinal", "source", "object", "facts"):
                 other = value + 1000  # a key: nothing else has it
             now = write(built.folder, table, column, row, other)
             if not ws.verify().faults:
@@ -95,14 +98,14 @@ def unseen(built: Built, table: str, *, every_row: bool) -> list[tuple[str, int]
     return found
 
 
-@pytest.mark.parametrize("table", TABLES[:6])
+@pytest.mark.parametrize("table", [*TABLES[:6], *KNOWLEDGE])
 def test_every_column_is_bound(rich: Built, table: str) -> None:
     """Whichever column of the first row is changed."""
     assert unseen(rich, table, every_row=False) == []
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("table", TABLES[:6])
+@pytest.mark.parametrize("table", [*TABLES[:6], *KNOWLEDGE])
 def test_every_value_of_every_row_is_bound(rich: Built, table: str) -> None:
     """Whichever column of whichever row is changed."""
     assert unseen(rich, table, every_row=True) == []

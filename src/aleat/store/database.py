@@ -35,7 +35,7 @@ _TABLES = (
     "hunts",
     "lake",
     "ledger",
-    "objects",
+    "object_tables",
     "polls",
 )
 """The files of this room that declare tables."""
@@ -59,12 +59,12 @@ class Database:
         """Open (or make) the SQLite file at `path`."""
         return cls(sa.URL.create("sqlite", database=str(path)))
 
-    def create_tables(self) -> None:
-        """Make the tables that aren't there yet."""
+    def create_tables(self, connection: sa.Connection | None = None) -> None:
+        """Make the tables that aren't there yet; within the transaction of `connection`, where it is given."""
         for name in _TABLES:
             import_module(f"aleat.store.{name}")
         with self._checked():
-            metadata.create_all(self.engine)
+            metadata.create_all(self.engine if connection is None else connection)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -21,7 +21,7 @@ from aleat.stix.ids import random_id
 from aleat.stix.times import format_timestamp
 from aleat.store.files import write_file
 from aleat.store.lock import writer_lock
-from aleat.store.migrations import add_custody
+from aleat.store.migrations import add_custody, share_provenance
 
 __all__ = [
     "CONFIG_NAME",
@@ -37,7 +37,7 @@ __all__ = [
 
 CONFIG_NAME = "aleat.toml"
 
-FORMAT = 2
+FORMAT = 3
 """The format version that this Aleat writes."""
 
 
@@ -47,7 +47,16 @@ def _add_custody(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-MIGRATIONS: dict[int, Callable[[Path, dict[str, Any]], dict[str, Any]]] = {1: _add_custody}
+def _share_provenance(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Format 3: what many objects and copies share stands once; entries bind what was added, and no more."""
+    share_provenance(folder / _DATABASE)
+    return values
+
+
+MIGRATIONS: dict[int, Callable[[Path, dict[str, Any]], dict[str, Any]]] = {
+    1: _add_custody,
+    2: _share_provenance,
+}
 """Steps from format N to N + 1, by N: each takes the workspace's folder and its settings, and returns the new ones.
 
 A step must bear being repeated: one that was cut off is run again from the start.

@@ -25,7 +25,7 @@ from aleat.store.lake import Custodian, Lake
 from aleat.store.lake_reread import replace_readings
 from aleat.store.lake_verify import verify_lake
 from aleat.store.ledger import LEDGERS, ledger_head, read_entries, verify_ledger
-from aleat.store.objects import knowledge_digest, verify_objects
+from aleat.store.objects import knowledge_digest, verify_added, verify_objects
 from aleat.workspace.assumptions import assumptions_of
 from aleat.workspace.collector import open_collector
 from aleat.workspace.core import POLICY_NAME, Session
@@ -214,7 +214,16 @@ def _readable(found: Iterator[_Found], *, broken: bool) -> Iterator[_Found]:
 
 
 def _verify_knowledge(connection: Connection) -> Iterator[Fault]:
-    """Compare all objects and their provenance with what the custody ledger's last word on them is."""
-    said = [entry.data for entry in read_entries(connection, "custody") if "knowledge_digest" in entry.data]
-    if said and said[-1]["knowledge_digest"] != knowledge_digest(connection):
-        yield Fault("object", "knowledge", "The objects or their provenance differ from the custody ledger's digest.")
+    """Compare all objects and their copies with what the custody ledger's entries say was added, one after another."""
+    added = []
+    earlier = None
+    for entry in read_entries(connection, "custody"):
+        earlier = entry.data.get("knowledge_digest", earlier)
+        if "knowledge_rows" in entry.data:
+            added.append((entry.seq, entry.data["knowledge_rows"]))
+    if earlier is not None:  # what format 2 bound: all copies at once
+        before = min((bound["copies"][0] for _, bound in added if "copies" in bound), default=None)
+        if earlier != knowledge_digest(connection, before=before):
+            yield Fault("object", "knowledge", "The objects or their copies differ from the custody ledger's digest.")
+    for fault in verify_added(connection, added, begun=earlier is not None):
+        yield Fault("object", fault.digest, fault.reason)

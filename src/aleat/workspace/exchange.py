@@ -41,7 +41,7 @@ from aleat.store.decisions import add_permission, lift_hold, place_hold, set_rol
 from aleat.store.entries_verify import list_facts
 from aleat.store.files import write_file
 from aleat.store.ledger import append_entry
-from aleat.store.objects import iterate_objects, knowledge_digest
+from aleat.store.objects import iterate_objects
 from aleat.trust.agreements import Agreement, Permission, export_card
 from aleat.workspace.case import CaseVerbs
 from aleat.workspace.knowledge import giver_id
@@ -226,7 +226,7 @@ class ExchangeVerbs(CaseVerbs):
                 "paths": [str(path)],
                 "sha256": hashlib.sha256(data).hexdigest(),
                 "lists": list_facts(desk.connection, received.lists),
-                "knowledge_digest": knowledge_digest(desk.connection),
+                "knowledge_rows": received.stored.bound,
             }
             append_entry(desk.connection, "custody", "received", facts, **self._signing())
         return received

@@ -16,7 +16,7 @@ from aleat.store.database import Connection
 from aleat.store.entries import put_entries
 from aleat.store.entries_verify import list_facts
 from aleat.store.ledger import append_entry
-from aleat.store.objects import Provenance, PutResult, iterate_objects, knowledge_digest, put_objects
+from aleat.store.objects import ObjectWriter, Provenance, columns_of, iterate_objects
 from aleat.trust.markings import marking_id
 from aleat.workspace.core import Session
 from aleat.workspace.progress import Progress, silent
@@ -27,7 +27,7 @@ __all__ = ["STATEMENT_LABEL", "add_knowledge", "add_statements", "giver_id", "ke
 STATEMENT_LABEL = "public-statement"
 """The label of a note that holds a public statement's text."""
 
-_BATCH = 5_000
+_BATCH = 4_000
 _MAX_STATEMENT = 5 * 1024 * 1024
 
 
@@ -97,10 +97,10 @@ def keep(
     kinds: Counter[str] = Counter()
     corpora: set[str] = set()
     lists: set[str] = set()
-    entries = new = known = conflicts = 0
+    entries = 0
     now = session.now()
+    writer = ObjectWriter(connection)
     for batch in _batches(found, issues):
-        rows = []
         for item in batch:
             if item.entries is not None:
                 lists.add(put_entries(connection, session.folder, item.entries))
@@ -108,27 +108,25 @@ def keep(
             if item.corpus:
                 corpora.add(f"{item.corpus} {item.corpus_version}".strip() + f" (by {item.corpus_basis})")
             kinds[_kind(item.object)] += 1
-            rows.append((item.object, _provenance(item, giver, originator, agreement, now)))
-        result: PutResult = put_objects(connection, rows)
-        new += result.new
-        known += result.known + result.copies
-        conflicts += len(result.conflicts)
-        progress("knowledge", new + known, None)
+        copies = [_provenance(item, giver, originator, agreement, now) for item in batch]
+        writer.put(columns_of([item.object for item in batch]), copies)
+        progress("knowledge", writer.handled, None)
+    result = writer.close()
     data = {
         **(facts or {}),
         "giver": giver,
-        "objects": new,
-        "known": known,
+        "objects": result.new,
+        "known": result.known + result.copies,
         "entries": entries,
         "lists": list_facts(connection, lists),
-        "knowledge_digest": knowledge_digest(connection),
+        "knowledge_rows": result.bound,
     }
     append_entry(connection, "custody", kind, data, actor=session.actor, time=now, key=session.key)
     lost = [issue for issue in issues if issue.code not in NOTE_CODES or _is_nothing(issue, named)]
     return KnowledgeAdded(
-        new=new,
-        known=known,
-        conflicts=conflicts,
+        new=result.new,
+        known=result.known + result.copies,
+        conflicts=len(result.conflicts),
         entries=entries,
         kinds=dict(kinds),
         corpora=tuple(sorted(corpora)),

@@ -8,6 +8,7 @@ file                  commit    what is in it
 ====================  ========  =============================================
 ``format-1.tar.xz``   f986eb8   knowledge, evidence (copied and by reference, a member of a zip archive, an
                                 encoding's note), a hunt, roles, a hold
+``format-2.tar.xz``   211523c   the same
 ====================  ========  =============================================
 """
 

@@ -1,0 +1,99 @@
+"""Which contents of one id can't both be right: all are kept, and shown."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import sqlalchemy as sa
+
+from aleat.stix.objects import restore_object
+from aleat.store.object_tables import Conflict, copies, facts, objects, packs, traits
+
+__all__ = ["CHUNK", "find_conflicts", "find_conflicts_of", "in_order", "raw_bytes", "rivals"]
+
+CHUNK = 400  # rows looked into at once
+
+_RIVALS = (objects.c.id, objects.c.time, objects.c.digest, traits.c.native, traits.c.created_by_ref, objects.c.seq)
+
+
+def raw_bytes() -> sa.ColumnElement[bytes]:
+    """An object's bytes, where `objects` is joined with `packs`."""
+    return sa.func.substr(packs.c.data, objects.c.start + 1, objects.c.length, type_=sa.LargeBinary).label("raw")
+
+
+def in_order(query: sa.Select[Any]) -> sa.Select[Any]:
+    """Order rows of `objects` with their `traits` by id, the version and variant that counts first."""
+    return query.order_by(objects.c.id, objects.c.time.desc(), traits.c.native.desc(), objects.c.seq)
+
+
+def find_conflicts(connection: sa.Connection) -> tuple[Conflict, ...]:
+    """Return all conflicts, ordered by id and version."""
+    several = sa.select(objects.c.id).group_by(objects.c.id).having(sa.func.count() > 1).order_by(objects.c.id)
+    return tuple(find_conflicts_of(connection, list(connection.scalars(several)), None))
+
+
+def find_conflicts_of(connection: sa.Connection, ids: Sequence[str], fresh: set[str] | None) -> Iterator[Conflict]:
+    """Yield the conflicts of these ids; only those that contents in `fresh` (digests) take part in, where given."""
+    for start in range(0, len(ids), CHUNK):
+        yield from _conflicts(connection, ids[start : start + CHUNK], fresh)
+
+
+def rivals(connection: sa.Connection, ids: Sequence[str]) -> dict[tuple[str, int], tuple[str, ...]]:
+    """Return, for each (id, time) with variants that conflict, their digests, the one that counts first."""
+    several = sa.select(objects.c.id).where(objects.c.id.in_(ids)).group_by(objects.c.id).having(sa.func.count() > 1)
+    doubtful = list(connection.scalars(several))
+    return _rivals(connection, _rows(connection, doubtful)) if doubtful else {}
+
+
+def _rows(connection: sa.Connection, ids: Sequence[str]) -> Sequence[Any]:
+    query = sa.select(*_RIVALS).join(traits, objects.c.traits == traits.c.seq).where(objects.c.id.in_(ids))
+    return connection.execute(in_order(query)).all()
+
+
+def _rivals(connection: sa.Connection, rows: Sequence[Any]) -> dict[tuple[str, int], tuple[str, ...]]:
+    versions = groupby((row for row in rows if row.time != 0), key=lambda row: (row.id, row.time))
+    groups = {key: found for key, group in versions if len(found := list(group)) > 1}
+    seqs = [row.seq for group in groups.values() for row in group]
+    corpora: dict[int, set[str]] = defaultdict(set)
+    for start in range(0, len(seqs), CHUNK):
+        query = (
+            sa.select(copies.c.object, facts.c.corpus)
+            .join(facts, copies.c.facts == facts.c.seq)
+            .where(copies.c.object.in_(seqs[start : start + CHUNK]), facts.c.corpus != "")
+        )
+        for seq, corpus in connection.execute(query):
+            corpora[seq].add(corpus)
+    return {
+        key: tuple(row.digest.hex() for row in group)
+        for key, group in groups.items()
+        if not _is_upgrade(group) and not set.intersection(*(corpora[row.seq] for row in group))
+    }
+
+
+def _is_upgrade(group: Sequence[Any]) -> bool:
+    """One content as STIX 2.0 and one as STIX 2.1."""
+    return len(group) == 2 and {row.native for row in group} == {0, 1}
+
+
+def _conflicts(connection: sa.Connection, ids: Sequence[str], fresh: set[str] | None) -> Iterator[Conflict]:
+    rows = _rows(connection, ids)
+    seqs = {row.digest.hex(): row.seq for row in rows}
+    for (id_, _), digests in sorted(_rivals(connection, rows).items()):
+        if fresh is None or fresh.intersection(digests):
+            version = _version(connection, seqs[digests[0]])
+            yield Conflict(id_, version, "same-version-differs", digests)
+    for id_, group in groupby(rows, key=lambda row: row.id):
+        first, *later = sorted(group, key=lambda row: row.seq)
+        for row in later:
+            digest = row.digest.hex()
+            if row.created_by_ref != first.created_by_ref and (fresh is None or digest in fresh):
+                yield Conflict(id_, _version(connection, row.seq), "creator-differs", (first.digest.hex(), digest))
+
+
+def _version(connection: sa.Connection, seq: int) -> str:
+    """Return the time of an object's version as it is written."""
+    query = sa.select(raw_bytes()).join(packs, objects.c.pack == packs.c.seq).where(objects.c.seq == seq)
+    return restore_object(connection.execute(query).scalar_one(), "").version
