@@ -217,10 +217,13 @@ class _Assessor:
         group = self._groups.get(id_)
         if id_ in self._sponsors:
             name, kind, sponsor = self._sponsors[id_][0].sponsor, "sponsor", ""
+            tied = self._telling(self._sponsors[id_])
         elif group is not None:
             name, kind, sponsor = group.name, "group", group.sponsor
+            tied = [group]
         else:
             name, kind, sponsor = SOMEBODY_ELSE, level, ""
+            tied = []
         return Hypothesis(
             id=id_,
             kind=kind,
@@ -231,7 +234,15 @@ class _Assessor:
             words=probability_words(round(told, 4)),
             bits=round(bits, 2),
             sponsor=sponsor,
+            sponsor_suspected=bool(tied) and all(one.sponsor_suspected for one in tied),
+            sponsor_sources=tuple(sorted({basis.source or basis.giver for one in tied for basis in one.sponsor_basis})),
+            sponsor_others=tuple(sorted({other for one in tied for other in one.sponsor_others} - {name})),
         )
+
+    def _telling(self, groups: Sequence[ActorProfile]) -> list[ActorProfile]:
+        """The groups of a sponsor that most of the evidence lists: what ties it to them is what ties it to the case."""
+        counts = {group.id: sum(group.id in item.listed for item in self._items) for group in groups}
+        return [group for group in groups if counts[group.id] == max(counts.values())]
 
     def _prior(self, id_: str, count: int, reserve: float) -> float:
         if id_ in self._sponsors:

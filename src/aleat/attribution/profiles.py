@@ -10,18 +10,19 @@ Bad relationships (to ids that aren't there, in circles) are passed over.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+
+from aleat.attribution.joining import aliases_of, attack_id_of, fold, join_objects
+from aleat.attribution.sponsors import Sponsor, SponsorBasis, Way, basis_of, follow_sponsor, galaxy_of
 
 __all__ = ["ActorProfile", "Profiles", "Statement", "Thing", "fold", "profiles"]
 
 _ACTORS = frozenset({"intrusion-set", "threat-actor"})
 _SOFTWARE = frozenset({"malware", "tool"})
 _MERGED = _ACTORS | _SOFTWARE | {"attack-pattern", "campaign", "infrastructure", "identity", "location"}
-_ATTACK_ID = re.compile(r"[GSTC]\d{4}(?:\.\d{3})?")
 
 
 class Statement(msgspec.Struct, frozen=True, order=True):
@@ -43,10 +44,17 @@ class ActorProfile(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...]
     sponsor: str
     sponsor_id: str
-    sponsor_statements: tuple[Statement, ...]
+    sponsor_basis: tuple[SponsorBasis, ...]
     uses: dict[str, tuple[Statement, ...]]
     indicators: dict[str, tuple[Statement, ...]]
     targets: dict[str, tuple[Statement, ...]]
+    sponsor_others: tuple[str, ...] = ()
+    """Sponsors that others name for it."""
+
+    @property
+    def sponsor_suspected(self) -> bool:
+        """Whether nobody states who stands behind it, and somebody suspects it."""
+        return bool(self.sponsor_basis) and all(one.suspected for one in self.sponsor_basis)
 
 
 class Thing(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,23 +86,16 @@ def profiles(objects: Iterable[Mapping[str, Any]], *, givers: Mapping[str, Seque
     return _ProfileMaker(objects, givers or {}).run()
 
 
-def fold(name: str) -> str:
-    """Fold a name so that spellings of one agree: letters and digits only, case folded.
-
-    >>> fold("Mint-Sandstorm"), fold("MINT SANDSTORM")
-    ('mintsandstorm', 'mintsandstorm')
-    """
-    return "".join(character for character in name.casefold() if character.isalnum())
-
-
 class _ProfileMaker:
     def __init__(self, objects: Iterable[Mapping[str, Any]], givers: Mapping[str, Sequence[str]]) -> None:
         self._givers = givers
         self._objects: dict[str, Mapping[str, Any]] = {}
         relations: dict[str, Mapping[str, Any]] = {}
+        withdrawn: set[str] = set()
         for item in objects:
             id_, kind = item.get("id"), item.get("type")
             if not isinstance(id_, str) or item.get("revoked") or item.get("x_mitre_deprecated"):
+                withdrawn.add(attack_id_of(item))
                 continue
             if kind == "relationship":
                 relations[id_] = item
@@ -103,40 +104,13 @@ class _ProfileMaker:
                 if older is None or str(older.get("modified", "")) <= str(item.get("modified", "")):
                     self._objects[id_] = item
         self._relations = [relations[id_] for id_ in sorted(relations)]
-        self._home = self._merge()
+        for id_ in [id_ for id_, item in self._objects.items() if galaxy_of(item).get("retells")]:
+            if attack_id_of(self._objects[id_]) in withdrawn - {""}:
+                del self._objects[id_]  # ATT&CK no longer says so; who repeats it is behind
+        self._home = join_objects(self._objects)
         self._by_home: dict[str, list[str]] = {}
         for id_, home in sorted(self._home.items()):
             self._by_home.setdefault(home, []).append(id_)
-
-    # --- one actor, one name
-
-    def _merge(self) -> dict[str, str]:
-        """Return object id → the id that stands for all objects of the same name (the smallest)."""
-        parent: dict[str, str] = {id_: id_ for id_ in self._objects}
-
-        def find(node: str) -> str:
-            while parent[node] != node:
-                parent[node] = parent[parent[node]]
-                node = parent[node]
-            return node
-
-        first: dict[tuple[str, str], str] = {}
-        for id_ in sorted(self._objects):
-            item = self._objects[id_]
-            if item["type"] not in _MERGED:
-                continue
-            for name in self._names(item):
-                one = first.setdefault((_family(item["type"]), name), id_)
-                a, b = find(one), find(id_)
-                if a != b:
-                    parent[max(a, b)] = min(a, b)
-        return {id_: find(id_) for id_ in self._objects}
-
-    def _names(self, item: Mapping[str, Any]) -> list[str]:
-        names = [_attack_id(item)]
-        if item["type"] != "attack-pattern":  # techniques share names ("Server", "Domains"); their ids decide
-            names += [fold(str(name)) for name in (item.get("name", ""), *_aliases(item))]
-        return [name for name in names if len(name) >= 4 or name == _attack_id(item) != ""]
 
     def _giver(self, item: Mapping[str, Any]) -> str:
         named = self._givers.get(str(item.get("id")))
@@ -152,14 +126,25 @@ class _ProfileMaker:
 
     # --- what relationships say
 
+    def _without_retellings(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the relations; not those in which somebody repeats what its own author says here too."""
+        own = {self._ends(relation) for relation in self._relations if not galaxy_of(relation).get("retells")}
+        for relation in self._relations:
+            if not galaxy_of(relation).get("retells") or self._ends(relation) not in own:
+                yield relation
+
+    def _ends(self, relation: Mapping[str, Any]) -> tuple[str | None, str | None, str]:
+        source, target = (self._home.get(str(relation.get(end))) for end in ("source_ref", "target_ref"))
+        return source, target, str(relation.get("relationship_type"))
+
     def run(self) -> Profiles:
         things = self._things()
         uses: dict[str, dict[str, set[Statement]]] = {}
         targets: dict[str, dict[str, set[Statement]]] = {}
         direct: dict[str, dict[str, set[Statement]]] = {}
         indicated: dict[str, set[tuple[str, Statement]]] = {}
-        behind: dict[str, list[tuple[str, Statement]]] = {}
-        for relation in self._relations:
+        behind: dict[str, list[Way]] = {}
+        for relation in self._without_retellings():
             source = self._home.get(str(relation.get("source_ref")))
             target = self._home.get(str(relation.get("target_ref")))
             if source is None or target is None or source == target:
@@ -167,7 +152,8 @@ class _ProfileMaker:
             kind = relation.get("relationship_type")
             statement = self._statement(relation)
             if kind == "attributed-to":
-                behind.setdefault(source, []).append((target, statement))
+                basis = basis_of(relation, statement.giver, self._name(target))
+                behind.setdefault(source, []).append(Way(target, basis))
             elif kind in {"uses", "controls", "compromises", "hosts", "owns"}:
                 uses.setdefault(source, {}).setdefault(target, set()).add(statement)
             elif kind == "targets":
@@ -182,8 +168,8 @@ class _ProfileMaker:
         by_attack_id = {thing.attack_id: key for key, thing in sorted(things.items()) if thing.attack_id}
         for actor in sorted(actors):
             for member in self._members(actor):
-                if _attack_id(self._objects[member]):
-                    by_attack_id.setdefault(_attack_id(self._objects[member]), f"group:{actor}")
+                if attack_id_of(self._objects[member]):
+                    by_attack_id.setdefault(attack_id_of(self._objects[member]), f"group:{actor}")
         keyed = {
             id_: tuple(sorted((self._key_of(target, things, actors), one) for target, one in found))
             for id_, found in sorted(indicated.items())
@@ -201,9 +187,9 @@ class _ProfileMaker:
             item = self._objects[id_]
             if item["type"] in _SOFTWARE | {"attack-pattern", "infrastructure"} and self._home[id_] == id_:
                 members = [self._objects[member] for member in self._members(id_)]
-                attack_id = next((one for one in map(_attack_id, members) if one), "")
+                attack_id = next((one for one in map(attack_id_of, members) if one), "")
                 kind = {"attack-pattern": "technique"}.get(str(item["type"]), str(item["type"]))
-                if any(member["type"] == "tool" for member in members) and kind == "malware":
+                if any(map(_is_tool, members)) and kind == "malware":
                     kind = "tool"  # what somebody knows as a public tool singles out nobody
                 key = f"technique:{attack_id}" if kind == "technique" and attack_id else f"{kind}:{id_}"
                 found[key] = Thing(key=key, kind=kind, name=str(item.get("name", id_)), attack_id=attack_id)
@@ -216,10 +202,10 @@ class _ProfileMaker:
         self,
         uses: Mapping[str, object],
         direct: Mapping[str, object],
-        behind: Mapping[str, Sequence[tuple[str, Statement]]],
+        behind: Mapping[str, list[Way]],
     ) -> set[str]:
         """Groups: every intrusion set, and threat actors that act themselves (not only stand behind a group)."""
-        sponsors = {target for found in behind.values() for target, _ in found}
+        sponsors = {way.target for found in behind.values() for way in found}
         found: set[str] = set()
         for id_, home in self._home.items():
             kind = self._objects[id_]["type"]
@@ -233,7 +219,7 @@ class _ProfileMaker:
             return f"group:{target}"
         item = self._objects[target]
         if item["type"] == "attack-pattern":
-            key = f"technique:{_attack_id(item)}"
+            key = f"technique:{attack_id_of(item)}"
             return key if key in things else f"technique:{target}" if f"technique:{target}" in things else ""
         keys = (f"{kind}:{target}" for kind in ("malware", "tool", "infrastructure"))
         return next((key for key in keys if key in things), "")
@@ -244,7 +230,7 @@ class _ProfileMaker:
         uses: Mapping[str, Mapping[str, set[Statement]]],
         targets: Mapping[str, Mapping[str, set[Statement]]],
         direct: Mapping[str, Mapping[str, set[Statement]]],
-        behind: Mapping[str, Sequence[tuple[str, Statement]]],
+        behind: Mapping[str, list[Way]],
         things: Mapping[str, Thing],
     ) -> ActorProfile:
         own = [actor, *self._campaigns(actor, behind)]
@@ -262,61 +248,47 @@ class _ProfileMaker:
                 for member in self._members(target):
                     for name in _target_names(self._objects[member]):
                         aimed.setdefault(name, set()).update(statements)
-        sponsor, said = self._sponsor(actor, behind)
+        sponsor = self._sponsor(actor, behind)
         members = [self._objects[member] for member in self._members(actor)]
-        names = sorted({str(name) for item in members for name in (item.get("name", ""), *_aliases(item)) if name})
-        name = min((str(item.get("name", "")) for item in members if item.get("name")), default=actor)
+        names = sorted({str(name) for item in members for name in (item.get("name", ""), *aliases_of(item)) if name})
+        name = self._name(actor)
         return ActorProfile(
             id=actor,
             name=name,
             aliases=tuple(one for one in names if one != name),
-            sponsor=str(self._objects[sponsor].get("name", sponsor)) if sponsor else "",
-            sponsor_id=sponsor,
-            sponsor_statements=tuple(sorted(said)),
+            sponsor=self._name(sponsor.id) if sponsor.id else "",
+            sponsor_id=sponsor.id,
+            sponsor_basis=sponsor.basis,
+            sponsor_others=sponsor.others,
             uses=_sorted(used),
             indicators=_sorted(shown),
             targets=_sorted(aimed),
         )
 
-    def _campaigns(self, actor: str, behind: Mapping[str, Sequence[tuple[str, Statement]]]) -> list[str]:
+    def _campaigns(self, actor: str, behind: Mapping[str, list[Way]]) -> list[str]:
         return sorted(
             source
             for source, found in behind.items()
-            if self._objects[source]["type"] == "campaign" and any(target == actor for target, _ in found)
+            if self._objects[source]["type"] == "campaign" and any(way.target == actor for way in found)
         )
 
-    def _sponsor(self, actor: str, behind: Mapping[str, Sequence[tuple[str, Statement]]]) -> tuple[str, set[Statement]]:
-        """Follow "attributed-to" to its end; the most stated way first. Returns ("", …) where nobody is named."""
-        at, said, seen = actor, set[Statement](), {actor}
-        while True:
-            ways: dict[str, set[Statement]] = {}
-            for target, statement in behind.get(at, ()):
-                if target not in seen and self._objects[target]["type"] in _ACTORS | {"identity"}:
-                    ways.setdefault(target, set()).add(statement)
-            if not ways:
-                return ("" if at == actor else at), said
-            at = min(ways, key=lambda target: (-len(ways[target]), target))
-            said |= ways[at]
-            seen.add(at)
+    def _sponsor(self, actor: str, behind: Mapping[str, list[Way]]) -> Sponsor:
+        """Follow "attributed-to" to its end, over actors and identities."""
+        return follow_sponsor(
+            actor, behind, lambda id_: self._objects[id_]["type"] in _ACTORS | {"identity"}, self._name
+        )
+
+    def _name(self, home: str) -> str:
+        """Return what all objects that are one are called: ATT&CK's name first, a galaxy's last."""
+        found = [self._objects[member] for member in self._members(home)]
+        named = [item for item in found if item.get("name")]
+        rank = [(not attack_id_of(item), bool(galaxy_of(item)), str(item["name"])) for item in named]
+        return min(rank)[2] if rank else home
 
 
-def _family(kind: str) -> str:
-    """Types that can be the same thing under two names: groups and actors, malware and tools."""
-    return "actor" if kind in _ACTORS else "software" if kind in _SOFTWARE else kind
-
-
-def _aliases(item: Mapping[str, Any]) -> list[str]:
-    found = [*(item.get("aliases") or ()), *(item.get("x_mitre_aliases") or ())]
-    return [str(alias) for alias in found]
-
-
-def _attack_id(item: Mapping[str, Any]) -> str:
-    for reference in item.get("external_references") or ():
-        if isinstance(reference, Mapping) and str(reference.get("source_name", "")).startswith("mitre"):
-            found = _ATTACK_ID.fullmatch(str(reference.get("external_id", "")))
-            if found:
-                return found[0]
-    return ""
+def _is_tool(item: Mapping[str, Any]) -> bool:
+    """Whether somebody says that it is a public tool: not a galaxy that calls malware and tools alike so."""
+    return item["type"] == "tool" and galaxy_of(item).get("type_stated") is not False
 
 
 def _target_names(item: Mapping[str, Any]) -> list[str]:

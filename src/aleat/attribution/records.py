@@ -59,6 +59,12 @@ class Hypothesis(msgspec.Struct, frozen=True, kw_only=True):
     words: str
     bits: float
     sponsor: str = ""
+    sponsor_suspected: bool = False
+    """Whether the tie between group and sponsor is nobody's finding, only somebody's published suspicion."""
+    sponsor_sources: tuple[str, ...] = ()
+    """Who ties them: the publication where there is one, else the giver."""
+    sponsor_others: tuple[str, ...] = ()
+    """Sponsors that others name for the same groups."""
 
 
 class Sensitivity(msgspec.Struct, frozen=True):

@@ -39,7 +39,6 @@ def make_cluster(galaxy: Galaxy, cluster: Mapping[str, Any]) -> StixObject:
         galaxy.cluster_id(cluster),
         created=UNDATED,
         modified=galaxy.modified,
-        created_by_ref=galaxy.identity.id,
         name=name,
         description=description if isinstance(description, str) and description.strip() else None,
         revoked=True if cluster.get("revoked") is True else None,

@@ -248,6 +248,11 @@ def _who(assessments: tuple[Assessment, ...], messages: Messages) -> Iterator[st
             percent=round(100 * best.posterior),
             confidence=messages.say("confidence", assessment.confidence),
         )
+        if assessment.kind == "sponsor" and best.sponsor_suspected:
+            sources = visible(clip(", ".join(best.sponsor_sources), 200))
+            yield messages.say("answer", "sponsor_suspected", name=visible(best.name), sources=sources)
+        if assessment.kind == "sponsor" and best.sponsor_others:
+            yield messages.say("answer", "sponsor_others", others=visible(clip(", ".join(best.sponsor_others), 200)))
         yield from _pivot(assessment, messages)
 
 
