@@ -11,7 +11,8 @@ name and rows, so that the same list from two givers is one object with two copi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -111,8 +112,13 @@ def _collect(document: Document, lines: LinesReader, limits: Limits) -> tuple[Ro
     return classifier, collector
 
 
-def make_list_indicator(name: str, entries: pa.Table, columns: list[str] | None = None) -> StixObject:
-    """Return the STIX indicator of a list called `name` with these entries (`ENTRY_SCHEMA`)."""
+def make_list_indicator(
+    name: str, entries: pa.Table, columns: list[str] | None = None, beside: Mapping[str, str] | None = None
+) -> StixObject:
+    """Return the STIX indicator of a list called `name` with these entries (`ENTRY_SCHEMA`).
+
+    `beside` are texts that stand beside the list, by their names: they are told in its description.
+    """
     digest = entries_digest(entries)
     counts: Counter[str] = Counter()
     for chunk in entries.column("type").chunks:  # not cast to texts first: that would be all of them
@@ -126,17 +132,31 @@ def make_list_indicator(name: str, entries: pa.Table, columns: list[str] | None 
         "columns": columns or [],
         "duplicates": total - entries.num_rows,
     }
+    told = "".join(f" {key}: {text}." for key, text in (beside or {}).items())
     return make_object(
         "indicator",
-        content_id("indicator", ["list", name, digest]),
+        content_id("indicator", ["list", name, digest, told] if told else ["list", name, digest]),
         created=UNDATED,
         name=name,
-        description=f"A list of {entries.num_rows} values.",
+        description=f"A list of {entries.num_rows} values.{told}",
         pattern=f"[x-aleat-list:entries_sha256 = '{digest}']",
         pattern_type="stix",
-        valid_from=UNDATED,
+        valid_from=_stated(beside, "valid_from") or UNDATED,
+        valid_until=_stated(beside, "valid_until", "expires", "expires_at", "expiration"),
         extensions=extend("list", content),
     )
+
+
+def _stated(beside: Mapping[str, str] | None, *names: str) -> datetime | None:
+    """Return the first of these times that stands beside a list; one without a zone is UTC."""
+    for name, text in (beside or {}).items():
+        if name.lower() in names:
+            try:
+                time = datetime.fromisoformat(text.strip())
+                return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+            except (ValueError, OverflowError):
+                continue
+    return None
 
 
 def _lines_issue(document: Document, code: str, lines: list[int] | tuple[int, ...], what: str) -> Issue:
