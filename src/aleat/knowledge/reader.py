@@ -21,6 +21,7 @@ from aleat.knowledge.limits import Limits
 from aleat.knowledge.opener import open_documents
 from aleat.knowledge.readers import (
     cacao,
+    list_json,
     lists,
     misp,
     misp_galaxy,
@@ -29,6 +30,7 @@ from aleat.knowledge.readers import (
     openioc,
     prose,
     sigma,
+    spreadsheets,
     stix,
     yara,
 )
@@ -50,7 +52,7 @@ _STAGE = "knowledge"
 
 NOTE_CODES = frozenset(
     {"not-a-rule", "private-rule", "rule-level", "not-knowledge", "encoding", "empty", "list-value", "playbook-note"}
-    | {"galaxy-relation", "rule-payload", "openioc-terms"}
+    | {"galaxy-relation", "rule-payload", "openioc-terms", "macros"}
 )
 """Issues with these codes tell something that the user should know; nothing that is knowledge was lost."""
 
@@ -74,6 +76,8 @@ READERS: tuple[Reader, ...] = (
     Reader("yara", yara.detect, yara.read),  # text with a rule in its head, or called one
     Reader("network-rules", network_rules.detect, network_rules.read),  # text with rules of Snort or Suricata
     Reader("openioc", openioc.detect, openioc.read),  # XML with its root element
+    Reader("list-json", list_json.detect, list_json.read),  # JSON, half of whose values are known
+    Reader("spreadsheets", spreadsheets.detect, spreadsheets.read),  # called one, and begins as one
     Reader("lists", lists.detect, lists.read),  # text, most of whose lines are values
     Reader("prose", prose.detect, prose.read),  # text that names some among its sentences
 )
