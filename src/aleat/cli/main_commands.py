@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,6 +19,7 @@ from aleat.cli.knowledge_words import print_doubts
 from aleat.cli.options import (
     Actor,
     Encoding,
+    KnowledgeLimit,
     Language,
     Limit,
     LogYear,
@@ -35,6 +37,7 @@ from aleat.cli.options import (
     WorkspaceOption,
     archive_options,
     find,
+    knowledge_options,
     open_workspace,
     stated,
 )
@@ -96,11 +99,14 @@ def init(
 
 
 def add_knowledge(
-    *paths: Path,
+    *paths: str,
     giver: Giver = None,
     marking: str | None = None,
     originator: str | None = None,
     corpus: str | None = None,
+    limit: KnowledgeLimit = (),
+    password: Password = (),
+    password_file: PasswordFile = None,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
     quiet: Quiet = False,
@@ -108,11 +114,14 @@ def add_knowledge(
     """Add what an ally knows: STIX bundles, Sigma rules, indicator lists, ATT&CK, prose, sealed files.
 
     Args:
-        paths: Files, folders or zip archives.
+        paths: Files, folders, checkouts of git, archives (zip, tar, 7z, gz, zst, xz …); or URLs (https://).
         giver: Who gave it (default: ourselves).
         marking: The TLP label of what carries none: clear, green, amber, amber+strict, red.
         originator: Who made it, where that isn't the giver and the objects don't say.
         corpus: Name of the public corpus that this is (sigmahq, attack), where it can't be recognised.
+        limit: Raise what opening and reading may cost: NAME=VALUE (docs/reference/limits.md).
+        password: Password of encrypted archives.
+        password_file: Passwords, one a line (- is standard input); others can't see it in the list of processes.
         workspace: The workspace's folder.
         actor: Who acts.
         quiet: No progress.
@@ -120,12 +129,29 @@ def add_knowledge(
     if not paths:
         error("Nothing to add: name files or folders.")
         return USAGE
+    limits, secrets = knowledge_options(limit, password, password_file)
     with open_workspace(workspace, actor) as ws, progress(quiet=quiet) as show:
         added = ws.add_knowledge(
-            *paths, giver=giver, marking=marking, originator=originator, corpus=corpus, progress=show
+            *paths,
+            giver=giver,
+            marking=marking,
+            originator=originator,
+            corpus=corpus,
+            limits=limits,
+            secrets=secrets,
+            progress=show,
         )
     _print_knowledge(added)
     return INCOMPLETE if added.issues else 0
+
+
+def place_words(facts: Mapping[str, str]) -> str:
+    """Return what is known of a collection as a whole, in words."""
+    if "sha256" in facts:
+        plain = "; over plain HTTP: others could read and change it" if facts["url"].startswith("http:") else ""
+        return f"fetched, {int(facts['size']):,} bytes, SHA-256 {facts['sha256']}{plain}"
+    branch = f" ({facts['branch']})" if facts.get("branch") else ""
+    return f"a git checkout at commit {facts.get('commit') or 'unknown'}{branch}"
 
 
 def _print_knowledge(added: KnowledgeAdded) -> None:
@@ -133,6 +159,8 @@ def _print_knowledge(added: KnowledgeAdded) -> None:
     line(f"Knowledge: {added.new:,} new objects, {added.known:,} known already{f' ({kinds})' if kinds else ''}.")
     for corpus in added.corpora:
         line(f"  Public corpus recognised: {corpus}; treated as CLEAR by this workspace's policy.")
+    for shown, facts in added.places.items():
+        line(f"  {shown}: {place_words(facts)}")
     for name in added.opened:
         line(f"  Sealed file of {name} opened and verified.")
     if added.conflicts:

@@ -15,11 +15,13 @@ from aleat.errors import InputError, Place, WorkspaceError
 
 if TYPE_CHECKING:
     from aleat.evidence import Limits, ReadOptions, Secrets
+    from aleat.knowledge.limits import Limits as KnowledgeLimits
     from aleat.workspace import Workspace
 
 __all__ = [
     "Actor",
     "Encoding",
+    "KnowledgeLimit",
     "Language",
     "Limit",
     "LogYear",
@@ -37,6 +39,7 @@ __all__ = [
     "WorkspaceOption",
     "archive_options",
     "find",
+    "knowledge_options",
     "moment",
     "open_workspace",
     "stated",
@@ -88,6 +91,15 @@ Limit = Annotated[
         help="Raise (or lower) what opening evidence may cost: NAME=VALUE, such as expansion_ratio=2000 or "
         "place_bytes=1T; may be repeated. Names: docs/reference/limits.md, and every message that a limit stops "
         "something.",
+    ),
+]
+KnowledgeLimit = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--limit",
+        negative="",
+        help="Raise (or lower) what opening and reading knowledge may cost: NAME=VALUE; may be repeated. Names: "
+        "docs/reference/limits.md, and every message that a limit stops something.",
     ),
 ]
 Password = Annotated[
@@ -214,6 +226,17 @@ def archive_options(
     from aleat.evidence import Secrets, change_limits  # noqa: PLC0415
 
     return change_limits(limit), Secrets([*password, *(_passwords(password_file) if password_file else ())])
+
+
+def knowledge_options(
+    limit: tuple[str, ...], password: tuple[str, ...], password_file: Path | None
+) -> tuple[KnowledgeLimits, Secrets]:
+    """Return the limits on knowledge and the passwords that these options state; raises `InputError`."""
+    from aleat.knowledge.limits import Limits as KnowledgeLimits  # noqa: PLC0415
+    from aleat.opening import Secrets, change_limits  # noqa: PLC0415
+
+    words = [*password, *(_passwords(password_file) if password_file else ())]
+    return change_limits(limit, KnowledgeLimits()), Secrets(words)
 
 
 def _passwords(file: Path) -> list[str]:

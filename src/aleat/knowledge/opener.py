@@ -38,7 +38,7 @@ def open_documents(
     """
     limits = limits or Limits()
     secrets = secrets or Secrets()
-    name = path.name if shown is None else shown.rpartition("/")[2]
+    name = path.name if shown is None else shown.partition("?")[0].rpartition("/")[2]
     shown = shown or _shown(path)
     try:
         mode = path.stat().st_mode

@@ -11,16 +11,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from aleat.errors import InputError, Issue, Place
 from aleat.knowledge.document import Document
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.limits import Limits
-from aleat.knowledge.opener import open_documents
+from aleat.knowledge.places import open_places
 from aleat.knowledge.readers import (
     cacao,
+    d3fend,
     list_json,
     lists,
     misp,
@@ -35,6 +35,7 @@ from aleat.knowledge.readers import (
     yara,
 )
 from aleat.knowledge.text import decode_text
+from aleat.opening.container import Secrets
 from aleat.stix.objects import StixObject
 from aleat.trust.corpora import (
     CorpusMatch,
@@ -51,7 +52,8 @@ __all__ = ["NOTE_CODES", "READERS", "Reader", "detect_reader", "read_documents",
 _STAGE = "knowledge"
 
 NOTE_CODES = frozenset(
-    {"not-a-rule", "private-rule", "rule-level", "not-knowledge", "encoding", "empty", "list-value", "playbook-note"}
+    {"not-a-rule", "private-rule", "rule-level", "not-knowledge", "encoding", "empty", "list-value", "passed-over"}
+    | {"playbook-note"}
     | {"galaxy-relation", "rule-payload", "openioc-terms", "macros"}
 )
 """Issues with these codes tell something that the user should know; nothing that is knowledge was lost."""
@@ -89,24 +91,29 @@ def detect_reader(document: Document) -> Reader | None:
 
 
 def read_knowledge(
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     *,
     limits: Limits | None = None,
+    secrets: Secrets | None = None,
     policy: CorpusPolicy | None = None,
     corpus: str | None = None,
     markings: Sequence[str] = (),
 ) -> Iterator[KnowledgeItem | Issue]:
     """Yield everything that is known at or below `paths` (in their order), and an issue for what can't be read.
 
-    With a `policy` a collection (each of the paths) or a bundle that is a public corpus is recognised, unless
-    `markings` (ids of marking definitions, put on everything beside its own) say otherwise; `corpus` declares
-    that all of it is that corpus, and raises `TrustError` where the policy (the shipped one, where none is
-    given) has none of that name.
+    A text among `paths` is a URL, which is fetched; `secrets` are passwords for archives. With a `policy` a
+    collection (each of the paths) or a bundle that is a public corpus is recognised, unless `markings` (ids of
+    marking definitions, put on everything beside its own) say otherwise; `corpus` declares that all of it is that
+    corpus, and raises `TrustError` where the policy (the shipped one, where none is given) has none of that name.
     """
     limits = limits or Limits()
-    for path in paths:
-        opened = partial(open_documents, path, limits)
-        yield from read_documents(opened, limits=limits, policy=policy, corpus=corpus, markings=markings)
+    for found in open_places(paths, limits, secrets):
+        if isinstance(found, Issue):
+            yield found
+            continue
+        yield from read_documents(
+            found.documents, limits=limits, policy=policy, corpus=corpus, version=found.version, markings=markings
+        )
 
 
 def read_documents(
@@ -115,16 +122,19 @@ def read_documents(
     limits: Limits | None = None,
     policy: CorpusPolicy | None = None,
     corpus: str | None = None,
+    version: str = "",
     markings: Sequence[str] = (),
 ) -> Iterator[KnowledgeItem | Issue]:
     """Yield everything that is known in one collection, as `read_knowledge` does at one of its paths.
 
     `collection` gives its documents, and an issue for each that can't be opened, anew each time it is called.
+    `version` is the declared corpus' (a checkout's commit, a release's name).
     """
     limits = limits or Limits()
     declared = None
     if corpus is not None:
-        declared = CorpusMatch((policy or parse_policy(policy_bytes())).get(corpus).name, "declared")
+        name = (policy or parse_policy(policy_bytes())).get(corpus).name
+        declared = CorpusMatch(name, "declared", version)
     yield from _read_collection(collection, limits, None if markings else policy, declared, tuple(markings))
 
 

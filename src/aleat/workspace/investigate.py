@@ -10,6 +10,7 @@ from pathlib import Path
 from aleat.errors import InputError, Issue, Place, TrustError
 from aleat.evidence import Limits, ReadOptions, Secrets, is_url, location, shown_url
 from aleat.exchange import Received
+from aleat.knowledge import Limits as KnowledgeLimits
 from aleat.workspace.custody import CustodyVerbs
 from aleat.workspace.evidence import add_evidence
 from aleat.workspace.knowledge import add_knowledge, add_statements
@@ -30,15 +31,20 @@ class InvestigateVerbs(CustodyVerbs):
         marking: str | None = None,
         originator: str | None = None,
         corpus: str | None = None,
+        limits: KnowledgeLimits | None = None,
+        secrets: Secrets | None = None,
         progress: Progress = silent,
     ) -> KnowledgeAdded:
         """Add what an ally knows; sealed files among it are opened and verified, each refused one is an issue.
 
+        A text among `paths` that is a URL (https://…) is fetched. `limits` are what opening and reading may cost,
+        `secrets` passwords of archives.
+
         `giver` is who gave it (an ally's name, or any name; default: ourselves), `marking` a TLP label that is
         put on all of it, `originator` who made it where the objects don't say, `corpus` the public corpus it is.
         """
-        given = [Path(path) for path in paths]
-        sealed = sealed_files(given)
+        given = [location(path) for path in paths]
+        sealed = sealed_files([path for path in given if isinstance(path, Path)])
         opened: list[Received] = []
         refused: list[Issue] = []
         for path in sealed:
@@ -50,7 +56,15 @@ class InvestigateVerbs(CustodyVerbs):
         added = KnowledgeAdded()
         if plain:
             added = add_knowledge(
-                self, plain, giver=giver, marking=marking, originator=originator, corpus=corpus, progress=progress
+                self,
+                plain,
+                giver=giver,
+                marking=marking,
+                originator=originator,
+                corpus=corpus,
+                limits=limits,
+                secrets=secrets,
+                progress=progress,
             )
         return added.with_opened(opened, refused)
 

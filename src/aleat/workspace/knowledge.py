@@ -8,8 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from aleat.errors import Issue, Place, TrustError
-from aleat.knowledge import NOTE_CODES, UNDATED, KnowledgeItem, read_knowledge
+from aleat.knowledge import NOTE_CODES, UNDATED, KnowledgeItem, Limits, read_documents
+from aleat.knowledge.places import open_places
+from aleat.opening import Secrets, shown_url
 from aleat.stix import StixObject, content_id, make_object
 from aleat.store.allies import find_ally
 from aleat.store.database import Connection
@@ -49,26 +53,58 @@ def add_knowledge(
     marking: str | None = None,
     originator: str | None = None,
     corpus: str | None = None,
+    version: str = "",
+    limits: Limits | None = None,
+    secrets: Secrets | None = None,
+    facts: Mapping[str, Any] | None = None,
+    kind: str = "knowledge",
     progress: Progress = silent,
 ) -> KnowledgeAdded:
-    """Read everything at `paths`, and keep it in one transaction, with its provenance and a ledger entry."""
+    """Read everything at `paths`, and keep it in one transaction, with its provenance and a ledger entry.
+
+    A text among `paths` is a URL, which is fetched. What is known of each collection as a whole (a checkout's commit,
+    what was fetched) stands in the entry's "places"; `facts` stand there, too. `version` is the declared corpus'.
+    """
     labels = (marking_id(marking if ":" in marking else f"tlp:{marking}"),) if marking else ()
-    facts = {
-        "paths": [str(path) for path in paths],
+    limits = limits or Limits()
+    places: dict[str, Mapping[str, str]] = {}
+
+    def read() -> Iterator[KnowledgeItem | Issue]:
+        for found in open_places(paths, limits, secrets):
+            if isinstance(found, Issue):
+                yield found
+                continue
+            if found.facts:
+                places[found.shown] = found.facts
+            yield from read_documents(
+                found.documents,
+                limits=limits,
+                policy=session.policy(),
+                corpus=corpus,
+                version=version or found.version,
+                markings=labels,
+            )
+
+    stated = {
+        **(facts or {}),
+        "paths": [shown_url(path) if isinstance(path, str) else str(path) for path in paths],
         "marking": labels[0] if labels else None,
         "corpus": corpus,
+        "places": places,
     }
     with session.writing(), session.write() as connection:
-        return keep(
+        added = keep(
             session,
             connection,
-            read_knowledge(paths, policy=session.policy(), corpus=corpus, markings=labels),
+            read(),
             giver=giver_id(session, connection, giver),
             originator=originator,
-            facts=facts,
-            named={path.as_posix() for path in paths},
+            kind=kind,
+            facts=stated,
+            named={shown_url(path) if isinstance(path, str) else path.as_posix() for path in paths},
             progress=progress,
         )
+    return msgspec.structs.replace(added, places=places)
 
 
 def keep(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -43,6 +43,8 @@ class KnowledgeAdded(msgspec.Struct, frozen=True, kw_only=True):
     """How many objects something is doubtful about, by the label's code (`aleat.knowledge.quality`); all were kept."""
     doubtful: tuple[DoubtfulObject, ...] = ()
     """The first thousand of them."""
+    places: dict[str, Mapping[str, str]] = {}
+    """What is known of collections as wholes: a checkout's "commit", a fetched file's "sha256" …, by how it is shown."""
     notes: int = 0
     """Files passed over because they are no knowledge, and the like: nothing was lost."""
     issues: tuple[Issue, ...] = ()
