@@ -196,7 +196,7 @@ class _Knowledge:
             incident=incident.id,
             course=id_,
             name=item.name or id_,
-            catalogue_id=_catalogue_id(self.names, id_),
+            catalogue_id="" if course.playbook else _catalogue_id(self.names, id_),
             description=(item.description or "")[:_TEXT],
             kind="playbook" if course.playbook else "course-of-action",
             state=_state(properties, now),

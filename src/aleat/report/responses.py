@@ -19,6 +19,7 @@ FIRST_RESPONSES = 10
 
 _REASONS = 3
 _LONG = 160  # characters
+_MARKING = 60
 
 
 def reason_text(reason: ResponseReason, messages: Messages) -> str:
@@ -44,7 +45,8 @@ def giver_text(response: Response, messages: Messages) -> str:
     unmarked = messages.say("label", "response_unmarked")
     told = []
     for giver in response.givers:
-        marked = "" if response.public else f" ({clip(', '.join(giver.markings), _LONG) or unmarked})"
+        labels = sorted(giver.markings, key=lambda name: (not name.startswith(("TLP:", "PAP:")), name))
+        marked = "" if response.public else f" ({'; '.join(clip(name, _MARKING) for name in labels[:5]) or unmarked})"
         told.append(messages.say("label", "response_from", giver=clip(giver.name, _LONG)) + marked)
     return ", ".join(told)
 
