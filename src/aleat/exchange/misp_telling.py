@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aleat.exchange.misp_labels import Labels, narrow, tags_for
+from aleat.knowledge.misp.kept import load
 from aleat.knowledge.misp.mapping import galaxy_of, written_rule, written_type
 from aleat.stix.extensions import read_extension
 from aleat.stix.ids import content_id
@@ -224,6 +225,9 @@ def _galaxy(item: StixObject) -> dict[str, Any] | None:
     properties = item.properties()
     own = read_extension(item, "misp") or {}
     type_ = own["galaxy"] if isinstance(own.get("galaxy"), str) else kind[0]
+    kept = load(own.get("content"))
+    if isinstance(kept, dict) and kept.get("value") == item.name:
+        return {"type": type_, "name": kind[1], "GalaxyCluster": [kept]}
     meta = {"synonyms": properties.get("aliases"), "refs": _links(properties)}
     cluster = {
         "uuid": _uuid(item.id),

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["make_cluster", "read_clusters"]
 
 _ALIASED = frozenset({"attack-pattern", "intrusion-set", "malware", "threat-actor", "tool"})
-_REFERENCES = 200
 _LARGEST_VERSION = 2**40
 
 
@@ -101,9 +100,7 @@ def _details(kind: Kind, meta: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 def _references(galaxy: str, cluster: Mapping[str, Any], meta: Mapping[str, Any]) -> list[dict[str, str]]:
     found = [{"source_name": f"misp-galaxy:{galaxy}", "external_id": text(cluster.get("value")).strip()}]
     source = "mitre-attack" if galaxy.startswith("mitre-") else galaxy
-    found += [{"source_name": source, "external_id": code} for code in _texts(meta.get("external_id"))]
-    links = [link for link in _texts(meta.get("refs")) if link.startswith(("https://", "http://")) and " " not in link]
-    return found + [{"source_name": "reference", "url": link} for link in links[:_REFERENCES]]
+    return found + [{"source_name": source, "external_id": code} for code in _texts(meta.get("external_id"))]
 
 
 def _texts(value: Any) -> list[str]:

@@ -22,6 +22,7 @@ __all__ = [
     "attribute_type",
     "attribute_types",
     "galaxy_of",
+    "is_category",
     "kept_reason",
     "kill_chain_phase",
     "object_template",
@@ -133,6 +134,11 @@ def object_template(name: str) -> ObjectTemplate | None:
         return None
     alone, weak = frozenset(row.get("alone", ())), frozenset(row.get("weak", ()))
     return ObjectTemplate(alone, row.get("together", {}), weak, row.get("beside", False))
+
+
+def is_category(name: str) -> bool:
+    """Tell whether MISP has a category called `name`."""
+    return name in _table("attributes")["categories"]
 
 
 def kill_chain_phase(category: str) -> str:

@@ -13,7 +13,7 @@ from aleat.knowledge.misp.events import STAGE, Context, Row, event_time
 from aleat.knowledge.misp.fields import flag, identifier, instant, moment, objects_in, text
 from aleat.knowledge.misp.kept import dump, split_local
 from aleat.knowledge.misp.labels import is_label, tag_names
-from aleat.knowledge.misp.mapping import attribute_type, kept_reason, kill_chain_phase
+from aleat.knowledge.misp.mapping import attribute_type, is_category, kept_reason, kill_chain_phase
 from aleat.knowledge.misp.patterns import attribute_comparisons, object_pattern
 from aleat.knowledge.misp.remarks import read_proposals, read_reports, read_sightings
 from aleat.knowledge.misp.rules import read_rule
@@ -329,7 +329,7 @@ def _contributing(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _phases(categories: list[str]) -> list[dict[str, str]]:
     found = []
-    for category in categories:
+    for category in filter(is_category, categories):
         slug = category.lower().replace(" ", "-")
         found.append({"kill_chain_name": "misp-category", "phase_name": slug})
         if phase := kill_chain_phase(category):

@@ -1,0 +1,308 @@
+"""MISP servers as a source of polling: events that are new since the last poll, one page each, with PyMISP.
+
+The server is first asked what it has (MISP's ``restSearch``, without the events' contents), then for each event by
+its UUID, in the order of its time: so that a poll that was cut off goes on behind the last event that was kept, and
+events with the same time are told apart by their UUIDs. Published events are ordered by the time of publishing: an
+old event that is published today is new.
+
+PyMISP (extra ``misp``) speaks; its requests go through `HttpClient`, so that sizes, times, redirects and TLS are
+bounded as everywhere. What an event becomes is for `aleat.knowledge.readers.misp`: here it stays the server's bytes.
+
+Not here: sightings that were added to an event which itself didn't change: MISP doesn't list those events again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import urljoin
+
+import orjson
+
+from aleat.errors import InputError, Issue, Place, RemoteError
+from aleat.exchange.access import Access, Credentials, split_url
+from aleat.exchange.feeds import Feed, Page, page_document
+from aleat.exchange.http_client import Answer, HttpClient
+from aleat.knowledge.misp.fields import identifier, objects_in, text
+
+__all__ = ["MispFilters", "MispSource"]
+
+_STAGE = "poll"
+_FEED = "events"
+_PASSES = 5
+_REFUSED = frozenset({401, 403})
+_LARGEST_TIME = 253_402_300_799
+
+
+@dataclass(frozen=True, slots=True)
+class MispFilters:
+    """Which of a server's events are asked for: MISP's own words for tags and organisations (``!`` before: not)."""
+
+    tags: tuple[str, ...] = ()
+    organisations: tuple[str, ...] = ()
+    published: bool | None = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Bookmark:
+    """How far a poll came: all events before `time` (seconds), and those of `uuids` at it."""
+
+    time: int = 0
+    uuids: frozenset[str] = frozenset()
+
+    @staticmethod
+    def read(bookmark: str) -> _Bookmark:
+        """Return what `write` wrote; raises `InputError` for anything else."""
+        if not bookmark:
+            return _Bookmark()
+        try:
+            value = orjson.loads(bookmark)
+            return _Bookmark(int(value["time"]), frozenset(map(str, value["uuids"])))
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            raise InputError("That is no bookmark of a MISP server's events.") from None
+
+    def write(self) -> str:
+        """Return it as text."""
+        return orjson.dumps({"time": self.time, "uuids": sorted(self.uuids)}).decode()
+
+    def after(self, time: int, uuid: str) -> _Bookmark:
+        """Return the bookmark behind the event `uuid` of `time`."""
+        return _Bookmark(time, self.uuids | {uuid}) if time == self.time else _Bookmark(time, frozenset({uuid}))
+
+
+class MispSource:
+    """A MISP server, by its URL (``misp+https://HOST/``); the token of `access` is our key there."""
+
+    def __init__(self, access: Access, filters: MispFilters | None = None) -> None:
+        if not access.credentials.token:
+            raise InputError(
+                "A MISP server wants a key.", advice="Give a file with it (--token-file), or $ALEAT_TOKEN."
+            )
+        self.filters = filters or MispFilters()
+        url = split_url(access.url).geturl()
+        self.url = url if url.endswith("/") else f"{url}/"
+        self._key = access.credentials.token
+        self.http = HttpClient(replace(access, credentials=Credentials()))
+        self._speaker: Any = None
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.http.close()
+
+    def feeds(self) -> Sequence[Feed | Issue]:
+        """Return the server's events as what can be polled; raises `RemoteError` where it doesn't let us in."""
+        self._speak()
+        return [Feed(_FEED, "MISP events", urljoin(self.url, _FEED))]
+
+    def pages(self, feed: Feed, *, bookmark: str, since: datetime | None, reference_time: datetime) -> Iterator[Page]:
+        """Yield the events that are new, oldest first; see `aleat.exchange.sources.Source.pages`."""
+        begin = _Bookmark.read(bookmark)
+        if since is not None and (not bookmark or since.timestamp() < begin.time):
+            begin = _Bookmark(max(int(since.timestamp()), 0))
+        issues: list[Issue] = []
+        rows = self._index(begin.time, issues)
+        if issues:
+            yield Page(issues=tuple(issues))
+        done = begin
+        for time, uuid in sorted(rows):
+            if time == begin.time and uuid in begin.uuids:
+                continue
+            done = done.after(time, uuid)
+            found = self._fetch(uuid)
+            if isinstance(found, Issue):
+                yield Page(issues=(found,), bookmark=done.write())
+                continue
+            document = page_document(self._shown(uuid), f"events/{uuid}.json", (found.body,))
+            yield Page((document,), (), done.write(), 1)
+
+    def _index(self, since: int, issues: list[Issue]) -> set[tuple[int, str]]:
+        """Return (time, UUID) of what is there since `since`.
+
+        Pages shift where an event is deleted in between; what has several is looked through again until nothing is new.
+        """
+        rows: dict[str, int] = {}
+        for _ in range(_PASSES):
+            before, pages = len(rows), self._pass(since, rows, issues)
+            if pages <= 1 or len(rows) == before:
+                break
+        return {(time, uuid) for uuid, time in rows.items()}
+
+    def _pass(self, since: int, rows: dict[str, int], issues: list[Issue]) -> int:
+        """Look once through the pages of the index; returns how many there were."""
+        limits, page, empty = self.http.limits, 0, 0
+        name = "publish_timestamp" if self.filters.published else "timestamp"
+        seen: set[str] = set()
+        while True:
+            page += 1
+            if page > limits.pages or len(rows) > limits.objects:
+                raise RemoteError(
+                    "The server's index of events doesn't end within the limits (pages, objects).", code="limit"
+                )
+            found = self._search(page, name, since)
+            before = len(seen)
+            for event in found:
+                uuid, time = identifier(event.get("uuid")), _seconds(event.get(name))
+                if not uuid or time is None:
+                    reason = "An event of the server's index has no usable UUID or time; it can't be asked for."
+                    issue = Issue(_STAGE, "misp", Place(self.url), reason, records=1)
+                    if issue not in issues:
+                        issues.append(issue)
+                    continue
+                seen.add(uuid)
+                if time >= since:
+                    rows[uuid] = time
+            if len(found) < limits.page_objects:
+                return page
+            empty = 0 if len(seen) > before else empty + 1
+            if empty >= limits.empty_pages:
+                raise RemoteError("The server's index of events repeats itself.", code="limit")
+
+    def _search(self, page: int, name: str, since: int) -> list[Mapping[str, Any]]:
+        """Return one page of the index: events without their contents."""
+        speaker = self._speak()
+        filters = self.filters
+        more: dict[str, Any] = {name: since} if since else {}
+        answer = self._ask(
+            lambda: speaker.search(
+                controller="events",
+                metadata=True,
+                limit=self.http.limits.page_objects,
+                page=page,
+                tags=list(filters.tags) or None,
+                org=list(filters.organisations) or None,
+                published=filters.published,
+                pythonify=False,
+                **more,
+            )
+        )
+        if isinstance(answer, Mapping) and "errors" in answer:
+            raise _refusal(speaker.answer)
+        rows, faults = objects_in(answer)
+        if faults or isinstance(answer, Mapping):
+            raise RemoteError("The server's index of events is no list of events.", code="broken")
+        events = [row.get("Event", row) for row in rows]
+        return [event if isinstance(event, Mapping) else {} for event in events]
+
+    def _fetch(self, uuid: str) -> Answer | Issue:
+        """Return the server's answer that holds the event `uuid`, and nothing else."""
+        speaker = self._speak()
+        value = self._ask(lambda: speaker.get_event(uuid, deleted=True))
+        place = Place(self._shown(uuid))
+        answer: Answer = speaker.answer
+        if isinstance(value, Mapping) and "errors" in value:
+            reason = f"The server doesn't give this event (status {answer.status})."
+            return Issue(_STAGE, "refused", place, reason, "Ask its keeper.", records=1)
+        event = value.get("Event") if isinstance(value, Mapping) else None
+        if not isinstance(event, Mapping) or identifier(event.get("uuid")) != uuid:
+            return Issue(_STAGE, "misp", place, "The server gave something else than the event asked for.", records=1)
+        return answer
+
+    def _ask(self, question: Any) -> Any:
+        """Return the answer to a question of PyMISP's; only promised errors escape."""
+        from pymisp import PyMISPError  # noqa: PLC0415
+
+        try:
+            return question()
+        except RemoteError:
+            raise
+        except PyMISPError:
+            answer = getattr(self._speaker, "answer", None)
+            raise _refusal(answer) from None
+        except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
+            raise RemoteError("The server's answer is none of MISP's.", code="broken") from None
+
+    def _speak(self) -> Any:
+        """Return PyMISP, connected: it asks for the server's version, and who we are there."""
+        if self._speaker is None:
+            self._speaker = _connect(self.url, self._key, self.http)
+        return self._speaker
+
+    def _shown(self, uuid: str) -> str:
+        return urljoin(self.url, f"events/view/{uuid}")
+
+
+def _connect(url: str, key: str, http: HttpClient) -> Any:
+    """Return PyMISP speaking through `http`; raises `RemoteError` where the server doesn't let us in."""
+    try:
+        from pymisp import PyMISP, PyMISPError  # noqa: PLC0415
+        from requests import PreparedRequest, Response  # noqa: PLC0415
+        from requests.structures import CaseInsensitiveDict  # noqa: PLC0415
+    except ImportError:
+        raise InputError("MISP servers need PyMISP.", advice="Install it: pip install 'aleat[misp]'.") from None
+    logging.getLogger("pymisp").setLevel(logging.CRITICAL + 1)  # it logs what servers answer, as it stands
+    failures: list[RemoteError] = []
+    answers: list[Answer] = []
+
+    class Speaker(PyMISP):
+        """PyMISP, whose requests go through ours."""
+
+        @property
+        def answer(self) -> Answer:
+            """The last answer, as it came."""
+            return answers[-1]
+
+        def _prepare_request(
+            self,
+            request_type: str,
+            url: str,
+            data: Any = None,
+            params: Any = None,
+            kw_params: Any = None,
+            output_type: str = "json",
+            content_type: str = "json",
+        ) -> Response:
+            below = "".join(f"/{name}:{value}" for name, value in (kw_params or {}).items())
+            if isinstance(data, Mapping):
+                data = orjson.dumps({name: value for name, value in data.items() if value is not None})
+            headers = {
+                "Authorization": key,
+                "Accept": f"application/{output_type}",
+                "Content-Type": f"application/{content_type}",
+            }
+            where = urljoin(self.root_url, url.lstrip("/").replace(" ", "+") + below)
+            try:
+                answer = http.request(request_type, where, params=params or None, headers=headers, content=data)
+            except RemoteError as error:
+                failures.append(error)
+                raise
+            answers.append(answer)
+            del answers[:-1]
+            response = Response()
+            response.status_code = answer.status
+            response.headers.update(answer.headers)
+            response._content = answer.body  # requests has no other way to make one
+            response.encoding = "utf-8"
+            response.request = PreparedRequest()  # PyMISP logs what it holds: nothing
+            response.request.headers = CaseInsensitiveDict()
+            return response
+
+    try:
+        return Speaker(url, key)
+    except RemoteError:
+        raise
+    except (PyMISPError, TypeError, ValueError, KeyError, AttributeError, RecursionError):
+        if failures:
+            raise failures[-1] from None
+        raise _refusal(answers[-1] if answers else None) from None
+
+
+def _refusal(answer: Answer | None) -> RemoteError:
+    status = answer.status if answer is not None else 0
+    if status in _REFUSED:
+        return RemoteError(
+            f"The server doesn't let us in (status {status}).", code="refused", advice="Is the key right?"
+        )
+    if status >= 400:
+        return RemoteError(
+            f"The server answers with an error (status {status}).", code="server", transient=status >= 500
+        )
+    return RemoteError("The server's answer is none of MISP's.", code="broken", advice="Is that a MISP server?")
+
+
+def _seconds(value: Any) -> int | None:
+    digits = text(value).strip()
+    number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else -1
+    return number if 0 <= number <= _LARGEST_TIME else None
