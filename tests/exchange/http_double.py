@@ -55,6 +55,7 @@ def serving(answer: Callable[[Request], Reply], context: ssl.SSLContext | None =
         """Answers every method alike."""
 
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def handle_one_request(self) -> None:
             """Answer one; who leaves early is no fault."""

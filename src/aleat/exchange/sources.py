@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Protocol
 
 from aleat.errors import InputError, Issue
-from aleat.exchange import taxii_source
+from aleat.exchange import misp_server, taxii_source
 from aleat.exchange.access import Access
 from aleat.exchange.feeds import Feed, Page
 from aleat.text import clip, visible
@@ -55,6 +55,8 @@ class Kind:
 SOURCES: dict[str, Kind] = {
     "https": Kind("TAXII 2.1", taxii_source.TaxiiSource),
     "http": Kind("TAXII 2.1", taxii_source.TaxiiSource),
+    "misp+https": Kind("MISP", misp_server.MispSource),
+    "misp+http": Kind("MISP", misp_server.MispSource),
 }
 """By the URL's scheme; what stands before a ``+`` is taken off before the server is reached (`access.split_url`)."""
 
