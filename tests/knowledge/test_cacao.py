@@ -69,7 +69,7 @@ def test_a_later_version_is_the_same_course_of_action() -> None:
 
 def test_the_reader_comes_before_the_one_for_stix(tmp_path: Path) -> None:
     """A playbook's type and id look like a STIX object's; a STIX bundle's don't look like a playbook's."""
-    for content in (playbook(), [playbook()], dict(sorted(playbook().items()))):
+    for content in (playbook(), [playbook()], dict(sorted(playbook().items())), playbook(spec_version="2.0")):
         reader = detect_reader(document(content))
         assert reader is not None
         assert reader.name == "cacao"
@@ -111,6 +111,8 @@ def test_the_reader_comes_before_the_one_for_stix(tmp_path: Path) -> None:
         (playbook(playbook_extensions={step_id("extension-definition", 9): {}}),
          f"/playbook_extensions/{step_id('extension-definition', 9)}", "8"),
         (playbook(spec_version="cacao-3.0"), "/spec_version", "3.1"),
+        (playbook(spec_version="2.0"), "/spec_version", "3.1"),
+        (playbook(type="playbook-template"), "/type", "3.1"),
         (playbook(external_references=[{"name": "alone"}]), "/external_references/0", "10"),
         (changed_step(ACTION, on_completion=step_id("action", 99)), f"/workflow/{ACTION}/on_completion", "4.1"),
         (changed_step(ACTION, on_success=step_id("end", 14)), f"/workflow/{ACTION}/on_completion", "4.1"),

@@ -48,9 +48,11 @@ _STAGE = "knowledge"
 _SIGN = re.compile(
     rb'"type"[ \t\r\n]*+:[ \t\r\n]*+"playbook(?:-template)?"'
     rb'|"spec_version"[ \t\r\n]*+:[ \t\r\n]*+"cacao-'
-    rb'|"workflow_start"[ \t\r\n]*+:|"(?:agent|target)_definitions"[ \t\r\n]*+:'
+    rb'|"(?:agent|target)_definitions"[ \t\r\n]*+:'
 )
-_OTHER = re.compile(rb'"type"[ \t\r\n]*+:[ \t\r\n]*+"bundle"|"spec_version"[ \t\r\n]*+:[ \t\r\n]*+"2\.[0-9]"')
+_WORKFLOW = re.compile(rb'"workflow(?:_start)?"[ \t\r\n]*+:')
+_BUNDLE = re.compile(rb'"type"[ \t\r\n]*+:[ \t\r\n]*+"bundle"')
+_STIX = re.compile(rb'"spec_version"[ \t\r\n]*+:[ \t\r\n]*+"2\.[0-9]"')
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _ID = re.compile(rf"playbook(?:-template)?--{_UUID}")
 _IDENTITY = re.compile(rf"identity--{_UUID}")
@@ -63,7 +65,10 @@ _TOLD = 25  # faults of one playbook that are told one by one
 def detect(document: Document) -> bool:
     """Tell whether the head of `document` is that of a CACAO playbook, or of a list of them."""
     head = document.head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return head.startswith((b"{", b"[")) and _SIGN.search(head) is not None and _OTHER.search(head) is None
+    if not head.startswith((b"{", b"[")) or _BUNDLE.search(head):
+        return False
+    # Some write the version as STIX does: there a workflow tells a playbook from an object of STIX's.
+    return bool(_WORKFLOW.search(head) or (_SIGN.search(head) and not _STIX.search(head)))
 
 
 def read(document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
@@ -147,7 +152,7 @@ def make_course_of_action(
 def _convert(content: dict[str, Any], raw: bytes, place: Place, seen: set[str]) -> Iterator[KnowledgeItem | Issue]:
     name = content["id"]
     version = content.get("spec_version")
-    if version == "cacao-2.0":
+    if version in ("cacao-2.0", "2.0"):
         faults = check_playbook(content)
     elif version in OLDER_VERSIONS:
         faults = ()
