@@ -40,7 +40,7 @@ def document(text: str | bytes, name: str = "own.rules", **beside: bytes) -> Doc
 
 
 def read(text: str | bytes, limits: Limits | None = None, **beside: bytes) -> tuple[list[KnowledgeItem], list[Issue]]:
-    items = list(network_rules.read(document(text, **beside), limits or Limits()))
+    items = list(network_rules.read(document(text, "own.rules", **beside), limits or Limits()))
     return [i for i in items if isinstance(i, KnowledgeItem)], [i for i in items if isinstance(i, Issue)]
 
 
@@ -280,7 +280,8 @@ def test_an_allys_rule_is_found_in_our_sensors_alerts(tmp_path: Path) -> None:
     events = [{**event, "alert": alert}, {**event, "alert": ours}, {**event, "alert": {**alert, "gid": 3}}]
     (tmp_path / "eve.json").write_text("\n".join(map(json.dumps, events)) + "\n")
     (tmp_path / "fast.log").write_text(
-        "07/15/2022-08:00:09.000000  [**] [1:2900003:1] EX payload [**] [Priority: 1] {TCP} 10.0.0.5:5 -> 203.0.113.9:8\n"
+        "07/15/2022-08:00:09.000000  [**] [1:2900003:1] EX payload [**] [Priority: 1] {TCP} "
+        "10.0.0.5:50 -> 203.0.113.9:80\n"
     )
     items, _ = read(
         'alert tcp any any -> any any (msg:"EX payload"; content:"|de ad be ef|"; sid:2900003; rev:1;)\n'

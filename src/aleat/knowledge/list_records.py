@@ -94,6 +94,8 @@ def records_table(records: Iterable[tuple[int, Any]]) -> Iterator[ListTable]:
     lines: list[int] = []
     for line, record in records:
         for row in _rows(record):
+            if not row:
+                continue
             rows.append(row)
             lines.append(line)
         if len(rows) >= _BLOCK:
