@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aleat.errors import SignatureError, TrustError
+from aleat.knowledge import KnowledgeItem, read_knowledge
 from aleat.stix import StixObject, make_object, parse_bundle
 from aleat.trust.corpora import (
     CorpusMatch,
@@ -17,6 +18,7 @@ from aleat.trust.corpora import (
     corpus_digest,
     parse_policy,
     policy_bytes,
+    recognise_file,
     recognise_objects,
     recognise_rules,
     sign_policy,
@@ -171,3 +173,22 @@ def test_sigmahqs_rules_are_known_by_digest(test_data: Path) -> None:
     assert len(rules) == 3780
     assert recognise_rules(rules, [licence], POLICY) == CorpusMatch("sigmahq", "digest", "2026-08")
     assert recognise_rules({**rules, "rules/x.yml": "x"}, [licence], POLICY) == CorpusMatch("sigmahq", "appearance")
+
+
+def test_a_galaxy_is_recognised_by_its_files_digest_alone() -> None:
+    """Anybody can write a file that looks like one."""
+    version = POLICY.get("misp-galaxy").versions[0]
+    assert recognise_file(version.digest, POLICY) == CorpusMatch("misp-galaxy", "digest", version.name)
+    assert recognise_file(hashlib.sha256(b"").hexdigest(), POLICY) is None
+    assert not POLICY.treats_as_clear("misp-galaxy", "appearance")
+    assert POLICY.get("mitre-d3fend").name == "d3fend"
+
+
+@pytest.mark.data
+def test_the_galaxies_are_the_versions_in_the_list(test_data: Path) -> None:
+    """All of their objects are told as the corpus', by digest, with the galaxy's version."""
+    files = sorted((test_data / "misp-galaxy" / "clusters").glob("*.json"))
+    found = [recognise_file(hashlib.sha256(file.read_bytes()).hexdigest(), POLICY) for file in files]
+    assert {match.version for match in found if match} == {one.name for one in POLICY.get("misp-galaxy").versions}
+    items = [one for one in read_knowledge([files[-1]], policy=POLICY) if isinstance(one, KnowledgeItem)]
+    assert {(one.corpus, one.corpus_basis) for one in items} == {("misp-galaxy", "digest")}

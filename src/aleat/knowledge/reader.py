@@ -43,6 +43,7 @@ from aleat.trust.corpora import (
     in_corpus_folder,
     parse_policy,
     policy_bytes,
+    recognise_file,
     recognise_objects,
     recognise_rules,
 )
@@ -59,6 +60,9 @@ NOTE_CODES = frozenset(
 """Issues with these codes tell something that the user should know; nothing that is knowledge was lost."""
 
 
+_WHOLE_FILES = frozenset({"d3fend", "misp-galaxy"})  # readers of files that are public corpora, known by their digests
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """One reader: its name, and its two functions."""
@@ -73,6 +77,7 @@ READERS: tuple[Reader, ...] = (
     Reader("stix", stix.detect, stix.read),  # JSON that says what it is
     Reader("misp", misp.detect, misp.read),  # JSON with events, or attributes
     Reader("misp-galaxy", misp_galaxy.detect, misp_galaxy.read),  # JSON with authors and clusters
+    Reader("d3fend", d3fend.detect, d3fend.read),  # JSON of SPARQL results or JSON-LD, or CSV, with D3FEND's names
     Reader("misp-warninglists", misp_warninglists.detect, misp_warninglists.read),  # JSON with a list of values
     Reader("sigma", sigma.detect, sigma.read),  # YAML
     Reader("yara", yara.detect, yara.read),  # text with a rule in its head, or called one
@@ -145,7 +150,9 @@ def _read_collection(
     declared: CorpusMatch | None,
     markings: tuple[str, ...],
 ) -> Iterator[KnowledgeItem | Issue]:
-    rules = _recognise_rules(collection, limits, policy) if declared is None and policy is not None else None
+    rules = _recognise_rules(collection, limits, policy) if policy is not None else None
+    if declared is not None and not _proves(rules, declared):
+        rules = None
     for document in collection():
         if isinstance(document, Issue):
             yield document
@@ -159,13 +166,29 @@ def _read_collection(
         found = _read_document(reader, document, limits)
         match = declared
         if rules is not None and policy is not None and reader.name == "sigma":
-            match = rules if in_corpus_folder(document.relative, policy.get(rules.name)) else None
-        elif reader.name == "stix" and match is None and policy is not None:
+            match = rules if in_corpus_folder(document.relative, policy.get(rules.name)) else declared
+        elif reader.name == "stix" and policy is not None:
             items = list(found)
-            match = recognise_objects(_objects(items), policy)
+            seen = recognise_objects(_objects(items), policy)
+            match = seen if declared is None or _proves(seen, declared) else declared
             found = iter(items)
+        elif reader.name in _WHOLE_FILES and policy is not None:
+            seen = _recognise_file(document, policy)
+            match = seen if declared is None or _proves(seen, declared) else declared
         for item in found:
             yield item if isinstance(item, Issue) else _with_container(item, match, markings)
+
+
+def _proves(match: CorpusMatch | None, declared: CorpusMatch) -> bool:
+    """Say whether a digest shows what was declared: which version it is, too."""
+    return match is not None and match.basis == "digest" and match.name == declared.name
+
+
+def _recognise_file(document: Document, policy: CorpusPolicy) -> CorpusMatch | None:
+    try:
+        return recognise_file(hashlib.sha256(document.read()).hexdigest(), policy)
+    except InputError:
+        return None  # reading it says why
 
 
 def _read_document(reader: Reader, document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:

@@ -26,10 +26,12 @@ __all__ = [
     "Corpus",
     "CorpusMatch",
     "CorpusPolicy",
+    "appears_in",
     "corpus_digest",
     "in_corpus_folder",
     "parse_policy",
     "policy_bytes",
+    "recognise_file",
     "recognise_objects",
     "recognise_rules",
     "sign_policy",
@@ -148,10 +150,19 @@ def recognise_objects(objects: Sequence[StixObject], policy: CorpusPolicy) -> Co
             if version.digest == digest:
                 return CorpusMatch(corpus.name, "digest", version.name)
     for corpus in policy.corpora:
-        if corpus.identity and all(_appears(item, corpus) for item in objects):
+        if corpus.identity and all(appears_in(item, corpus) for item in objects):
             by_them = sum(item.created_by_ref == corpus.identity for item in objects)
             if 2 * by_them > len(objects):
                 return CorpusMatch(corpus.name, "appearance", _collection_version(objects))
+    return None
+
+
+def recognise_file(digest: str, policy: CorpusPolicy) -> CorpusMatch | None:
+    """Return the corpus that a file with the SHA-256 `digest` (hex, of its bytes) is a known version of, or None."""
+    for corpus in policy.corpora:
+        for version in corpus.versions:
+            if version.digest == digest:
+                return CorpusMatch(corpus.name, "digest", version.name)
     return None
 
 
@@ -181,7 +192,8 @@ def in_corpus_folder(path: str, corpus: Corpus) -> bool:
     return not corpus.folders or path.partition("/")[0] in corpus.folders
 
 
-def _appears(item: StixObject, corpus: Corpus) -> bool:
+def appears_in(item: StixObject, corpus: Corpus) -> bool:
+    """Tell whether an object may be one of the corpus' own, by its type, creator and markings."""
     return (
         item.type in corpus.types
         and item.created_by_ref in {corpus.identity, None}
