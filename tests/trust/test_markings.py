@@ -147,3 +147,41 @@ def test_effective_markings_are_the_objects_own_the_containers_and_the_parts() -
     assert sorted(marking.name for marking in found.whole) == ["A licence.", "TLP:AMBER", "TLP:GREEN"]
     assert [(part.marking.name, part.selectors) for part in found.parts] == [("TLP:RED", ("content",))]
     assert len(found.all) == 4
+
+
+ACS = "extension-definition--3a65884d-005a-4290-8335-cb2d778a83ce"
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"extensions": {ACS: {"extension_type": "property-extension", "control_set": {"classification": "S"}}}},
+        {"extensions": {ACS: {"extension_type": "property-extension", "control_set": {"classification": "U"}}}},
+        {"definition_type": "classification", "definition": {"classification": "x"}},
+        {"definition_type": "NATO", "definition": {"level": 2}},
+        {"definition_type": "x-example", "definition": {"security_classification": "geheim"}},
+        {"name": "NATO RESTRICTED"},
+        {"definition_type": "x-example", "definition": {"parts": [{"says": ["TEPËR SEKRET"]}]}},
+        {"extensions": {"extension-definition--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f": {"text": "VS-VERTRAULICH"}}},
+    ],
+)
+def test_a_structured_classification_is_classified_and_blocks(properties: dict[str, Any]) -> None:
+    """A state's access control whatever it says; a classification by kind, by property, or by its words anywhere."""
+    found = definition(**properties)
+    marking = read_marking(found.id, found)
+    assert marking.kind == "classified"
+    assert marking.text
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"definition_type": "iep", "definition": {"name": "FIRST IEP"}},
+        {"definition_type": "x-example", "definition": {"classification": "unclassified"}},
+        {"extensions": {"extension-definition--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f": {"handling": "secretary only"}}},
+    ],
+)
+def test_a_structured_marking_that_is_not_understood_stays_unknown(properties: dict[str, Any]) -> None:
+    """Which blocks as well, and says so."""
+    found = definition(**properties)
+    assert read_marking(found.id, found).kind == "unknown"

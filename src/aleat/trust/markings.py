@@ -5,14 +5,15 @@ is the gate's (`aleat.release`), which has the agreement, the recipient and the 
 
 Known ids are known by this file's table alone: an object that came in can't redefine them. A definition that
 says "tlp" under another id is not TLP (STIX 2.1 §7.2.1.4: no others may be made), and counts as unknown, as
-does a marking whose definition isn't there. A statement whose text is a classification counts as classified.
+does a marking whose definition isn't there. A statement whose text is a classification counts as classified, and so
+does a structured marking that carries one: a state's access control (ACS), a classification by its kind or its words.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -125,12 +126,49 @@ def read_marking(id_: str, definition: StixObject | None) -> Marking:
     if definition_is_statement(properties) and isinstance(content, dict):
         text = str(content.get("statement", ""))
         return Marking(id_, "classified" if _classified().search(text) else "statement", text=text)
+    classification = _classification(properties)
+    if classification is not None:
+        return Marking(id_, "classified", text=definition.name or classification)
     return Marking(id_, "unknown", text=definition.name or "")
 
 
 def definition_is_statement(properties: dict[str, Any]) -> bool:
     """Tell whether a marking definition is a statement and nothing else."""
     return properties.get("definition_type") == "statement" and not properties.get("extensions")
+
+
+def _classification(properties: dict[str, Any]) -> str | None:
+    """Return what a structured marking calls its classification, or None where it is none that is known here.
+
+    A state's access control in an extension, a kind of definition that is one by its name, a property that says one,
+    or a classification's words anywhere in it. Where it is none of these it stays unknown, which blocks too.
+    """
+    table = _table()["classified"]
+    extensions = properties.get("extensions")
+    for id_ in extensions if isinstance(extensions, dict) else ():
+        if id_ in table["extensions"]:
+            return str(table["extensions"][id_])
+    kind = str(properties.get("definition_type", ""))
+    if kind.lower() in table["types"]:
+        return kind
+    for name, text in _texts_of({name: properties.get(name) for name in ("name", "definition", "extensions")}):
+        named = name.lower() in table["properties"] and text.strip().lower() not in table["none"]
+        if named or _classified().search(text):
+            return text[:200]
+    return None
+
+
+def _texts_of(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield (property, text) of all texts within a JSON value; how deep that is was bounded when it was parsed."""
+    pending: list[tuple[str, Any]] = [("", value)]
+    while pending:
+        name, inner = pending.pop()
+        if isinstance(inner, str):
+            yield name, inner
+        elif isinstance(inner, dict):
+            pending += [(str(key), item) for key, item in sorted(inner.items(), reverse=True)]
+        elif isinstance(inner, list):
+            pending += [(name, item) for item in reversed(inner)]
 
 
 def effective_markings(item: StixObject, resolver: Resolver, *, beside: Iterable[str] = ()) -> EffectiveMarkings:
