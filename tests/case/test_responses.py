@@ -70,7 +70,7 @@ def mitigation(
     relations = [
         made(
             "relationship", 1000 * number + target, relationship_type=kind, source_ref=item.id,
-            target_ref=f"attack-pattern--{numbered(target)}",
+            target_ref=f"attack-pattern--{numbered(target)}", description="Scan what runs.",
         )
         for target in targets
     ]  # fmt: skip
@@ -110,7 +110,7 @@ def test_a_relationship_is_a_reason_and_a_sub_technique_has_its_techniques_mitig
     """ATT&CK states most mitigations for the technique."""
     case = fit_responses(case_of(hit("attack.t1059.001")), [*ATTACK, *mitigation(50, "Antivirus", 32)])
     (reason,) = only(case).reasons
-    assert (reason.value, reason.how) == ("T1059.001", "mitigates")
+    assert (reason.value, reason.how, reason.says) == ("T1059.001", "mitigates", "Scan what runs.")
 
 
 def test_playbooks_come_first_then_allies_then_corpora_by_what_they_cover() -> None:

@@ -102,6 +102,15 @@ def test_the_case_says_what_an_incident_is_related_to() -> None:
     assert not [item for item in objects if item.type == "course-of-action"]
 
 
+def test_a_course_of_action_tells_what_it_says_line_by_line() -> None:
+    """With what its relationship says about each technique; an empty description is none."""
+    reason = ResponseReason("technique", "T1486", "mitigates", says="Keep backups offline.")
+    plain = response(playbook=None, kind="course-of-action", description="First.\n\nSecond.", reasons=(reason,))
+    page = render_html(report_with(plain, response(1, playbook=None, description=" \n"))).decode()
+    assert "<summary>First.</summary><p>First.<br>Second.</p>" in page
+    assert "Keep backups offline." in page
+
+
 def test_lines_are_the_same_for_page_and_terminal() -> None:
     """One place makes them."""
     english = load_messages("en")

@@ -17,8 +17,8 @@ class ResponseReason(msgspec.Struct, frozen=True):
     `kind` is what it is about: "technique" (`value` its ATT&CK id, `name` its name), "software", "vulnerability"
     (a CVE id), "indicator", "related" (an object that the course names), "tactic" (ATT&CK's short name). `how` is
     "mitigates" or "remediates" where a relationship says so, and "names" where the course of action itself does.
-    `sighting` is the position in `Case.sightings` of the first that shows it (-1: none by itself), seen on `host`
-    at `time`.
+    `says` is what the relationship says about how it helps. `sighting` is the position in `Case.sightings` of the
+    first that shows it (-1: none by itself), seen on `host` at `time`.
     """
 
     kind: str
@@ -28,6 +28,7 @@ class ResponseReason(msgspec.Struct, frozen=True):
     sighting: int = -1
     host: str = ""
     time: datetime | None = None
+    says: str = ""
 
 
 class ResponseGiver(msgspec.Struct, frozen=True, order=True):

@@ -152,7 +152,8 @@ class _Knowledge:
             if one.action.id in self.courses:
                 position = shown.techniques[one.technique]
                 name = self.names.technique_name(one.technique)
-                yield one.action.id, ResponseReason("technique", one.technique, "mitigates", name, position)
+                says = one.description[:_TEXT]
+                yield one.action.id, ResponseReason("technique", one.technique, "mitigates", name, position, says=says)
         for target, position in shown.ids.items():
             item = self.objects.get(target)
             kind = "software" if item and item.type in _SOFTWARE else "vulnerability"
@@ -249,7 +250,7 @@ def _words(properties: Mapping[str, Any], name: str) -> list[str]:
 def _strongest(why: set[ResponseReason]) -> list[ResponseReason]:
     """Of several reasons about one thing keep one: a relationship says more than a name."""
     kept: dict[tuple[str, str], ResponseReason] = {}
-    for reason in sorted(why, key=lambda one: (one.how == "names", one.kind, one.value, one.sighting)):
+    for reason in sorted(why, key=lambda one: (one.how == "names", one.kind, one.value, one.sighting, one.says)):
         kept.setdefault((reason.kind, reason.value), reason)
     return list(kept.values())
 

@@ -19,7 +19,15 @@ from aleat.report.answer import first_things, hypothesis_name, link_name, make_a
 from aleat.report.logs import log_text
 from aleat.report.messages import Messages, load_messages
 from aleat.report.records import ReportInput
-from aleat.report.responses import FIRST_RESPONSES, giver_text, playbook_facts, reason_text, reasons_text, step_text
+from aleat.report.responses import (
+    FIRST_RESPONSES,
+    begin_lines,
+    giver_text,
+    playbook_facts,
+    reason_text,
+    reasons_text,
+    step_text,
+)
 from aleat.report.swimlane import make_swimlane
 from aleat.text import clip, visible
 from aleat.times import calendar_time
@@ -56,6 +64,7 @@ def render_html(report: ReportInput, *, language: str = "en", beside: str = "sig
             "reason": lambda reason: reason_text(reason, messages),
             "facts": lambda playbook: playbook_facts(playbook, messages),
             "step": lambda step: step_text(step, messages),
+            "lines": begin_lines,
         },
         swimlane=make_swimlane(case, moments),
         moments=moments,

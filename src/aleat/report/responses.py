@@ -12,7 +12,7 @@ from aleat.report.messages import Messages
 from aleat.stix.times import format_timestamp
 from aleat.text import clip
 
-__all__ = ["FIRST_RESPONSES", "giver_text", "playbook_facts", "reason_text", "reasons_text", "step_text"]
+__all__ = ["FIRST_RESPONSES", "begin_lines", "giver_text", "playbook_facts", "reason_text", "reasons_text", "step_text"]
 
 FIRST_RESPONSES = 10
 """At most this many stand open beside an incident; the rest is one step away."""
@@ -66,6 +66,16 @@ def playbook_facts(playbook: Playbook, messages: Messages) -> tuple[str, ...]:
         facts.append(messages.count("playbook_faults", playbook.faults))
     facts += dict.fromkeys(messages.say("signature", state) for state in playbook.signatures)
     return tuple(facts)
+
+
+def begin_lines(text: str, longest: int) -> tuple[str, ...]:
+    """Return the lines of a text that aren't empty, at most `longest` characters of it from its beginning.
+
+    >>> begin_lines("Unplug.\\n\\nThen call.", 15)
+    ('Unplug.', 'Then …')
+    """
+    begun = f"{text[: longest - 1]}…" if len(text) > longest else text
+    return tuple(line for line in (part.rstrip() for part in begun.splitlines()) if line)
 
 
 def step_text(step: PlaybookStep, messages: Messages) -> str:
