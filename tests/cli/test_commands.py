@@ -75,6 +75,7 @@ BEHIND = {
 
 
 def commands(group: cyclopts.App, before: str = "") -> Iterator[str]:
+    "pull": "Workspace.pull",
     """Every command's words."""
     for name in group:
         if name.startswith("-"):

@@ -24,6 +24,7 @@ from aleat.cli import (
     main_commands,
     poll_commands,
 )
+    pull_commands,
 from aleat.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from aleat.cli.terminal import error
 from aleat.errors import AleatError
@@ -53,6 +54,8 @@ for commands in (
     exchange_commands,
     poll_commands,
 ):
+    pull_commands,
+    knowledge_commands,
     commands.register(app)
 
 

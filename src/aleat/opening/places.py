@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -79,7 +79,7 @@ class Fetched:
     facts: Mapping[str, str]
 
 
-def fetch(url: str, limits: Limits, stage: str) -> Iterator[Fetched | Issue]:
+def fetch(url: str, limits: Limits, stage: str) -> Generator[Fetched | Issue, None, None]:
     """Yield what is at a URL, one object after another (a prefix has several); each is gone when the next is asked for.
 
     What can't be fetched is an `Issue` of `stage`; its message names neither credentials nor what the server answered.

@@ -15,16 +15,28 @@ from aleat.workspace.custody import ForgottenSource, ShownEvent
 from aleat.workspace.evidence import verify
 from aleat.workspace.hunt import Hunted, hunt_once, write_sightings
 from aleat.workspace.investigate import InvestigateVerbs
+from aleat.workspace.knowledge_records import (
+    GiverMonth,
+    KnowledgeFilter,
+    KnowledgeList,
+    KnowledgeRow,
+    PackDiff,
+    ShownKnowledge,
+)
+from aleat.workspace.knowledge_verbs import KnowledgeVerbs
 from aleat.workspace.lake import FieldSeen, LakeVerbs, Search
 from aleat.workspace.poll import PollVerbs
 from aleat.workspace.progress import Progress, silent
+from aleat.workspace.pull import PullVerbs
 from aleat.workspace.results import (
     EvidenceAdded,
     Fault,
+    HeldSource,
     Investigation,
     KnowledgeAdded,
     Polled,
     PolledFeed,
+    Pulled,
     ReportFiles,
     Sorted,
     Verified,
@@ -37,11 +49,18 @@ __all__ = [
     "Fault",
     "FieldSeen",
     "ForgottenSource",
+    "GiverMonth",
+    "HeldSource",
     "Hunted",
     "Investigation",
     "KnowledgeAdded",
+    "KnowledgeFilter",
+    "KnowledgeList",
+    "KnowledgeRow",
+    "PackDiff",
     "Polled",
     "PolledFeed",
+    "Pulled",
     "ReportFiles",
     "Search",
     "ShownEvent",
@@ -55,7 +74,7 @@ __all__ = [
 ]
 
 
-class Workspace(InvestigateVerbs, LakeVerbs, PollVerbs):
+class Workspace(InvestigateVerbs, LakeVerbs, PollVerbs, PullVerbs, KnowledgeVerbs):
     """Everything a case is made of, in one folder.
 
     >>> with Workspace.open_or_init("case") as ws:                             # doctest: +SKIP

@@ -44,7 +44,7 @@ class KnowledgeAdded(msgspec.Struct, frozen=True, kw_only=True):
     doubtful: tuple[DoubtfulObject, ...] = ()
     """The first thousand of them."""
     places: dict[str, Mapping[str, str]] = {}
-    """What is known of collections as wholes: a checkout's "commit", a fetched file's "sha256" …, by how it is shown."""
+    """What is known of collections as wholes (a checkout's "commit", a fetched file's "sha256"), by how it is shown."""
     notes: int = 0
     """Files passed over because they are no knowledge, and the like: nothing was lost."""
     issues: tuple[Issue, ...] = ()
@@ -59,6 +59,47 @@ class KnowledgeAdded(msgspec.Struct, frozen=True, kw_only=True):
             opened=tuple(one.sender.name for one in received),
             issues=(*self.issues, *refused, *(issue for one in received for issue in one.issues)),
         )
+
+
+class Pulled(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pull of one source did. `refused` says why nothing of it came in; `notes` what else is to be known.
+
+    `files` are the SHA-256 of its files by name, `before` the version that was held. The counts say what differs from
+    the last pull (None: there is none to compare with), the titles name the first of them. `declared` says that it
+    was added as its public corpus; where the workspace's policy names none such, it wasn't.
+    """
+
+    name: str
+    title: str
+    licence: str
+    version: str = ""
+    before: str = ""
+    files: dict[str, str] = {}
+    declared: bool = True
+    added: KnowledgeAdded = KnowledgeAdded()
+    new_count: int | None = None
+    changed_count: int | None = None
+    gone_count: int | None = None
+    new_titles: tuple[str, ...] = ()
+    changed_titles: tuple[str, ...] = ()
+    gone_titles: tuple[str, ...] = ()
+    notes: tuple[Issue, ...] = ()
+    refused: Issue | None = None
+
+
+class HeldSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A well-known source, and what is held of it: its version ("" for none), since when, and when it was last pulled.
+
+    Times are STIX timestamps.
+    """
+
+    name: str
+    title: str
+    licence: str
+    home: str
+    version: str = ""
+    since: str = ""
+    pulled: str = ""
 
 
 class PolledFeed(msgspec.Struct, frozen=True, kw_only=True):
