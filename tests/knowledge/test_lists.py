@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aleat.errors import Issue
+from aleat.hunt import ListEntry
+from aleat.hunt.list_keys import entry_keys
 from aleat.knowledge import Document, KnowledgeItem, Limits, list_lines, read_knowledge
 from aleat.knowledge.list_entries import label_marking
 from aleat.knowledge.readers import lists
@@ -78,6 +80,24 @@ def rows(item: KnowledgeItem) -> list[tuple[str, str, str]]:
         ("Pagesat korrik.docx", "file:name", "Pagesat korrik.docx"),
         ("\\\\svc[a-z]+\\.exe$", "regex", "\\\\svc[a-z]+\\.exe$"),
         ("(?i)mimikatz", "regex", "(?i)mimikatz"),
+        ("evil dot example", "domain-name", "evil.example"),
+        ("evil\uff0eexample", "domain-name", "evil.example"),
+        ("evil[,]example", "domain-name", "evil.example"),
+        ("xn--e1afmkfd.example", "domain-name", "xn--e1afmkfd.example"),
+        ("hxtps://evil.example", "url", "https://evil.example"),
+        ("http[s]://evil.example", "url", "https://evil.example"),
+        ("user AT evil DOT example", "email-addr", "user@evil.example"),
+        ("[192.0.2.1]:443", "ipv4-addr", "192.0.2.1"),
+        ("192\u30020\u30022\u30021", "ipv4-addr", "192.0.2.1"),
+        ("[2001:db8::1]:443", "ipv6-addr", "2001:db8::1"),
+        (f"sha256:{SHA256}", "file:hashes", SHA256),
+        ("00-11-22-33-44-5A", "mac-addr", "00-11-22-33-44-5a"),
+        ("AS64500", "autonomous-system", "AS64500"),
+        ("t13d1516h2_8daaf6152771_e5627efa2ab1", "tls-fingerprint", "t13d1516h2_8daaf6152771_e5627efa2ab1"),
+        ("0x" + "a" * 40, "cryptocurrency-address", "0x" + "a" * 40),
+        ("96:EQOJvOl4ab3hhiNF:3mzpAsZpprb", "file:ssdeep", "96:EQOJvOl4ab3hhiNF:3mzpAsZpprb"),
+        ("Global\\mutex", "text", "Global\\mutex"),
+        ("Meet at noon", "", "Meet at noon"),
         ("N/A", "", "N/A"),
         ("", "", ""),
         ("some words", "", "some words"),
@@ -305,6 +325,18 @@ def test_any_text_can_be_looked_at_and_read(text: str, name: str) -> None:
     for item in items:
         assert item.entries is not None
         assert (read_extension(item.object, "list") or {})["entries_sha256"] == entries_digest(item.entries)
+
+
+def test_fingerprints_and_addresses_of_cards_are_found_as_whole_cells() -> None:
+    """A column says JA3, whose form is an MD5's; a MAC address is found in any of its forms."""
+    (item,), _ = read(f"ja3,note\n{MD5},x\n")
+    assert rows(item) == [("tls-fingerprint", MD5, "note: x")]
+    assert entry_keys(ListEntry("mac-addr", "00-11-22-33-44-5a")) == [
+        "x:00:11:22:33:44:5a",
+        "x:00-11-22-33-44-5a",
+        "x:0011.2233.445a",
+        "x:00112233445a",
+    ]
 
 
 @pytest.mark.long

@@ -35,7 +35,7 @@ __all__ = [
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_KEYS = 2
+_KEYS = 3
 """To be raised with any change of what keys an entry has: what was prepared before is then made again."""
 
 _HASH_LENGTHS = frozenset({32, 40, 56, 64, 96, 128})
@@ -116,6 +116,16 @@ def registry_candidates(text: str) -> Iterator[str]:
             path = key.lower()
             ends = [at for at, character in enumerate(path) if character == "\\"][2:][-_MAXIMUM_SEGMENTS:]
             yield from (f"r:{path[:end]}" for end in (*ends, len(path)))
+
+
+def _mac_keys(value: str) -> list[str]:
+    """Return the whole cells that a MAC address can be: with colons, hyphens, dots, nothing."""
+    digits = "".join(character for character in value.lower() if character in "0123456789abcdef")
+    if len(digits) != 12:
+        return []
+    pairs = [digits[at : at + 2] for at in range(0, 12, 2)]
+    fours = [digits[at : at + 4] for at in range(0, 12, 4)]
+    return [f"x:{text}" for text in (":".join(pairs), "-".join(pairs), ".".join(fours), digits)]
 
 
 def _file_or_hash_keys(value: str) -> list[str]:
@@ -263,6 +273,7 @@ _KEYS_OF_TYPE: dict[str, Callable[[str], list[str]]] = {
     "directory": _file_keys,
     "windows-registry-key": _registry_keys,
     "vulnerability": lambda value: [f"v:{value.lower()}"],
+    "mac-addr": _mac_keys,
     "ip": _entry_network_keys,
     "domain": _domain_keys,
     "hostname": _domain_keys,

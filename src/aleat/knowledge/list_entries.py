@@ -29,7 +29,7 @@ __all__ = ["EntryCollector", "RowClassifier", "has_labels", "label_marking", "li
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
 
-_BY_COLUMN = ["file:name", "file:path", "regex", "text", "windows-registry-key"]
+_BY_COLUMN = ["file:name", "file:path", "regex", "text", "tls-fingerprint", "windows-registry-key"]
 _NETWORK = ["ipv4-addr", "ipv6-addr", "domain-name", "url"]
 _RETYPED = ["", "file:path", "file:name", "domain-name"]
 _SHORTEST_TEXT = 4  # characters: a shorter keyword stands in nearly everything

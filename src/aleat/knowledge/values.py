@@ -21,13 +21,21 @@ __all__ = ["TYPES", "classify_values", "ipv6_number", "refang_values"]
 TYPES = ("", *ENTRY_TYPES)
 """The types, that of what has none first."""
 
-_LOWERED = np.array([name in {"file:hashes", "domain-name", "email-addr", "ipv6-addr"} for name in TYPES])
+_LOWERED = np.array([name in {"file:hashes", "domain-name", "email-addr", "ipv6-addr", "mac-addr"} for name in TYPES])
 
-_SIGN = r"[\[({\]*]|[xX]{2}[pP]|(?i:fxp)"
+_SIGN = r"[\[({\]*\x{FF0E}\x{3002}\x{FF61}]|[xX]{2}[pP]|(?i:fxp|^h(?:xt|tx)p| dot )"
 
-_DEFANGED = r"(?i)h[x*]{2}ps?\b|\bfxps?:|[\[({]\s?(?:\.|dot|@|at|:|/|://)\s?[\])}]|\[\.|\.\]"
+_DEFANGED = (
+    r"(?i)h[x*]{2}ps?\b|\bfxps?:|^h(?:xt|tx)ps?:|[\[({]\s?(?:\.|,|dot|@|at|:|/|://)\s?[\])}]|\[\.|\.\]|^http\[s\]:"
+    r"|^[^\s\\/]*[\x{FF0E}\x{3002}\x{FF61}][^\s\\/]*$|^\S+(?:\sat\s\S+)?(?:\sdot\s[^\s.]+)+$"
+)
 _REFANG = (
-    (r"(?i)^h[x*]{2}p(s?)\b", "http$1"),
+    (r"(?i)^h(?:[x*]{2}|xt|tx)p(s?)\b", "http$1"),
+    (r"(?i)^http\[s\]:", "https:"),
+    (r"[\x{FF0E}\x{3002}\x{FF61}]", "."),
+    (r"[\[({],[\])}]", "."),
+    (r"(?i)\sdot\s", "."),
+    (r"(?i)\sat\s", "@"),
     (r"(?i)^fxp(s?):", "ftp$1:"),
     (r"(?i)\s?[\[({]\s?(?:\.|dot)\s?[\])}]\s?", "."),
     (r"(?i)\s?[\[({]\s?(?:@|at)\s?[\])}]\s?", "@"),
@@ -55,6 +63,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     ("file:hashes", "", r"^[0-9a-fA-F]+$"),
     ("ipv4-addr", "", rf"^{_IPV4}(?:/(?:3[0-2]|[12]?[0-9]))?$"),
     ("ipv4-addr", "-", rf"^{_IPV4}\s?-\s?{_IPV4}$"),
+    ("text", "\\", r"^(?:Global|Local)\\[^\\]+$"),  # a mutex
     ("vulnerability", "-", r"^(?i:cve)-[0-9]{4}-[0-9]{4,7}$"),
     ("windows-registry-key", "\\", r"(?i)^(?:HKEY_[A-Z_]+|HKLM|HKCU|HKCR|HKU|HKCC|\\REGISTRY)\\"),
     ("url", "://", r"(?i)^[a-z][a-z0-9+.-]{1,19}://\S+$"),
@@ -68,11 +77,26 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     ("file:name", ".", rf"(?i)^[^\\/:*?\"<>|\r\n]{{1,200}}\.(?:{_FILES})$"),
     ("domain-name", ".", rf"^{_HOST}$"),
     ("url", "/", rf"^(?:{_IPV4}|{_HOST})(?::[0-9]{{1,5}})?/\S*$"),
+    (
+        "mac-addr",
+        "",
+        r"^(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$|^(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}$|^(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}$",
+    ),
+    ("autonomous-system", "", r"^(?i:asn?)\s?[0-9]{2,10}$"),
+    ("tls-fingerprint", "_", r"^[tqd][0-9s]{2}[di][0-9]{4}[0-9a-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}$"),  # JA4
+    ("file:ssdeep", ":", r"^[0-9]{1,10}:[0-9A-Za-z/+]{6,}:[0-9A-Za-z/+]{6,}$"),
+    (
+        "cryptocurrency-address",
+        "",
+        r"^(?:bc1|tb1)[02-9ac-hj-np-z]{11,71}$|^[13][1-9A-HJ-NP-Za-km-z]{25,34}$|^0x[0-9a-fA-F]{40}$|^4[0-9AB][1-9A-HJ-NP-Za-km-z]{93}$",
+    ),
 )
 """Type, what every such value holds (plain characters, or a class of them), and form; the first that fits counts."""
 
 _HASH_LENGTHS = (32, 40, 56, 64, 96, 128)
 _PORT = rf"^({_IPV4}|{_HOST}):([0-9]{{1,5}})$"
+_HASH_NAMED = r"^(?i:md5|sha-?1|sha-?256|sha-?512|imphash|hash)\s?:\s?([0-9a-fA-F]{32,128})$"
+_BRACKETS = rf"^\[({_IPV4}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)\](?::([0-9]{{1,5}}))?$"
 _HEX_GROUPS = re.compile(r"[0-9A-Fa-f:]+")
 _IPV6_CANDIDATE = r"^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.%a-z]*(?:/[0-9]{1,3})?$"
 
@@ -103,6 +127,16 @@ def classify_values(values: pl.Series) -> pl.DataFrame:
         written = value.gather(with_port)
         port = port.scatter(with_port, written.str.extract(_PORT, 2))
         value = value.scatter(with_port, written.str.extract(_PORT, 1))
+    named = colons.filter(value.gather(colons).str.contains(_HASH_NAMED))
+    if len(named):
+        value = value.scatter(named, value.gather(named).str.extract(_HASH_NAMED, 1))
+    bracketed = value.str.starts_with("[").arg_true()
+    bracketed = bracketed.filter(value.gather(bracketed).str.contains(_BRACKETS))
+    if len(bracketed):
+        written = value.gather(bracketed)
+        port = port.scatter(bracketed, written.str.extract(_BRACKETS, 2).fill_null(""))
+        value = value.scatter(bracketed, written.str.extract(_BRACKETS, 1))
+        colons = value.str.contains(":", literal=True).arg_true()
     codes = _type_codes(value)
     colons = colons.filter(value.gather(colons).str.contains(_IPV6_CANDIDATE))
     codes[colons.filter(_are_ipv6(value.gather(colons))).to_numpy()] = TYPES.index("ipv6-addr")

@@ -37,9 +37,15 @@ ENTRY_TYPES = (
     "windows-registry-key",
     "regex",
     "text",
+    "mac-addr",
+    "autonomous-system",
+    "tls-fingerprint",
+    "cryptocurrency-address",
+    "file:ssdeep",
 )
 """The head of a STIX object path, `file` told apart by its property. Networks (``10.0.0.0/8``) are addresses, the
-algorithm of a hash is known by its length; `regex` and `text` are looked for in any text."""
+algorithm of a hash is known by its length; `regex` and `text` are looked for in any text. A `tls-fingerprint` is of
+JA3, JA3S or JA4."""
 
 ENTRY_SCHEMA = pa.schema(
     [
