@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.fuzz import (
+    ally_forms,
     containers,
     events,
     formats,
@@ -46,6 +47,10 @@ def _formats(name: str) -> Callable[[Folder, Path | None], Target]:
     return lambda _place, _data: formats.FormatsTarget(name)
 
 
+def _ally_forms(name: str) -> Callable[[Folder, Path | None], Target]:
+    return lambda _place, _data: ally_forms.AllyFormTarget(name)
+
+
 TARGETS: dict[str, Callable[[Folder, Path | None], Target]] = {
     "rules": _rules,
     "patterns": _patterns,
@@ -54,6 +59,7 @@ TARGETS: dict[str, Callable[[Folder, Path | None], Target]] = {
     **{name: _formats(name) for name in formats.FORMAT_TARGETS},
     "json": lambda _place, _data: objects.ObjectsTarget(),
     "lists": lambda place, _: lists.ListsTarget(place),
+    **{name: _ally_forms(name) for name in ally_forms.ALLY_FORMS},
     "mappings": lambda _place, _data: mappings.MappingsTarget(),
     "cacao": lambda _place, _data: playbooks.PlaybooksTarget(),
     "taxii": lambda _place, _data: taxii.TaxiiTarget(),
