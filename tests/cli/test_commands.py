@@ -42,6 +42,11 @@ BEHIND = {
     "ledger head": "Workspace.export_heads",
     "ledger countersign": "Workspace.countersign",
     "ledger add": "Workspace.keep_countersignature",
+    "knowledge list": "Workspace.knowledge",
+    "knowledge show": "Workspace.show_knowledge",
+    "knowledge conflicts": "Workspace.knowledge_conflicts",
+    "knowledge diff": "Workspace.compare_knowledge",
+    "knowledge givers": "Workspace.givers",
     "investigate": "Workspace.investigate",
     "case": "Workspace.build_case",
     "impact": "Workspace.build_case",
@@ -70,12 +75,12 @@ BEHIND = {
     "asks": "Workspace.asks",
     "findings": "Workspace.findings",
     "poll": "Workspace.poll",
+    "pull": "Workspace.pull",
 }
 """What a library caller calls where a person types the command."""
 
 
 def commands(group: cyclopts.App, before: str = "") -> Iterator[str]:
-    "pull": "Workspace.pull",
     """Every command's words."""
     for name in group:
         if name.startswith("-"):

@@ -20,11 +20,12 @@ from aleat.cli import (
     custody_commands,
     exchange_commands,
     hunt_commands,
+    knowledge_commands,
     lake_commands,
     main_commands,
     poll_commands,
-)
     pull_commands,
+)
 from aleat.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from aleat.cli.terminal import error
 from aleat.errors import AleatError
@@ -53,9 +54,9 @@ for commands in (
     clock_commands,
     exchange_commands,
     poll_commands,
-):
     pull_commands,
     knowledge_commands,
+):
     commands.register(app)
 
 

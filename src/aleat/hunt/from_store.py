@@ -25,9 +25,9 @@ from aleat.store.entries import EntryRows, stored_rows
 from aleat.store.objects import StoredObject, iterate_objects
 from aleat.store.withdrawn import newest_given
 
-__all__ = ["indicators", "indicators_of_items", "warning_lists", "warning_lists_of_items"]
+__all__ = ["PATTERN_TYPES", "indicators", "indicators_of_items", "warning_lists", "warning_lists_of_items"]
 
-_PATTERN_TYPES = frozenset({"sigma", "snort", "stix", "suricata", "yara"})
+PATTERN_TYPES = frozenset({"sigma", "snort", "stix", "suricata", "yara"})
 _LEVEL = "medium"
 
 
@@ -183,7 +183,7 @@ def _make(
     rule = read_extension(item, "rule") or {}
     identifier = str(rule.get("rule_id") or item.id)
     title = item.name or identifier
-    if rows is None and item.pattern_type not in _PATTERN_TYPES and not ended:
+    if rows is None and item.pattern_type not in PATTERN_TYPES and not ended:
         reason = f"Patterns of type {item.pattern_type!r} are not hunted for."
         return NotEvaluated(identifier, title, place, "pattern-type", reason)
     kind = "aleat-list" if rows is not None else str(item.pattern_type)

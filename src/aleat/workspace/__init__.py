@@ -64,6 +64,7 @@ __all__ = [
     "ReportFiles",
     "Search",
     "ShownEvent",
+    "ShownKnowledge",
     "Sorted",
     "Verified",
     "Workspace",

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from aleat.errors import Place
+from aleat.knowledge.playbooks import Playbook
 from aleat.knowledge.quality import QualityLabel
 
 __all__ = [
@@ -24,7 +25,7 @@ __all__ = [
     "VersionRow",
 ]
 
-State = Literal["revoked", "expired", "withdrawn", "conflict", "hit", "never-hit"]
+State = Literal["hunts", "revoked", "expired", "withdrawn", "conflict", "hit", "never-hit", "kept", "warns"]
 
 
 class KnowledgeFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +152,8 @@ class ShownKnowledge(msgspec.Struct, frozen=True, kw_only=True):
     hits: tuple[HitRow, ...] = ()
     hunted: bool = False
     """Whether a hunt looked for it."""
+    playbook: Playbook | None = None
+    """What a course of action holds, where it is a playbook."""
     conflicts: tuple[str, ...] = ()
     not_evaluated: tuple[str, ...] = ()
 

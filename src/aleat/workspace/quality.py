@@ -57,3 +57,7 @@ class Doubts:
             self.counts.update({label.code for label in labels})
             if len(self.listed) < _LISTED:
                 self.listed.append(DoubtfulObject(items[position].id, items[position].name or "", labels))
+
+    def labels(self, items: Sequence[StixObject]) -> dict[str, tuple[QualityLabel, ...]]:
+        """Return the labels of those of these objects that are doubtful, by id; they are not counted."""
+        return {items[position].id: labels for position, labels in doubtful(items, self.warn)}
