@@ -12,7 +12,7 @@ from aleat.knowledge.readers import misp
 from aleat.stix import StixObject
 from aleat.stix.extensions import read_extension
 
-__all__ = ["ALLY", "OTHER", "attribute", "document", "event", "kinds", "objects", "read", "told", "uuid"]
+__all__ = ["ALLY", "OTHER", "alone", "attribute", "document", "event", "kinds", "objects", "read", "told", "uuid"]
 
 
 def uuid(number: int) -> str:
@@ -71,7 +71,7 @@ TECHNIQUE: dict[str, Any] = {
 }
 
 
-def attribute(number: int, type_: str, value: str, *, to_ids: bool = True, **more: Any) -> dict[str, Any]:
+def attribute(number: int, type_: str, content: str, /, **more: Any) -> dict[str, Any]:
     """An attribute as a server exports it."""
     return {
         "id": str(1000 + number),
@@ -80,7 +80,7 @@ def attribute(number: int, type_: str, value: str, *, to_ids: bool = True, **mor
         "object_relation": None,
         "category": "Network activity",
         "type": type_,
-        "to_ids": to_ids,
+        "to_ids": True,
         "uuid": uuid(number),
         "timestamp": "1657872000",
         "distribution": "5",
@@ -90,7 +90,7 @@ def attribute(number: int, type_: str, value: str, *, to_ids: bool = True, **mor
         "disable_correlation": False,
         "first_seen": None,
         "last_seen": None,
-        "value": value,
+        "value": content,
         "Galaxy": [],
         "ShadowAttribute": [],
         **more,
@@ -108,9 +108,18 @@ def event(**more: Any) -> dict[str, Any]:
         "Organisation": OTHER,
     }
     proposal = {
-        "id": "5", "old_id": "1003", "event_id": "77", "type": "filename", "category": "Payload delivery",
-        "uuid": uuid(3), "to_ids": True, "value": "b.exe", "org_id": "4", "timestamp": "1657875600", "Org": OTHER,
-    }  # fmt: skip
+        "id": "5",
+        "old_id": "1003",
+        "event_id": "77",
+        "type": "filename",
+        "category": "Payload delivery",
+        "uuid": uuid(3),
+        "to_ids": True,
+        "value": "b.exe",
+        "org_id": "4",
+        "timestamp": "1657875600",
+        "Org": OTHER,
+    }
     return {
         "id": "77",
         "orgc_id": "3",
@@ -163,7 +172,7 @@ def event(**more: Any) -> dict[str, Any]:
             attribute(
                 9, "sigma", "title: A\nlogsource:\n  product: windows\ndetection:\n  a:\n    b: c\n  condition: a\n"
             ),
-        ],  # fmt: skip
+        ],
         "ShadowAttribute": [
             {
                 "id": "7",
@@ -175,7 +184,7 @@ def event(**more: Any) -> dict[str, Any]:
                 "event_id": "77",
                 "org_id": "4",
             }
-        ],  # fmt: skip
+        ],
         "RelatedEvent": [],
         "Galaxy": [TECHNIQUE],
         "Object": [
@@ -249,7 +258,7 @@ def event(**more: Any) -> dict[str, Any]:
                     attribute(25, "port", "8443", object_id="22", object_relation="dst-port"),
                 ],
             },
-        ],  # fmt: skip
+        ],
         "EventReport": [
             {
                 "id": "1",
@@ -262,7 +271,7 @@ def event(**more: Any) -> dict[str, Any]:
                 "timestamp": "1657875600",
                 "deleted": False,
             },
-        ],  # fmt: skip
+        ],
         "Tag": [
             {"id": "1", "name": "tlp:amber", "colour": "#FFC000", "exportable": True, "local": False},
             {"id": "2", "name": "PAP:GREEN", "colour": "#339900", "exportable": True},
@@ -312,3 +321,9 @@ def told(items: list[KnowledgeItem], number: int) -> KnowledgeItem:
 
 def _own_uuid(value: Mapping[str, Any]) -> str:
     return str(value.get("uuid"))
+
+
+def alone(*attributes: dict[str, Any], **more: Any) -> tuple[list[KnowledgeItem], list[Issue]]:
+    """What the reader makes of an event with these attributes only."""
+    body = {"info": "x", "uuid": uuid(0), "date": "2022-07-15", "timestamp": "1657875600", "distribution": "3"}
+    return read({"Event": {**body, "Attribute": list(attributes), **more}})

@@ -87,7 +87,7 @@ def write_events(
         if (extension := read_extension(container, "misp")) is not None and extension.get("kind") == "event"
     ]
     _add_to_restored(writing)
-    telling = Telling(writing.labels, distribution, info)
+    telling = Telling(writing.labels, by_id, distribution, info)
     new = telling.tell([item for item in by_id.values() if item.id not in writing.told], writing.bearers)
     if new is not None:
         events.append(new)

@@ -30,7 +30,8 @@ class Telling:
     `untold` counts what has no place in one, by type; `refused` is how many bear a marking that MISP can't carry.
     """
 
-    def __init__(self, labels: Labels, distribution: int | None, info: str) -> None:
+    def __init__(self, labels: Labels, objects: Mapping[str, StixObject], distribution: int | None, info: str) -> None:
+        self._objects = objects
         self._labels = labels
         self._distribution = 0 if distribution is None else distribution
         self._info = info
@@ -81,7 +82,7 @@ class Telling:
             self._told.add(container.id)
             self._mark(container)
             self._event["Tag"] += [{"name": label} for label in container.labels]
-        author = next((item for item in usable if item.id == (container or usable[0]).created_by_ref), None)
+        author = self._objects.get((container or usable[0]).created_by_ref or "")
         if author is not None and author.name:
             self._event["Orgc"] = {"uuid": _uuid(author.id), "name": author.name}
 
@@ -170,7 +171,7 @@ class Telling:
             if item.type == "sighting":
                 bearer = own.get(str(item.properties().get("sighting_of_ref", "")))
                 if bearer is not None:
-                    bearer.setdefault("Sighting", []).append(make_sighting(item, by_id))
+                    bearer.setdefault("Sighting", []).append(make_sighting(item, self._objects))
                     self._told.add(item.id)
             elif item.type == "relationship" and item.source_ref in own and item.target_ref in by_id:
                 target = by_id[item.target_ref]
