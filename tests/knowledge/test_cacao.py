@@ -13,7 +13,7 @@ from aleat.errors import InputError
 from aleat.knowledge import Limits, detect_reader, read_knowledge
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.playbooks.steps import FIELD_EXTENSION, playbook_bytes
-from aleat.stix.extensions import read_extension
+from aleat.stix.extensions import extension_id, read_extension
 from aleat.trust.markings import marking_id, read_marking
 from tests.knowledge.playbooks import AGENT, START, document, playbook, read_playbook, step_id
 from tests.stix.strict import strict_errors
@@ -254,6 +254,14 @@ def test_what_it_is_for_is_read_from_labels_and_references() -> None:
     assert ours["techniques"] == ["T1490", "T1561.002"]
     assert ours["tactics"] == ["impact", "persistence"]
     assert ours["vulnerabilities"] == ["CVE-2021-26855"]
+
+
+def test_a_reference_to_a_technique_does_not_make_the_playbook_one() -> None:
+    """In STIX an id under "mitre-attack" is the object's own."""
+    content = playbook(external_references=[{"name": "mitre-attack", "external_id": "T1486"}])
+    made = read_playbook(content)[0][0].object.properties()
+    assert made["external_references"] == [{"source_name": "ATT&CK", "external_id": "T1486"}]
+    assert made["extensions"][extension_id("playbook")]["techniques"] == ["T1486"]
 
 
 def test_text_that_is_not_for_eyes_stays_inert() -> None:

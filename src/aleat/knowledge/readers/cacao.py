@@ -56,6 +56,8 @@ _STIX = re.compile(rb'"spec_version"[ \t\r\n]*+:[ \t\r\n]*+"2\.[0-9]"')
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _ID = re.compile(rf"playbook(?:-template)?--{_UUID}")
 _IDENTITY = re.compile(rf"identity--{_UUID}")
+# By these names ATT&CK and D3FEND give objects their own ids (STIX 2.1 §2.5): a playbook only refers to one.
+_CATALOGUE = re.compile(r"mitre-[a-z0-9-]{1,40}", re.IGNORECASE)
 _BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]++|[\]}]++', re.DOTALL)
 _NAME = 500
 _TEXT = 20_000
@@ -235,14 +237,15 @@ def _deeper_than(raw: bytes, depth: int) -> bool:
 
 
 def _references(content: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """Yield external references in STIX's form (STIX 2.1 §2.5): a name, and at least one thing beside it."""
+    """Yield external references in STIX's form: a name, and at least one thing beside it."""
     listed = content.get("external_references")
     for reference in listed[:200] if isinstance(listed, list) else ():
         if not isinstance(reference, dict) or not _text(reference, "name", _NAME):
             continue
         url = _text(reference, "url", 2_000)
+        name = _text(reference, "name", _NAME)
         made = {
-            "source_name": _text(reference, "name", _NAME),
+            "source_name": "ATT&CK" if _CATALOGUE.fullmatch(name) else name,
             "description": _text(reference, "description", _TEXT) or _text(reference, "source", _TEXT),
             "url": url if url.startswith(("https://", "http://")) and not re.search(r"\s", url) else "",
             "external_id": _text(reference, "external_id", _NAME) or _text(reference, "reference_id", _NAME),
