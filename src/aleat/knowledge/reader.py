@@ -34,6 +34,7 @@ from aleat.knowledge.readers import (
     stix,
     yara,
 )
+from aleat.knowledge.rule_relations import RuleRelations
 from aleat.knowledge.text import decode_text
 from aleat.opening.container import Secrets
 from aleat.stix.objects import StixObject
@@ -153,6 +154,7 @@ def _read_collection(
     rules = _recognise_rules(collection, limits, policy) if policy is not None else None
     if declared is not None and not _proves(rules, declared):
         rules = None
+    relations = RuleRelations()
     for document in collection():
         if isinstance(document, Issue):
             yield document
@@ -175,8 +177,12 @@ def _read_collection(
         elif reader.name in _WHOLE_FILES and policy is not None:
             seen = _recognise_file(document, policy)
             match = seen if declared is None or _proves(seen, declared) else declared
-        for item in found:
-            yield item if isinstance(item, Issue) else _with_container(item, match, markings)
+        for one in found:
+            item = one if isinstance(one, Issue) else _with_container(one, match, markings)
+            if isinstance(item, KnowledgeItem):
+                relations.see(item)
+            yield item
+    yield from relations.relationships()
 
 
 def _proves(match: CorpusMatch | None, declared: CorpusMatch) -> bool:

@@ -287,7 +287,9 @@ def _keep(
         for item in read_documents(
             lambda: _documents(source, got, limits), limits=limits, policy=policy, corpus=corpus, version=version
         ):
-            if isinstance(item, KnowledgeItem):
+            if isinstance(item, KnowledgeItem) and not (
+                item.object.type == "relationship" and source.version == "commit"
+            ):
                 _list(listing, item.object)
             yield item
         facts["listing"] = _write_listing(session.folder / _FOLDER, source.name, listing)

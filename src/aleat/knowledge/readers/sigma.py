@@ -1,8 +1,9 @@
 """Sigma rules, correlations and filters: each becomes a STIX indicator whose pattern is the rule's whole text.
 
-Nothing of a rule is interpreted here but what a list of rules needs (title, level, author, tags …), which goes
-into the extension `rule`; whether it can be evaluated is the hunt's to say. An indicator's id follows from the
-rule's text, so that one rule from two givers is one object with two copies.
+Nothing of a rule is interpreted here but what a list of rules needs (title, level, author, tags, related rules …),
+which goes into the extension `rule`; its references and the entries of catalogues that its tags name (ATT&CK, CVE)
+become external references, a TLP tag a marking. Whether a rule can be evaluated is the hunt's to say. An indicator's id
+follows from the rule's text and this reader's version, so that one rule from two givers is one object with two copies.
 
 A YAML document that is no rule (a playbook, the description of a test) is an issue "not-a-rule", counted.
 
@@ -19,16 +20,22 @@ from aleat.errors import InputError, Issue, LimitError, ObjectError, Place
 from aleat.knowledge.document import Document
 from aleat.knowledge.items import UNDATED, KnowledgeItem
 from aleat.knowledge.limits import Limits
+from aleat.knowledge.sigma_tags import tag_label, tag_references
 from aleat.knowledge.text import decode_text, guess_issues
 from aleat.knowledge.yaml_documents import YamlDocument, split_documents
 from aleat.stix.extensions import extend
 from aleat.stix.ids import content_id
 from aleat.stix.levels import LEVELS
 from aleat.stix.objects import StixObject, make_object
+from aleat.trust.markings import marking_id
 
 __all__ = ["detect", "make_rule_indicator", "read"]
 
 _STAGE = "knowledge"
+_VERSION = 2  # of what this reader makes of a rule's text: part of the indicator's id
+_ITEMS = 100  # of a list in a rule that are taken to the object; the rule's text has all
+_TEXT = 2_000  # characters of each
+_REFERENCE = 1_000  # characters of a URL
 _SUFFIXES = {".yml", ".yaml"}
 _ACTIONS = ("global", "reset", "repeat")  # parts of rules in Sigma 1, which mean nothing alone
 _SIGNS = (b"detection:", b"correlation:", b"logsource:")
@@ -79,11 +86,16 @@ def make_rule_indicator(text: str, rule: dict[str, Any], kind: str) -> StixObjec
         "level": level if level in LEVELS else "",
         "status": _text(rule.get("status")),
         "author": _text(rule.get("author")),
+        "license": _text(rule.get("license"))[:_TEXT],
         "tags": tags,
+        "related": list(_related(rule.get("related"))),
+        "fields": _texts(rule.get("fields")),
+        "falsepositives": _texts(rule.get("falsepositives")),
     }
+    references = [{"source_name": "sigma", "external_id": rule_id}] if rule_id else []
     return make_object(
         "indicator",
-        content_id("indicator", ["sigma", text]),
+        content_id("indicator", ["sigma", _VERSION, text]),
         created=created,
         modified=max(created, _time(rule.get("modified")) or created),
         name=title,
@@ -96,7 +108,7 @@ def make_rule_indicator(text: str, rule: dict[str, Any], kind: str) -> StixObjec
         kill_chain_phases=[
             {"kill_chain_name": "mitre-attack", "phase_name": phase} for phase in dict.fromkeys(_phases(tags))
         ],
-        external_references=[{"source_name": "sigma", "external_id": rule_id}] if rule_id else None,
+        external_references=[*references, *tag_references(tags), *_references(rule.get("references"))],
         extensions=extend("rule", {key: value for key, value in facts.items() if value}),
     )
 
@@ -123,7 +135,9 @@ def _read_document(part: YamlDocument, path: str) -> Iterator[KnowledgeItem | Is
         yield Issue(_STAGE, "rule-syntax", place, "A rule's keys are texts.", "Quote the key that is none.")
     elif kind is not None:
         try:
-            yield KnowledgeItem(object=make_rule_indicator(part.text, part.value, kind), place=place)
+            found = make_rule_indicator(part.text, part.value, kind)
+            label = tag_label([tag for tag in map(_text, _list(part.value.get("tags"))) if tag])
+            yield KnowledgeItem(object=found, place=place, markings=(marking_id(label),) if label else ())
         except ObjectError as error:
             yield Issue(_STAGE, "rule-syntax", place, error.reason, error.advice)
         level = _text(part.value.get("level"))
@@ -147,6 +161,27 @@ def _text(value: Any) -> str:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _texts(value: Any) -> list[str]:
+    return [text[:_TEXT] for text in map(_text, _list(value)[:_ITEMS]) if text]
+
+
+def _related(value: Any) -> Iterator[dict[str, str]]:
+    """Yield what a rule is related to, as it says it: the other's id, and how."""
+    for one in _list(value)[:_ITEMS]:
+        if isinstance(one, dict) and (other := _text(one.get("id"))) and (kind := _text(one.get("type")).lower()):
+            yield {"id": other[:_TEXT], "type": kind[:_TEXT]}
+
+
+def _references(value: Any) -> Iterator[dict[str, str]]:
+    """Yield external references of a rule's references: what is no URL is kept as it is written."""
+    for text in dict.fromkeys(_texts(value)):
+        words = text.split()
+        if len(words) == 1 and text.startswith(("https://", "http://")) and len(text) <= _REFERENCE:
+            yield {"source_name": "reference", "url": text}
+        else:
+            yield {"source_name": "reference", "description": text}
 
 
 def _time(value: Any) -> datetime | None:
