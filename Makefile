@@ -72,6 +72,7 @@ docs: $(VENV)/ready-dev ## Write the generated parts of the reference
 	$(BIN)/python docs/reference.py
 	$(BIN)/python docs/formats.py
 	$(BIN)/python docs/sigma_coverage.py
+	$(BIN)/python docs/corpora.py
 
 clean:           ## Remove what the recipes made
 	rm -rf $(VENV) $(EXAMPLE)/out .mypy_cache .ruff_cache .pytest_cache

@@ -325,3 +325,9 @@ def test_the_galaxies_of_misp_go_in_and_their_objects_are_valid(test_data: Path)
         digests.setdefault(item.id, set()).add(item.digest)
     assert all(len(found) == 1 for found in digests.values())
     assert [error for item in made[:: len(made) // 150] for error in strict_errors(item)] == []
+
+
+def test_a_windows_event_as_json_is_no_event_of_misp() -> None:
+    """Rules' regression data lie beside rules; both formats begin with the same word."""
+    event = {"Event": {"#attributes": {"xmlns": "http://schemas.microsoft.com/win/2004/08/events/event"}, "System": {}}}
+    assert detect_reader(document("sample.json", event)) is None

@@ -30,7 +30,20 @@ _STAGE = "knowledge"
 _SUFFIXES = {".json", ".jsonl", ".ndjson", ".txt", ""}
 _LOOKED_AT = 1024**2  # bytes that are looked at where the head is no whole document
 _LABELS = {"tlp", "pap"}
-_EVENTS = {"@timestamp", "eventid", "event_type", "eventname", "flow_id", "_source", "winlog", "logsource", "detection"}
+_EVENTS = {
+    "event",
+    "eventdata",
+    "#attributes",
+    "@timestamp",
+    "eventid",
+    "event_type",
+    "eventname",
+    "flow_id",
+    "_source",
+    "winlog",
+    "logsource",
+    "detection",
+}
 """Members that records of logs have, and no list."""
 
 

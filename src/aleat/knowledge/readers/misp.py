@@ -25,6 +25,9 @@ from aleat.stix.objects import has_duplicate_keys
 __all__ = ["detect", "read"]
 
 _WRAPPED = re.compile(rb'[\[{][ \t\r\n\[{]*+"(?:Event|response)"[ \t\r\n]*+:')
+_WINDOWS = re.compile(
+    rb'[\[{][ \t\r\n\[{]*+"Event"[ \t\r\n]*+:[ \t\r\n]*+\{[ \t\r\n]*+"(?:[#@]|System"|EventData"|xmlns")'
+)
 _BODY = re.compile(
     rb'"(?:Attribute|Object|ShadowAttribute|Orgc|orgc_id|threat_level_id|publish_timestamp|event_creator_email|'
     rb'object_relation|template_uuid|EventReport|attribute_count)"[ \t\r\n]*+:'
@@ -44,6 +47,8 @@ def detect(document: Document) -> bool:
         return False
     if document.name == "manifest.json" and _MANIFEST.match(head):
         return True
+    if _WINDOWS.match(head):  # an event of Windows' log, as JSON
+        return False
     return _STIX.search(head) is None and (_WRAPPED.match(head) is not None or _BODY.search(head) is not None)
 
 
