@@ -26,8 +26,9 @@ from tests.fuzz.mutation import mutate_bytes, mutate_text
 __all__ = ["ALLY_FORMS", "AllyFormTarget"]
 
 _VALUES = (
-    "evil.example", "hxxp://evil[.]example/a", "192.0.2.7", "198.51.100.0/24", "2001:db8::1", "0a" * 16, "ab" * 32, "x", "",
-    "C:\\Temp\\x.exe", "HKLM\\Software\\X\\Run", "CVE-2022-1234", "a@evil.example", "wiper.exe", "TLP:RED", "AS64500", "é",
+    "evil.example", "hxxp://evil[.]example/a", "192.0.2.7", "198.51.100.0/24", "2001:db8::1", "0a" * 16, "ab" * 32,
+    "x", "", "C:\\Temp\\x.exe", "HKLM\\Software\\X\\Run", "CVE-2022-1234", "a@evil.example", "wiper.exe", "TLP:RED",
+    "AS64500", "é",
 )  # fmt: skip
 _LIMITS = replace(Limits(), sheet_cells=10_000, sheets=5, list_bytes=2_000_000)
 
@@ -83,8 +84,9 @@ def _told(item: KnowledgeItem | Issue) -> object:
 # ------------------------------------------------------------------------------------------------- makers
 
 _OPTIONS = (
-    "dns.query;", "http.uri;", "http.host;", "tls.sni;", "ja3.hash;", "dotprefix;", "http_uri;", "http_header;", "nocase;",
-    "startswith;", "endswith;", "bsize:12;", "depth:5;", "isdataat:!1,relative;", "distance:0;", 'pcre:"/a+/R";', "urilen:5;",
+    "dns.query;", "http.uri;", "http.host;", "tls.sni;", "ja3.hash;", "dotprefix;", "http_uri;", "http_header;",
+    "nocase;", "startswith;", "endswith;", "bsize:12;", "depth:5;", "isdataat:!1,relative;", "distance:0;", "urilen:5;",
+    'pcre:"/a+/R";',
     "flow:established,to_server;", "flowbits:set,x;", "classtype:trojan-activity;", "reference:url,example.org/a;",
     "metadata:created_at 2022_07_15, mitre_technique_id T1059;", "filemd5:list.txt;", "gid:3;", "rev:2;", "priority:1;",
     "dataset:isset,x,type string,load x.lst;", "threshold:type limit, track by_src, count 1, seconds 60;",
@@ -100,7 +102,9 @@ def _rules(rng: random.Random) -> str:
             value = rng.choice((*_VALUES, "|04|evil|07|example|00|", "|0d 0a", ".evil.example"))
             escaped = value.replace("\\", "\\\\").replace(";", "\\;")
             options.append(rng.choice((*_OPTIONS, f'content:"{escaped}";', f'content:!"{escaped}",nocase;')))
-        header = f"tcp {rng.choice(_ENDS)} any {rng.choice(('->', '<>'))} {rng.choice(_ENDS)} {rng.choice(('any', '443'))}"
+        header = (
+            f"tcp {rng.choice(_ENDS)} any {rng.choice(('->', '<>'))} {rng.choice(_ENDS)} {rng.choice(('any', '443'))}"
+        )
         header = rng.choice((header, header, "http"))
         rule = f"alert {header} ({' '.join(options)} sid:{rng.choice((2900001, 1000001))};)"
         rule = rule.replace("; ", "; \\\n", 1) if rng.random() < 0.2 else rule
@@ -109,7 +113,8 @@ def _rules(rng: random.Random) -> str:
 
 
 _TERMS = (
-    "FileItem/Md5sum", "FileItem/FullPath", "FileItem/SizeInBytes", "Network/DNS", "PortItem/remoteIP", "RegistryItem/Path",
+    "FileItem/Md5sum", "FileItem/FullPath", "FileItem/SizeInBytes", "Network/DNS", "PortItem/remoteIP",
+    "RegistryItem/Path",
     "Network/URI", "ProcessItem/arguments", "Odd/Term",
 )  # fmt: skip
 _CONDITIONS = ("is", "isnot", "contains", "starts-with", "ends-with", "matches", "greater-than", "odd")
@@ -166,8 +171,8 @@ def _sheet(rng: random.Random) -> bytes:
         sheet = mutate_text(sheet, rng, ('r="XFD1048576"', 't="s"', "<v>9999999</v>", "<c>", "</row>"))
     members = {
         "[Content_Types].xml": "<Types/>",
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets><sheet name="a" sheetId="1" r:id="r1"/>'
-        "</sheets></workbook>",
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
+        '<sheet name="a" sheetId="1" r:id="r1"/></sheets></workbook>',
         "xl/_rels/workbook.xml.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
         f'<Relationship Id="r1" Type="{office}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
         "xl/worksheets/sheet1.xml": sheet,
@@ -186,7 +191,12 @@ def _cells(rng: random.Random, row: int) -> Iterator[str]:
 
 
 ALLY_FORMS: dict[str, tuple[Any, str, Callable[[random.Random], str | bytes], tuple[str, ...]]] = {
-    "network-rules": (network_rules, "own.rules", _rules, ('"', ";", "(", ")", "\\", "|", "[", "!", "sid:5;", "\n", "#")),
+    "network-rules": (
+        network_rules,
+        "own.rules",
+        _rules,
+        ('"', ";", "(", ")", "\\", "|", "[", "!", "sid:5;", "\n", "#"),
+    ),
     "openioc": (openioc, "own.ioc", _openioc, ("<Indicator>", "</Indicator>", "<!DOCTYPE x>", "&x;", "<![CDATA[", "'")),
     "json-lists": (list_json, "feed.json", _json, ("{", "}", "[", "]", ",", '"', ":", "\n", "null", "1e999")),
     "spreadsheets": (spreadsheets, "ally.xlsx", _sheet, ()),
