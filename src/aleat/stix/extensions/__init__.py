@@ -43,6 +43,7 @@ def extension_names() -> tuple[str, ...]:
     return tuple(sorted(entry.name.removesuffix(".json") for entry in entries if entry.name.endswith(".json")))
 
 
+@cache
 def extension_id(name: str) -> str:
     """Return the id of the extension `name`'s definition; raises `ObjectError` where there is none."""
     _load(name)
