@@ -7,19 +7,20 @@ import socket
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-__all__ = ["COLLECTION", "OTHER", "PASSWORD", "USER", "free_port", "medallion"]
+__all__ = ["COLLECTIONS", "PASSWORD", "USER", "medallion"]
 
 USER, PASSWORD = "north", "a word between us"
-COLLECTION = "91a7b528-80eb-42ed-a74d-c6fbd5a26116"
-OTHER = "52892447-4d7e-4f70-b94d-d7f22742ff63"
+COLLECTIONS = tuple(str(uuid.UUID(int=number, version=4)) for number in range(16))
+"""The ids of the server's collections, all empty at first; their titles are "Shared 0", "Shared 1" …"""
 
 
-def free_port() -> int:
+def _free_port() -> int:
     """A port of loopback that nobody listens on."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -40,8 +41,8 @@ def _collection(id_: str, title: str) -> dict[str, object]:
 
 @contextmanager
 def medallion(folder: Path, *, page: int = 10) -> Iterator[str]:
-    """Run the server with two empty collections, pages of at most `page` objects; yield its URL."""
-    port = free_port()
+    """Run the server, with pages of at most `page` objects; yield its URL."""
+    port = _free_port()
     root = f"http://127.0.0.1:{port}/trustgroup1/"
     data = {
         "/discovery": {"title": "Allies", "default": root, "api_roots": [root, "http://192.0.2.1/elsewhere/"]},
@@ -52,7 +53,7 @@ def medallion(folder: Path, *, page: int = 10) -> Iterator[str]:
                 "max_content_length": 4_000_000,
             },
             "status": [],
-            "collections": [_collection(COLLECTION, "Shared"), _collection(OTHER, "Other")],
+            "collections": [_collection(id_, f"Shared {number}") for number, id_ in enumerate(COLLECTIONS)],
         },
     }
     (folder / "data.json").write_text(json.dumps(data), encoding="utf-8")
