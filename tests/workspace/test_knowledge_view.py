@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ import pytest
 from aleat import Workspace
 from aleat.errors import InputError
 from aleat.trust.markings import marking_id
-from aleat.workspace import KnowledgeFilter
+from aleat.workspace import KnowledgeFilter, write_sightings
 from tests.workspace.samples import BAD_ADDRESS, bundle, write_logs, write_pack
 
 NOW = datetime(2022, 9, 20, 12, 0, tzinfo=UTC)
 ADDRESS = "indicator--11111111-1111-4111-8111-000000000001"
 WIDE = "indicator--11111111-1111-4111-8111-000000000002"
 MALWARE = "malware--11111111-1111-4111-8111-000000000003"
+WIDE_PATTERN = "[ipv4-addr:value ISSUBSET '203.0.0.0/8']"
 HOSTILE = "Everything \u202e\x1b[31m<script>"
 
 
@@ -119,7 +121,7 @@ def test_two_givers_of_one_object_stay_two(known: Workspace) -> None:
     (version,) = shown.versions
     assert {(copy.giver, copy.markings) for copy in version.copies} == {("north", ("TLP:GREEN",)), ("west", ())}
     assert shown.row.givers == ("north", "west")
-    assert [(row.host, row.events, row.hidden) for row in shown.hits] == [("", 1, "")] or len(shown.hits) == 1
+    assert [(row.events, row.hidden) for row in shown.hits] == [(1, "")]
     assert [(one.relation, one.outward, one.name) for one in shown.relations] == [("indicates", True, "QuillWiper")]
 
 
@@ -219,3 +221,16 @@ def test_nothing_was_hunted_yet_is_no_not_seen(tmp_path: Path) -> None:
         shown = ws.show_knowledge("Wiper Started")
         assert (shown.hunted, shown.hits) == (False, ())
         assert ws.givers()[0].hits == 0
+
+
+def test_sightings_of_what_is_doubtful_say_so(copied: Workspace, tmp_path: Path) -> None:
+    """An analyst sees it where the hit is, and the hit counts: nothing is hidden for it."""
+    wide = {**west_pack()[0], "id": f"indicator--{MALWARE[9:]}", "name": "A whole /8", "pattern": WIDE_PATTERN}
+    (tmp_path / "wide.json").write_bytes(bundle_of(wide))
+    copied.add_knowledge(tmp_path / "wide.json", giver="west")
+    found = [one for one in copied.hunt(workers=1).sightings if one.title == "A whole /8"]
+    assert found
+    assert {(one.quality, one.hidden_by) for one in found} == {(("too-general",), None)}
+    stream = io.BytesIO()
+    write_sightings(found, stream, "table")
+    assert b"[too-general] A whole /8" in stream.getvalue()

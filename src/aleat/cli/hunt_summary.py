@@ -88,6 +88,8 @@ def _print_found(result: HuntResult, written: int | None) -> None:
     error(f"{tally.sightings:,} sightings{f': {levels}' if levels else ''}; {tally.hidden:,} hidden by dismissals.")
     _print_counts("Labelled, as values that mean nothing", top(tally.meaningless), _MANY)
     _print_counts("Labelled, for what they rest on had ended", top(tally.ended), _MANY)
+    doubtful = Counter(code for one in result.sightings if one.hidden_by is None for code in one.quality)
+    _print_counts("Sightings of doubtful indicators (aleat knowledge --quality any)", top(doubtful), _MANY)
     _print_alerts(tally.alerts)
     if written is not None and written != tally.sightings + tally.alerts.total():
         error(f"{written:,} of them written (--min-level, --since, --until).")

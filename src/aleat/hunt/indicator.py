@@ -109,6 +109,8 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tags: tuple[str, ...] = ()
     matched: tuple[tuple[str, str], ...] = ()
     entry_type: str = ""
+    quality: tuple[str, ...] = ()
+    """Codes of what is doubtful about the indicator (`aleat.knowledge.quality`), put on where a hunt is shown."""
 
 
 class NotEvaluated(msgspec.Struct, frozen=True):

@@ -297,6 +297,8 @@ class _TableWriter(_Writer):
             channel = sighting.channel.rpartition("/")[0] or sighting.channel or sighting.format
             event = f"{channel.rpartition('-')[2]} {sighting.event_id}".strip()
             title = f"[hidden] {sighting.title}" if sighting.hidden_by is not None else sighting.title
+            if sighting.quality:
+                title = f"[{', '.join(sighting.quality)}] {title}"
             if "#" in sighting.indicator:
                 title += f" ({sighting.indicator.partition('#')[2]})"
             place = f"{sighting.evidence} #{sighting.record}"

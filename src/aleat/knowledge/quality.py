@@ -160,6 +160,8 @@ def _of_comparison(comparison: Comparison) -> QualityLabel | None:
             return _label("any-text" if _ANY.fullmatch(value) else "top-level-domain", value)
         return None
     check = _CHECKS.get(kind)
+    if operator == "ISSUPERSET":  # of addresses: the network that is looked for holds this one
+        return None
     return check(comparison) if check is not None else None
 
 

@@ -34,8 +34,10 @@ from aleat.hunt.summary import log_sources_without_evidence
 from aleat.hunt.warning_lists import refused_expressions
 from aleat.knowledge import NOTE_CODES as KNOWLEDGE_NOTES
 from aleat.knowledge import KnowledgeItem, read_knowledge
+from aleat.knowledge.quality import quality_of
 from aleat.report import Assumption
 from aleat.store.dismissals import DismissalRow, read_dismissals
+from aleat.store.objects import iterate_objects
 from aleat.times import micros_of
 from aleat.workspace.assumptions import ASSUMPTION_CODES, assumptions_of
 from aleat.workspace.core import Session
@@ -45,6 +47,7 @@ from aleat.workspace.explain import ExplainedEvent, explain_event
 from aleat.workspace.knowledge_terms import knowledge_terms
 from aleat.workspace.mappings import read_mappings
 from aleat.workspace.progress import Progress, silent
+from aleat.workspace.quality import Doubts
 
 __all__ = ["PLACEHOLDERS_NAME", "HuntVerbs", "Hunted", "hunt_once", "write_sightings"]
 
@@ -136,7 +139,18 @@ class HuntVerbs(Session):
                 executor=executor,
                 progress=_told(progress),
             )
-        return _completed(result, plan, seconds)
+        return _completed(replace(result, sightings=self._with_quality(result.sightings)), plan, seconds)
+
+    def _with_quality(self, sightings: Sequence[Sighting]) -> tuple[Sighting, ...]:
+        """Return the sightings with what is doubtful about their indicators."""
+        refs = sorted({one.ref for one in sightings if one.hidden_by is None})
+        if not refs:
+            return tuple(sightings)
+        with self.read() as connection:
+            items = [stored.object for stored in iterate_objects(connection, ids=refs)]
+            labels = Doubts(connection, self.folder).labels(items)
+        codes = {ref: tuple(dict.fromkeys(label.code for label in found)) for ref, found in labels.items()}
+        return tuple(_doubted(one, codes.get(one.ref, ())) for one in sightings)
 
     def explain(
         self, rule: str, event: str, *, placeholders: Path | None = None, progress: Progress = silent
@@ -222,6 +236,8 @@ def hunt_once(
     plan = with_alerts(plan)
     seconds = perf_counter() - started
     wanted = _wanted(min_level, since, until)
+    objects = {item.object.id: item.object for item in known if item.object.type == "indicator"}
+    codes: dict[str, tuple[str, ...]] = {}
     written = 0
     with ExitStack() as stack:
         stream = stack.enter_context(output.open("wb")) if isinstance(output, Path) else output
@@ -230,7 +246,10 @@ def hunt_once(
         def sink(sighting: Sighting) -> None:
             nonlocal written
             if wanted(sighting):
-                writer.write(sighting)
+                if sighting.ref not in codes:
+                    found = quality_of(objects[sighting.ref]) if sighting.ref in objects else ()
+                    codes[sighting.ref] = tuple(dict.fromkeys(label.code for label in found))
+                writer.write(_doubted(sighting, codes[sighting.ref]))
                 written += 1
 
         result = hunt_paths(
@@ -313,6 +332,10 @@ def _placeholders(own: Path | None, given: Path | None) -> dict[str, tuple[str, 
         with path.open("rb") as file:
             values.update(read_placeholders(file.read(MAXIMUM_BYTES + 1), str(path)))
     return values
+
+
+def _doubted(sighting: Sighting, codes: tuple[str, ...]) -> Sighting:
+    return msgspec.structs.replace(sighting, quality=codes) if codes else sighting
 
 
 def _named(indicator: Indicator, names: Mapping[str, str]) -> Indicator:
