@@ -163,11 +163,12 @@ def test_loops_and_steps_that_nothing_leads_to_are_worth_a_note_only() -> None:
         (json.dumps(playbook()).replace('"name": "Contain', '"name": "x", "name": "Contain').encode(), "a key twice"),
         (playbook(labels=[[[[[[[[[[]]]]]]]]]]), "nested deeper than 9 levels (playbook_depth)"),
         (playbook(workflow={step_id("end", n): {"type": "end"} for n in range(30)}), "more steps than 20 (playbook_st"),
+        (playbook(labels=["x"] * 600), "more than 500 values (playbook_nodes)"),
     ],
 )
 def test_what_cannot_be_told_apart_from_another_is_refused(content: object, reason: str) -> None:
     """With its reason; the file's other playbooks go in."""
-    limits = Limits(playbook_depth=9, playbook_steps=20)
+    limits = Limits(playbook_depth=9, playbook_steps=20, playbook_nodes=500)
     if isinstance(content, bytes) and content.startswith(b"["):
         with pytest.raises(InputError, match=reason):
             read_playbook(content, limits)
@@ -237,6 +238,26 @@ def test_markings_that_cannot_be_read_count_as_unknown(markings: Any) -> None:
     refs = items[-1].object.object_marking_refs
     assert len(refs) == 1
     assert read_marking(refs[0], None).kind == "unknown"
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"type": "marking-tlp", "tlpv2_level": 5, "statement": "Copyright"},
+        {"type": "marking-secret", "statement": "Copyright"},
+        {"type": "marking-tlp", "tlpv2_level": "TLP:PURPLE"},
+        {"type": "marking-statement", "statement": 7},
+    ],
+)
+def test_a_marking_that_is_read_in_part_counts_as_unknown_too(definition: dict[str, Any]) -> None:
+    """What could be read doesn't stand for what couldn't."""
+    assert "unknown" in {marking.kind for marking in marked(**definition)[1]}
+
+
+def test_of_two_levels_both_hold() -> None:
+    """The gate takes the stricter."""
+    found = marked(type="marking-tlp", tlpv2_level="TLP:CLEAR", tlp="TLP:RED")[1]
+    assert {marking.name for marking in found} == {"TLP:CLEAR", "TLP:RED"}
 
 
 def test_a_revoked_marking_still_holds() -> None:

@@ -33,6 +33,7 @@ class Limits(OpeningLimits):
     sibling_bytes: int = 64 * 1024**2
     include_depth: int = 16
     includes: int = 1_000
+    include_bytes: int = 16 * 1024**2
     yaml_bytes: int = 1024**2
     yaml_depth: int = 50
     yaml_nodes: int = 100_000
@@ -51,7 +52,7 @@ class Limits(OpeningLimits):
     openioc_depth: int = 32
     openioc_items: int = 20_000
     list_bytes: int = 512 * 1024**2
-    sheet_cells: int = 20_000_000
+    sheet_cells: int = 10_000_000
     sheets: int = 256
     warning_list_bytes: int = 256 * 1024**2
     catalogue_bytes: int = 256 * 1024**2
@@ -60,5 +61,6 @@ class Limits(OpeningLimits):
     playbook_bytes: int = 32 * 1024**2
     playbook_depth: int = 60
     playbook_steps: int = 5_000
+    playbook_nodes: int = 200_000
     line_characters: int = 65_536
     objects: ObjectLimits = field(default_factory=ObjectLimits)

@@ -61,15 +61,16 @@ def read_playbook_markings(content: Mapping[str, Any]) -> PlaybookMarkings:
 
 def _read(definition: Mapping[str, Any]) -> dict[str, StixObject | None] | None:
     """Return what one marking says: definitions by id (None: a published one); None where it can't be read."""
-    level = next((definition[name] for name in _LEVELS if isinstance(definition.get(name), str)), None)
+    levels = [definition[name] for name in _LEVELS if isinstance(definition.get(name), str)]
     statement = definition.get("statement")
-    found: dict[str, StixObject | None] = {}
-    if level is not None:
-        found[_level(level)] = None
+    kind = str(definition.get("type", "")).removeprefix("marking-")
+    found: dict[str, StixObject | None] = {_level(level): None for level in levels}
+    if kind not in {"tlp", "statement", "iep"} or (kind == "tlp" and not levels):
+        found[content_id("marking-definition", ["playbook marking", "kind", kind[:_NAME]])] = None
     if isinstance(statement, str) and statement.strip():
         item = _statement(statement, definition)
         found[item.id] = item
-    if definition.get("type") == "marking-iep" or "iep_version" in definition:
+    if kind == "iep" or "iep_version" in definition:
         item = _policy(definition)
         found[item.id] = item
     return found or None

@@ -215,10 +215,25 @@ def _parse(raw: bytes, place: Place, limits: Limits) -> dict[str, Any]:
         raise ObjectError("The playbook has no id of the form playbook--UUID (CACAO 2.0 §10.10).", place, advice=_ASK)
     if len(mapping_of(content, "workflow")) > limits.playbook_steps:
         raise LimitError(f"The playbook has more steps than {limits.playbook_steps} (playbook_steps).", place)
+    if _has_more_nodes(content, limits.playbook_nodes):
+        raise LimitError(f"The playbook has more than {limits.playbook_nodes} values (playbook_nodes).", place)
     return content
 
 
 _ASK = "Ask its author for a corrected version."
+
+
+def _has_more_nodes(content: object, most: int) -> bool:
+    """Tell whether a JSON value holds more than `most` values: each is held against the schema."""
+    stack, seen = [content], 0
+    while stack:
+        item = stack.pop()
+        inner = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        seen += len(inner)
+        if seen > most:
+            return True
+        stack.extend(inner)
+    return False
 
 
 def _deeper_than(raw: bytes, depth: int) -> bool:
