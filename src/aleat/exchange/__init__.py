@@ -2,11 +2,16 @@
 
 The acts (`ask`, `offer`, `accept`, `deliver`, `answer` …) make sealed files, `receive` opens them; both sides
 keep every message, and `asks` folds them to the same state on both. Objects leave only through the gate
-(`aleat.release`). TAXII and MISP will live here too. It doesn't send: a file is carried by whoever carries it.
+(`aleat.release`). These don't send: a file is carried by whoever carries it.
+
+Servers of other parties are polled through `open_source` (TAXII 2.1, MISP); `push_objects` puts objects into a TAXII
+collection. What they may cost is in `RemoteLimits`.
 """
 
+from aleat.exchange.access import Access, Credentials, RemoteLimits, Tls
 from aleat.exchange.collect import Knowledge, collect_knowledge
 from aleat.exchange.desk import Desk, terms_for, trusted_ally
+from aleat.exchange.feeds import Feed, Page
 from aleat.exchange.findings import Finding, NotLookedAt, findings_of_hunt, read_findings
 from aleat.exchange.inbox import Received, receive
 from aleat.exchange.messages import (
@@ -41,26 +46,40 @@ from aleat.exchange.overview import (
     open_delivery,
     rule_ids,
 )
+from aleat.exchange.sources import SOURCES, Source, open_source
+from aleat.exchange.taxii_client import TaxiiClient
+from aleat.exchange.taxii_push import Pushed, PushFailure, push_objects
 from aleat.exchange.threads import Thread, ThreadFault, fold_thread, fold_threads
 
 __all__ = [
+    "SOURCES",
     "Acceptance",
+    "Access",
     "Affected",
     "Closing",
+    "Credentials",
     "Delivery",
     "Desk",
+    "Feed",
     "Finding",
     "Findings",
     "Knowledge",
     "Message",
     "NotLookedAt",
     "Offer",
+    "Page",
+    "PushFailure",
+    "Pushed",
     "Received",
     "Refusal",
+    "RemoteLimits",
     "Request",
     "Sent",
+    "Source",
+    "TaxiiClient",
     "Thread",
     "ThreadFault",
+    "Tls",
     "Withdrawal",
     "accept",
     "answer",
@@ -77,7 +96,9 @@ __all__ = [
     "offer",
     "open_answer",
     "open_delivery",
+    "open_source",
     "prepare_release",
+    "push_objects",
     "read_findings",
     "receive",
     "refuse",
