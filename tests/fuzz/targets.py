@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.fuzz import (
     ally_forms,
+    catalogues,
     containers,
     events,
     formats,
@@ -64,6 +65,7 @@ TARGETS: dict[str, Callable[[Folder, Path | None], Target]] = {
     "mappings": lambda _place, _data: mappings.MappingsTarget(),
     "misp": lambda _place, _data: misp.MispTarget(),
     "cacao": lambda _place, _data: playbooks.PlaybooksTarget(),
+    "catalogues": lambda _place, _data: catalogues.CataloguesTarget(),
     "taxii": lambda _place, _data: taxii.TaxiiTarget(),
     "times": lambda _place, _data: times.TimesTarget(),
     **{name: _windows(name) for name in windows.WINDOWS_TARGETS},

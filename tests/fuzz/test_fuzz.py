@@ -13,6 +13,7 @@ from tests.fuzz.targets import TARGETS, make_target
 
 COUNTS = {"containers": 60, "rules": 60, "patterns": 120, "events": 60, "lists": 40} | {
     "cacao": 60,
+    "catalogues": 100,
     "evtx": 60,
     "formats": 40,
     "json": 150,
