@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
+import yara_x
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -156,7 +158,9 @@ def test_rules_are_known_by_what_they_are(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told", "left"),
     [
-        ('include "/etc/passwd"\nrule ok { condition: true }', (1, "never opened by rules"), 1),
+        ('include "/etc/passwd"\nrule ok { condition: true }', (1, "leads out of the collection"), 1),
+        ('include "../../x.yar"\nrule ok { condition: true }', (1, "leads out of the collection"), 1),
+        ('include "none.yar"\nrule ok { condition: true }', (1, "isn't in the collection"), 1),
         ("hello\nrule ok { condition: true }", (1, "no rule"), 1),
         ("rule ok { condition: true }\nfoo bar\nbaz\nrule ok2 { condition: true }", (2, r"lines 2 to 3"), 2),
         ("rule { condition: true }\nrule ok { condition: true }", (1, "name is missing"), 1),
@@ -251,3 +255,60 @@ def test_every_rule_of_a_public_collection_is_an_indicator(test_data: Path) -> N
     assert {issue.code for issue in issues} <= {"not-knowledge", "not-a-rule"}
     for item in items:
         assert item.place.line is not None
+
+
+def write_pack(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = folder / f"{name.replace('__', '/')}.yar"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+INCLUDING = {
+    "index": 'include "./rules/main.yar"\ninclude "lib/helpers.yar"\n',
+    "rules__main": 'include "..\\\\lib\\\\helpers.yar"\nrule main { condition: helper and pe.is_pe }\n',
+    "lib__helpers": 'import "pe"\ninclude "deep.yar"\nprivate rule helper { condition: deep }\n',
+    "lib__deep": 'rule deep { strings: $a = "M" condition: $a }\nglobal private rule small { condition: filesize<9 }\n',
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_rule_stands_alone_with_what_its_file_includes(tmp_path: Path, packed: bool) -> None:
+    """In a folder and in an archive alike; each rule comes in once, and compiles by itself."""
+    folder = write_pack(tmp_path / "pack", **INCLUDING)
+    if packed:
+        with zipfile.ZipFile(tmp_path / "pack.zip", "w") as archive:
+            for path in sorted(folder.rglob("*.yar")):
+                archive.write(path, path.relative_to(folder).as_posix())
+    items, issues = read(tmp_path / "pack.zip" if packed else folder)
+    assert {issue.code for issue in issues} <= {"not-a-rule", "private-rule"}
+    assert sorted(item.object.name or "" for item in items) == ["deep", "main"]
+    (pattern,) = (item.object.pattern or "" for item in items if item.object.name == "main")
+    assert pattern.startswith('import "pe"')
+    assert [word for word in ("rule deep", "private rule helper", "rule small", "rule main") if word in pattern] == [
+        "rule deep",
+        "private rule helper",
+        "rule small",
+        "rule main",
+    ]
+    yara_x.compile(pattern)
+
+
+def test_includes_in_a_circle_and_beyond_the_limits_are_named(tmp_path: Path) -> None:
+    """And cost nothing but themselves."""
+    circle = write_pack(tmp_path / "c", a='include "b.yar"\nrule a { condition: true }', b='include "a.yar"\n')
+    items, issues = read(circle)
+    assert [item.object.name for item in items] == ["a"]
+    assert any("circle" in issue.reason for issue in issues)
+    chain = {f"f{number}": f'include "f{number + 1}.yar"\nrule r{number} {{ condition: true }}' for number in range(5)}
+    folder = write_pack(tmp_path / "d", **chain, f5="rule r5 { condition: true }")
+    for limits, word in (
+        (Limits(include_depth=2), "include_depth"),
+        (Limits(includes=2), "(includes)"),
+        (Limits(include_bytes=60), "include_bytes"),
+        (Limits(sibling_bytes=30), "sibling_bytes"),
+    ):
+        items, issues = read(folder, limits)
+        assert len(items) == 6
+        assert any(word in issue.reason for issue in issues)

@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from aleat.errors import InputError, LimitError, Place, RuleError
 from aleat.knowledge.limits import Limits
+from aleat.knowledge.yara_includes import Includes
 
 __all__ = ["MetaValue", "YaraFile", "YaraRule", "split_rules"]
 
@@ -67,6 +68,7 @@ class YaraRule:
     words: set[str] = field(default_factory=set)
     prefixes: set[str] = field(default_factory=set)
     condition: int = -1
+    included: bool = False  # it stands in a file that this one includes: needed here, reported there
 
     @property
     def silent(self) -> str:
@@ -92,7 +94,7 @@ class YaraFile:
         needs = _Needs(self.rules, limits)
         total = 0
         for number, rule in enumerate(self.rules):
-            if rule.private:
+            if rule.private or rule.included:
                 continue
             needed = needs.of(number)
             self._used.update(needed or ())
@@ -120,23 +122,35 @@ class YaraFile:
 
     def unused(self) -> Iterator[YaraRule]:
         """Yield the private rules that no rule of `standing_alone` needed: they can't be seen anywhere."""
-        yield from (rule for place, rule in enumerate(self.rules) if rule.private and place not in self._used)
+        for place, rule in enumerate(self.rules):
+            if rule.private and not rule.included and place not in self._used:
+                yield rule
+
+    def absorb(self, other: YaraFile) -> None:
+        """Take over what a file that is included has: rules and imports; its faults are told where it is read."""
+        self.rules += [replace(rule, included=True) for rule in other.rules]
+        for module, statement in other.imports.items():
+            self.imports.setdefault(module, statement)
 
 
-def split_rules(text: str, path: str, limits: Limits | None = None) -> YaraFile:
+def split_rules(text: str, path: str, limits: Limits | None = None, includes: Includes | None = None) -> YaraFile:
     """Take a YARA file apart; never raises: what can't be used is in `YaraFile.faults`, with its place.
+
+    `includes` has the files that it may include; without it, none.
 
     >>> found = split_rules('import "pe"\\nrule a : old { condition: pe.is_pe }', "a.yar")
     >>> found.rules[0].name, found.rules[0].line, found.rules[0].tags, found.imports
     ('a', 2, ['old'], {'pe': 'import "pe"'})
     """
-    return _Splitter(text, path, limits or Limits()).split()
+    return _Splitter(text, path, limits or Limits(), includes).split()
 
 
 class _Splitter:
     """The state of one pass over a file."""
 
-    def __init__(self, text: str, path: str, limits: Limits) -> None:
+    def __init__(self, text: str, path: str, limits: Limits, includes: Includes | None) -> None:
+        self.includes = includes
+        self.unmet: list[str] = []
         self.text = text
         self.path = path
         self.limits = limits
@@ -178,9 +192,20 @@ class _Splitter:
         if word == "import":
             self.found.imports.setdefault(name.strip('"'), f"import {name}")
         else:
-            self._fault(
-                at, "The file includes another one; files are never opened by rules.", "Put its rules into this one."
-            )
+            self._include(name.strip('"').replace("\\\\", "\\"), at)
+
+    def _include(self, name: str, at: int) -> None:
+        found = self.includes.open(name) if self.includes is not None else "it was given alone"
+        shown, advice = name[:100], "Give the folder or archive that holds both, or put its rules into this file."
+        if isinstance(found, str):
+            self.unmet.append(f"{shown!r}: {found}")
+            self._fault(at, f"The file includes {shown!r}: {found}. Rules that need it may not compile.", advice)
+        elif found is not None:
+            inner = _Splitter(found.text, self.path, self.limits, found.includes)
+            self.found.absorb(inner.split())
+            self.unmet += inner.unmet[:1]
+            if inner.unmet:  # its other faults are told where it is read itself
+                self._fault(at, f"The file includes {shown!r}, which includes {inner.unmet[0]}.", advice)
 
     def _read_rule(self, tokens: _Tokens, at: int) -> bool:
         """Read a rule whose keyword stands at `at`; return False where no more rules are taken."""

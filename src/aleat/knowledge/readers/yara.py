@@ -3,7 +3,8 @@
 A rule's pattern is its own text with what it needs of its file: imports, the rules that it refers to, and the
 file's global rules, which are made private there, so that only the rule itself is reported, in any tool. A
 private rule is no indicator by itself. Nothing is compiled here: whether a rule can be evaluated is the hunt's to
-say (`aleat.hunt.yara`). `include` is refused by name.
+say (`aleat.hunt.yara`). What a file includes is looked for in its collection, and nowhere else; included rules are
+there for those that need them, and come in themselves with their own file.
 
 What a list of rules needs (name, description, author, dates, references, score, tags) is taken from the rule's
 meta section, as public collections write it (signature-base, YARA Forge, Elastic's), and goes into the extension
@@ -24,6 +25,7 @@ from aleat.knowledge.document import Document
 from aleat.knowledge.items import UNDATED, KnowledgeItem
 from aleat.knowledge.limits import Limits
 from aleat.knowledge.text import decode_text, guess_issues
+from aleat.knowledge.yara_includes import Includes
 from aleat.knowledge.yara_rules import MetaValue, YaraRule, split_rules
 from aleat.stix.extensions import extend
 from aleat.stix.ids import content_id
@@ -61,7 +63,7 @@ def read(document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
         raise LimitError(f"The file is larger than {limits.yara_bytes} bytes (yara_bytes).", Place(document.path))
     text, guessed = decode_text(data)
     yield from guess_issues(guessed, document.path)
-    found = split_rules(text, document.path, limits)
+    found = split_rules(text, document.path, limits, Includes(document, limits))
     for fault in found.faults:
         yield _issue(fault, document.path)
     for item in found.standing_alone(limits, document.path):
