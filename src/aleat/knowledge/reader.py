@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aleat.errors import InputError, Issue, Place
+from aleat.knowledge.blocks import KnowledgeBlock, read_blocks
+from aleat.knowledge.corpus_stream import recognise_stream
 from aleat.knowledge.document import Document
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.limits import Limits
@@ -37,7 +40,6 @@ from aleat.knowledge.readers import (
 from aleat.knowledge.rule_relations import RuleRelations
 from aleat.knowledge.text import decode_text
 from aleat.opening.container import Secrets
-from aleat.stix.objects import StixObject
 from aleat.trust.corpora import (
     CorpusMatch,
     CorpusPolicy,
@@ -45,13 +47,22 @@ from aleat.trust.corpora import (
     parse_policy,
     policy_bytes,
     recognise_file,
-    recognise_objects,
     recognise_rules,
 )
 
-__all__ = ["NOTE_CODES", "READERS", "Reader", "detect_reader", "read_documents", "read_knowledge"]
+__all__ = [
+    "NOTE_CODES",
+    "READERS",
+    "Reader",
+    "detect_reader",
+    "read_document_blocks",
+    "read_documents",
+    "read_knowledge",
+]
 
 _STAGE = "knowledge"
+
+_Found = KnowledgeItem | KnowledgeBlock | Issue
 
 NOTE_CODES = frozenset(
     {"not-a-rule", "private-rule", "rule-level", "not-knowledge", "encoding", "empty", "list-value", "passed-over"}
@@ -136,12 +147,36 @@ def read_documents(
     `collection` gives its documents, and an issue for each that can't be opened, anew each time it is called.
     `version` is the declared corpus' (a checkout's commit, a release's name).
     """
+    found = read_document_blocks(
+        collection, limits=limits, policy=policy, corpus=corpus, version=version, markings=markings
+    )
+    for one in found:
+        if isinstance(one, KnowledgeBlock):
+            yield from one.items()
+        else:
+            yield one
+
+
+def read_document_blocks(
+    collection: Callable[[], Iterator[Document | Issue]],
+    *,
+    limits: Limits | None = None,
+    policy: CorpusPolicy | None = None,
+    corpus: str | None = None,
+    version: str = "",
+    markings: Sequence[str] = (),
+    workers: Executor | None = None,
+) -> Iterator[KnowledgeItem | KnowledgeBlock | Issue]:
+    """Yield the same as `read_documents`, the objects of STIX documents many at a time.
+
+    `workers` are processes that help with large documents; the order is the same with them and without.
+    """
     limits = limits or Limits()
     declared = None
     if corpus is not None:
         name = (policy or parse_policy(policy_bytes())).get(corpus).name
         declared = CorpusMatch(name, "declared", version)
-    yield from _read_collection(collection, limits, None if markings else policy, declared, tuple(markings))
+    yield from _read_collection(collection, limits, None if markings else policy, declared, tuple(markings), workers)
 
 
 def _read_collection(
@@ -150,7 +185,8 @@ def _read_collection(
     policy: CorpusPolicy | None,
     declared: CorpusMatch | None,
     markings: tuple[str, ...],
-) -> Iterator[KnowledgeItem | Issue]:
+    workers: Executor | None,
+) -> Iterator[_Found]:
     rules = _recognise_rules(collection, limits, policy) if policy is not None else None
     if declared is not None and not _proves(rules, declared):
         rules = None
@@ -165,15 +201,15 @@ def _read_collection(
                 _STAGE, "not-knowledge", Place(document.path), "No reader of knowledge recognises the file's form."
             )
             continue
-        found = _read_document(reader, document, limits)
+        found = _read_document(reader, document, limits, workers)
         match = declared
         if rules is not None and policy is not None and reader.name == "sigma":
             match = rules if in_corpus_folder(document.relative, policy.get(rules.name)) else declared
         elif reader.name == "stix" and policy is not None:
-            items = list(found)
-            seen = recognise_objects(_objects(items), policy)
-            match = seen if declared is None or _proves(seen, declared) else declared
-            found = iter(items)
+            for one, seen in recognise_stream(found, policy):
+                match = seen if declared is None or _proves(seen, declared) else declared
+                yield one if isinstance(one, Issue) else _with_container(one, match, markings)
+            continue
         elif reader.name in _WHOLE_FILES and policy is not None:
             seen = _recognise_file(document, policy)
             match = seen if declared is None or _proves(seen, declared) else declared
@@ -197,25 +233,26 @@ def _recognise_file(document: Document, policy: CorpusPolicy) -> CorpusMatch | N
         return None  # reading it says why
 
 
-def _read_document(reader: Reader, document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
+def _read_document(reader: Reader, document: Document, limits: Limits, workers: Executor | None) -> Iterator[_Found]:
     try:
-        yield from reader.read(document, limits)
+        if reader.name == "stix":
+            yield from read_blocks(document, limits, workers)
+        else:
+            yield from reader.read(document, limits)
     except InputError as error:
         yield error.issue(_STAGE, document.path)
     except (MemoryError, RecursionError):
         yield Issue(_STAGE, "limit", Place(document.path), "The file needs more memory than there is.")
 
 
-def _with_container(item: KnowledgeItem, match: CorpusMatch | None, markings: tuple[str, ...]) -> KnowledgeItem:
+def _with_container(
+    item: KnowledgeItem | KnowledgeBlock, match: CorpusMatch | None, markings: tuple[str, ...]
+) -> KnowledgeItem | KnowledgeBlock:
     """Return `item` with what its container says: the corpus (unless it is labelled itself), and the markings."""
     both = tuple(sorted({*item.markings, *markings}))
     if match is None or both:
         return replace(item, markings=both) if both != item.markings else item
     return replace(item, corpus=match.name, corpus_basis=match.basis, corpus_version=match.version)
-
-
-def _objects(items: Sequence[KnowledgeItem | Issue]) -> list[StixObject]:
-    return [item.object for item in items if isinstance(item, KnowledgeItem)]
 
 
 def _recognise_rules(

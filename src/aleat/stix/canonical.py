@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import rfc8785
 
-__all__ = ["canonical_json", "canonical_json_parsed", "canonical_json_text"]
+__all__ = ["canonical_json", "canonical_json_parsed", "canonical_json_text", "has_wide_key"]
 
 _SAFE_INTEGER = 2**53 - 1
 
@@ -54,7 +54,7 @@ def canonical_json_parsed(value: Any) -> bytes:
     """
     try:
         canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
-        if not any(pattern.search(canonical) for pattern in _FLOATS) and not _has_wide_key(canonical):
+        if not any(pattern.search(canonical) for pattern in _FLOATS) and not has_wide_key(canonical):
             return canonical
         return rfc8785.dumps(value)
     except (TypeError, rfc8785.CanonicalizationError):
@@ -65,7 +65,8 @@ def canonical_json_parsed(value: Any) -> bytes:
         raise ValueError(str(error)) from None
 
 
-def _has_wide_key(canonical: bytes) -> bool:
+def has_wide_key(canonical: bytes) -> bool:
+    """Tell whether a JSON text may have a key beyond ASCII, which RFC 8785 sorts otherwise than `orjson`."""
     return not canonical.isascii() and _WIDE_KEY.search(canonical) is not None
 
 

@@ -28,7 +28,18 @@ from aleat.stix.canonical import canonical_json, canonical_json_parsed
 from aleat.stix.times import format_timestamp, is_timestamp
 from aleat.stix.upgrade import needs_upgrade, upgrade_object
 
-__all__ = ["GranularMarking", "StixObject", "has_duplicate_keys", "make_object", "parse_object", "restore_object"]
+__all__ = [
+    "GranularMarking",
+    "Received",
+    "StixObject",
+    "check_received",
+    "decode_received",
+    "has_duplicate_keys",
+    "make_object",
+    "parse_object",
+    "plain_json",
+    "restore_object",
+]
 
 # STIX 2.1 §2.9: object-type--UUID. Versions of UUID are not checked in what others made.
 _ID = re.compile(r"([a-z0-9][a-z0-9-]{1,248}[a-z0-9])--[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -101,7 +112,7 @@ class StixObject(msgspec.Struct, frozen=True, gc=False):
         return content if isinstance(content, dict) else None
 
 
-class _Received(msgspec.Struct, gc=False):
+class Received(msgspec.Struct, gc=False):
     """The typed part of an object's JSON, in the order of `StixObject`; everything else stays in the bytes."""
 
     type: str
@@ -127,8 +138,7 @@ class _Received(msgspec.Struct, gc=False):
     target_ref: str | None = None
 
 
-_decode = msgspec.json.Decoder(_Received).decode
-_TIMES = ("created", "modified", "valid_from", "valid_until")
+decode_received = msgspec.json.Decoder(Received).decode
 
 
 def parse_object(raw: bytes, place: Place, *, depth: int = 100) -> StixObject:
@@ -140,7 +150,7 @@ def parse_object(raw: bytes, place: Place, *, depth: int = 100) -> StixObject:
     if _depth_exceeds(raw, depth):
         raise ObjectError(f"The object is nested deeper than {depth} levels.", place)
     try:
-        received = _decode(raw)
+        received = decode_received(raw)
         value = orjson.loads(raw)
         canonical = canonical_json_parsed(value)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -150,7 +160,7 @@ def parse_object(raw: bytes, place: Place, *, depth: int = 100) -> StixObject:
             "The object has a key twice; which one counts is anybody's guess.", place, advice="Ask its giver."
         )
     try:
-        _check(received)
+        check_received(received)
     except ObjectError as error:
         raise ObjectError(error.reason, place, advice=error.advice) from None
     return _assemble(raw, hashlib.sha256(canonical).hexdigest(), received, value, place)
@@ -158,7 +168,7 @@ def parse_object(raw: bytes, place: Place, *, depth: int = 100) -> StixObject:
 
 def restore_object(raw: bytes, digest: str) -> StixObject:
     """Return an object from bytes that `parse_object` accepted before; `digest` is the one it gave then."""
-    return _assemble(raw, digest, _decode(raw), None, Place(digest))
+    return _assemble(raw, digest, decode_received(raw), None, Place(digest))
 
 
 def make_object(
@@ -184,7 +194,7 @@ def make_object(
             content["modified"] = modified or created
     content |= {"created_by_ref": created_by_ref, "object_marking_refs": sorted(set(markings)), **properties}
     try:
-        raw = canonical_json(_plain(content))
+        raw = canonical_json(plain_json(content))
     except (TypeError, ValueError) as error:  # a lone surrogate, NaN, or what is no JSON
         raise ObjectError(f"The object can't be written as JSON: {_short(error)}.", Place(id_)) from None
     return parse_object(raw, Place(id_))
@@ -232,15 +242,20 @@ def _is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def _check(received: _Received) -> None:
+def check_received(received: Received) -> None:
+    """Raise `ObjectError` where a typed property is not what STIX says it must be."""
     match = _ID.fullmatch(received.id)
     if match is None or match[1] != received.type:
         raise ObjectError(
             f"The id of this {received.type[:40]!r} is not of the form type--UUID.",
             advice="STIX 2.1 §2.9 says how ids look.",
         )
-    for name in _TIMES:
-        text = getattr(received, name)
+    for name, text in (
+        ("created", received.created),
+        ("modified", received.modified),
+        ("valid_from", received.valid_from),
+        ("valid_until", received.valid_until),
+    ):
         if text is not None and not is_timestamp(text):
             raise ObjectError(f"Its {name!r} is no STIX timestamp.", advice="STIX 2.1 §3.2: YYYY-MM-DDTHH:MM:SS.sssZ.")
     for reference in (
@@ -255,9 +270,9 @@ def _check(received: _Received) -> None:
         raise ObjectError("Its 'confidence' is not between 0 and 100.")
 
 
-def _assemble(raw: bytes, digest: str, received: _Received, value: Any, place: Place) -> StixObject:
+def _assemble(raw: bytes, digest: str, received: Received, value: Any, place: Place) -> StixObject:
     upgraded = None
-    if needs_upgrade(received.type, received.spec_version):
+    if needs_upgrade(received.type, received.spec_version, received.created):
         properties = upgrade_object(value or orjson.loads(raw))
         received.pattern_type = properties.get("pattern_type", received.pattern_type)
         received.spec_version = "2.0"
@@ -270,13 +285,13 @@ def _assemble(raw: bytes, digest: str, received: _Received, value: Any, place: P
     return StixObject(*in_order)
 
 
-def _plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """Return `value` as JSON: no None, no empty lists or objects, times as timestamps."""
     if isinstance(value, datetime):
         return format_timestamp(value)
     if isinstance(value, Mapping):
-        items = ((key, _plain(item)) for key, item in value.items())
+        items = ((key, plain_json(item)) for key, item in value.items())
         return {key: item for key, item in items if item is not None and item not in ([], {})}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain_json(item) for item in value]
     return value

@@ -9,27 +9,19 @@ the object itself (`has_value`) before he believes it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
 __all__ = ["has_value", "hash_value", "indexed_values", "value_hashes"]
 
-_TEXTS = (
-    "name",
-    "value",
-    "path",
-    "key",
-    "url",
-    "user_id",
-    "account_login",
-    "subject",
-    "message_id",
-    "serial_number",
-    "cpe",
-    "command_line",
+_TEXTS = frozenset(
+    """
+    name value path key url user_id account_login subject message_id serial_number cpe command_line
+    """.split()  # noqa: SIM905
 )
-_LISTS = ("aliases", "x_mitre_aliases")
+_OTHERS = frozenset({"aliases", "x_mitre_aliases", "pattern", "hashes", "external_references", "objects"})
+_KEYS = _TEXTS | _OTHERS
 _CONSTANT = re.compile(r"'((?:[^'\\]|\\.)*+)'", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _MOST = 10_000  # values of one object
@@ -41,25 +33,19 @@ def indexed_values(properties: Mapping[str, Any]) -> tuple[str, ...]:
     >>> indexed_values({"type": "indicator", "pattern_type": "stix", "pattern": "[url:value = 'http://A.example/']"})
     ('http://a.example/',)
     """
-    found: dict[str, None] = {}
-    for text in _texts(properties):
-        usual = text.strip().casefold()
-        if usual:
-            found[usual] = None
-            if len(found) == _MOST:
-                break
-    return tuple(found)
+    texts = _texts(properties)
+    found = dict.fromkeys([usual for text in texts if (usual := text.strip().casefold())])
+    return tuple(found) if len(found) <= _MOST else tuple(found)[:_MOST]
 
 
 def value_hashes(properties: Mapping[str, Any]) -> list[int]:
     """Return the hashes (signed, 64 bits) of `indexed_values`."""
-    return [hash_value(value) for value in indexed_values(properties)]
+    return [_hash(value) for value in indexed_values(properties)]
 
 
 def hash_value(value: str) -> int:
     """Return the hash (signed, 64 bits) of one value, however it is written."""
-    data = value.strip().casefold().encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big", signed=True)
+    return _hash(value.strip().casefold())
 
 
 def has_value(properties: Mapping[str, Any], value: str) -> bool:
@@ -67,40 +53,45 @@ def has_value(properties: Mapping[str, Any], value: str) -> bool:
     return value.strip().casefold() in indexed_values(properties)
 
 
-def _texts(properties: Mapping[str, Any]) -> Iterator[str]:
-    for name in _TEXTS:
-        value = properties.get(name)
-        if isinstance(value, str):
-            yield value
-    for name in _LISTS:
-        yield from _strings(properties.get(name))
-    if "pattern" in properties:
-        yield from _constants(properties)
-    for name, inner in (("hashes", "hashes"), ("external_references", "external_id"), ("objects", "")):
-        if name in properties:
-            yield from _inner(properties[name], inner)
+def _hash(usual: str) -> int:
+    digest = blake2b(usual.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
-def _constants(properties: Mapping[str, Any]) -> Iterator[str]:
-    pattern = properties["pattern"]
-    if isinstance(pattern, str) and properties.get("pattern_type", "stix") == "stix":
-        for match in _CONSTANT.finditer(pattern):
-            yield _ESCAPE.sub(r"\1", match[1]) if "\\" in match[1] else match[1]
+def _texts(properties: Mapping[str, Any]) -> list[str]:
+    found: list[str] = []
+    for name in sorted(_KEYS & properties.keys()):
+        value = properties[name]
+        if name in _TEXTS:
+            if isinstance(value, str):
+                found.append(value)
+        elif name == "pattern":
+            if isinstance(value, str) and properties.get("pattern_type", "stix") == "stix":
+                found += _constants(value)
+        else:
+            found += _inner(name, value)
+    return found
 
 
-def _inner(value: Any, kind: str) -> Iterator[str]:
-    if kind == "hashes" and isinstance(value, dict):
-        yield from _strings(list(value.values()))
-    elif kind == "external_id" and isinstance(value, list):
-        yield from _strings([one.get("external_id") for one in value if isinstance(one, dict)])
-    elif not kind and isinstance(value, dict):  # observed data of STIX 2.0
-        for one in value.values():
-            if isinstance(one, dict) and "objects" not in one:
-                yield from _texts(one)
+def _constants(pattern: str) -> list[str]:
+    found = _CONSTANT.findall(pattern)
+    return found if "\\" not in pattern else [_ESCAPE.sub(r"\1", text) for text in found]
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, list):
-        for one in value:
-            if isinstance(one, str):
-                yield one
+def _inner(name: str, value: Any) -> list[str]:
+    if name == "hashes":
+        return _strings(list(value.values())) if isinstance(value, dict) else []
+    if name == "external_references":
+        return _strings([one.get("external_id") for one in value if isinstance(one, dict)] if _is_list(value) else [])
+    if name == "objects":  # observed data of STIX 2.0
+        inner = value.values() if isinstance(value, dict) else ()
+        return [text for one in inner if isinstance(one, dict) and "objects" not in one for text in _texts(one)]
+    return _strings(value)
+
+
+def _strings(value: Any) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if _is_list(value) else []
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)

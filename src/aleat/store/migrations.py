@@ -9,10 +9,11 @@ import orjson
 import sqlalchemy as sa
 
 from aleat.errors import Place, WorkspaceError
+from aleat.stix.columns import columns_of
 from aleat.stix.objects import restore_object
 from aleat.stix.times import parse_timestamp
 from aleat.store.database import Database
-from aleat.store.objects import ObjectWriter, Provenance, columns_of
+from aleat.store.objects import ObjectWriter, Provenance
 
 __all__ = ["add_custody", "share_provenance"]
 

@@ -30,7 +30,6 @@ from aleat.stix.canonical import canonical_json_parsed
 from aleat.stix.objects import StixObject
 from aleat.stix.times import parse_timestamp
 from aleat.store.database import metadata
-from aleat.times import micros_of
 
 __all__ = [
     "NUMBERED",
@@ -43,13 +42,11 @@ __all__ = [
     "facts",
     "facts_row",
     "insert_rows",
-    "microseconds",
     "object_values",
     "objects",
     "packs",
     "provenance_of",
     "traits",
-    "traits_row",
 ]
 
 # PostgreSQL orders texts by a language's rules unless told otherwise; ids are ordered by their bytes everywhere.
@@ -190,12 +187,6 @@ class PutResult(msgspec.Struct, frozen=True):
     bound: dict[str, Any] = {}
 
 
-def traits_row(item: StixObject) -> tuple[str, str, int, int]:
-    """Return what a row of `traits` says of an object, its number aside."""
-    refs = {*item.object_marking_refs, *(part.marking_ref for part in item.granular_markings)} - {""}
-    return item.created_by_ref or "", _json_list(refs), int(item.upgraded is None), int(item.revoked)
-
-
 def facts_row(copy: Provenance) -> tuple[str, str, str, str, str, str]:
     """Return what a row of `facts` says of a copy, its number aside."""
     return (
@@ -220,11 +211,6 @@ def provenance_of(row: Any) -> Provenance:
         corpus=row.corpus or None,
         corpus_basis=row.corpus_basis,
     )
-
-
-def microseconds(version: str) -> int:
-    """Return the time of a version (`StixObject.version`) in microseconds since 1970; 0 where it has none."""
-    return micros_of(parse_timestamp(version)) if version else 0
 
 
 def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:

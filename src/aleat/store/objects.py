@@ -38,18 +38,16 @@ from aleat.store.object_tables import (
     traits,
 )
 from aleat.store.objects_conflicts import CHUNK, find_conflicts, in_order, raw_bytes, rivals
-from aleat.store.objects_put import ObjectColumns, ObjectWriter, columns_of, put_objects
+from aleat.store.objects_put import ObjectWriter, put_objects
 from aleat.store.objects_verify import ObjectFault, knowledge_digest, verify_added, verify_objects
 
 __all__ = [
     "Conflict",
-    "ObjectColumns",
     "ObjectFault",
     "ObjectWriter",
     "Provenance",
     "PutResult",
     "StoredObject",
-    "columns_of",
     "find_conflicts",
     "find_objects",
     "get_object",

@@ -14,14 +14,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-import msgspec
 import numpy as np
 import orjson
 import sqlalchemy as sa
 
+from aleat.stix.columns import ObjectColumns, columns_of
 from aleat.stix.objects import StixObject
 from aleat.stix.times import format_timestamp
-from aleat.stix.values import value_hashes
 from aleat.store.object_tables import (
     NUMBERED,
     Provenance,
@@ -31,16 +30,14 @@ from aleat.store.object_tables import (
     facts,
     facts_row,
     insert_rows,
-    microseconds,
     object_values,
     objects,
     packs,
     traits,
-    traits_row,
 )
 from aleat.store.objects_conflicts import find_conflicts_of
 
-__all__ = ["AddedDigest", "ObjectColumns", "ObjectWriter", "columns_of", "put_objects"]
+__all__ = ["AddedDigest", "ObjectWriter", "put_objects"]
 
 _CHUNK = 4_000  # objects handled at once; their ids in one question are below every database's number of parameters
 _PACK = 16_384  # bytes, and what the last object has beyond
@@ -50,21 +47,6 @@ _Place = tuple[tuple[datetime, str], int | None, int | None, int | None]
 """When, and from what path a copy came; line, column, offset."""
 
 _LINE = orjson.OPT_APPEND_NEWLINE
-
-
-class ObjectColumns(msgspec.Struct):
-    """Checked objects by columns: one element of each list is one object.
-
-    `times` are microseconds since 1970 (0: no version), `traits` what `traits_row` gives, `digests` SHA-256 of the
-    canonical form, `values` what `value_hashes` gives.
-    """
-
-    ids: list[str]
-    times: list[int]
-    traits: list[tuple[str, str, int, int]]
-    digests: list[bytes]
-    raws: list[bytes]
-    values: list[list[int]]
 
 
 class AddedDigest:
@@ -260,18 +242,6 @@ class ObjectWriter:
             insert_rows(self._connection, table, rows)
             self._last[table.name] = rows[-1][0]
             self._digest.take(table, rows)
-
-
-def columns_of(items: Sequence[StixObject]) -> ObjectColumns:
-    """Return parsed objects by columns."""
-    return ObjectColumns(
-        ids=[item.id for item in items],
-        times=[microseconds(item.version) for item in items],
-        traits=[traits_row(item) for item in items],
-        digests=[bytes.fromhex(item.digest) for item in items],
-        raws=[item.raw for item in items],
-        values=[value_hashes(item.properties()) for item in items],
-    )
 
 
 def put_objects(connection: sa.Connection, items: Iterable[tuple[StixObject, Provenance]]) -> PutResult:

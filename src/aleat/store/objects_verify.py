@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from aleat.errors import ObjectError, Place
 from aleat.stix.canonical import canonical_json, canonical_json_parsed
+from aleat.stix.columns import microseconds, traits_of
 from aleat.stix.objects import parse_object
 from aleat.stix.times import format_timestamp
 from aleat.stix.values import value_hashes
@@ -27,13 +28,11 @@ from aleat.store.object_tables import (
     arrivals,
     copies,
     facts,
-    microseconds,
     object_values,
     objects,
     packs,
     provenance_of,
     traits,
-    traits_row,
 )
 from aleat.store.objects_conflicts import raw_bytes
 from aleat.store.objects_put import AddedDigest
@@ -72,7 +71,7 @@ def verify_objects(connection: sa.Connection) -> Iterator[ObjectFault]:
         shared = (row.created_by_ref, row.markings, row.native, row.revoked)
         if item.digest != digest:
             yield ObjectFault(row.id, digest, "its bytes were changed (hash differs)")
-        elif (row.id, row.time, *shared) != (item.id, microseconds(item.version), *traits_row(item)):
+        elif (row.id, row.time, *shared) != (item.id, microseconds(item.version), *traits_of(item)):
             yield ObjectFault(row.id, digest, "its row was changed (it doesn't fit its bytes)")
         expected.extend((value, row.seq) for value in value_hashes(orjson.loads(item.raw)))
     yield from _verify_copies(connection)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,19 +14,24 @@ from typing import Any
 import msgspec
 
 from aleat.errors import Issue, Place, TrustError
-from aleat.knowledge import NOTE_CODES, UNDATED, KnowledgeItem, Limits, read_documents
+from aleat.evidence.pool import process_pool
+from aleat.knowledge import NOTE_CODES, UNDATED, KnowledgeItem, Limits
+from aleat.knowledge.blocks import KnowledgeBlock
 from aleat.knowledge.places import open_places
+from aleat.knowledge.reader import read_document_blocks
 from aleat.opening import Secrets, shown_url
-from aleat.stix import StixObject, content_id, make_object
+from aleat.stix import content_id, make_object
+from aleat.stix.columns import columns_of
 from aleat.store.allies import find_ally
 from aleat.store.database import Connection
 from aleat.store.entries import put_entries
 from aleat.store.entries_verify import list_facts
 from aleat.store.ledger import append_entry
-from aleat.store.objects import ObjectWriter, Provenance, columns_of, iterate_objects
+from aleat.store.objects import ObjectWriter, Provenance, iterate_objects
 from aleat.trust.markings import marking_id
 from aleat.workspace.core import Session
 from aleat.workspace.progress import Progress, silent
+from aleat.workspace.quality import Doubts
 from aleat.workspace.results import KnowledgeAdded
 
 __all__ = ["STATEMENT_LABEL", "add_knowledge", "add_statements", "giver_id", "keep", "statements"]
@@ -47,7 +55,7 @@ def giver_id(session: Session, connection: Connection, giver: str | None) -> str
 
 def add_knowledge(
     session: Session,
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     *,
     giver: str | None = None,
     marking: str | None = None,
@@ -69,20 +77,21 @@ def add_knowledge(
     limits = limits or Limits()
     places: dict[str, Mapping[str, str]] = {}
 
-    def read() -> Iterator[KnowledgeItem | Issue]:
+    def read(workers: Executor | None) -> Iterator[KnowledgeItem | KnowledgeBlock | Issue]:
         for found in open_places(paths, limits, secrets):
             if isinstance(found, Issue):
                 yield found
                 continue
             if found.facts:
                 places[found.shown] = found.facts
-            yield from read_documents(
+            yield from read_document_blocks(
                 found.documents,
                 limits=limits,
                 policy=session.policy(),
                 corpus=corpus,
                 version=version or found.version,
                 markings=labels,
+                workers=workers,
             )
 
     stated = {
@@ -92,11 +101,11 @@ def add_knowledge(
         "corpus": corpus,
         "places": places,
     }
-    with session.writing(), session.write() as connection:
+    with session.writing(), _helpers() as workers, session.write() as connection:
         added = keep(
             session,
             connection,
-            read(),
+            read(workers),
             giver=giver_id(session, connection, giver),
             originator=originator,
             kind=kind,
@@ -107,10 +116,20 @@ def add_knowledge(
     return msgspec.structs.replace(added, places=places)
 
 
+@contextmanager
+def _helpers() -> Iterator[Executor | None]:
+    """Yield a process beside this one, for large documents, where there is a processor for it."""
+    if (os.cpu_count() or 1) < 2:
+        yield None
+        return
+    with process_pool(1) as pool:  # starts with the first work
+        yield pool
+
+
 def keep(
     session: Session,
     connection: Connection,
-    found: Iterable[KnowledgeItem | Issue],
+    found: Iterable[KnowledgeItem | KnowledgeBlock | Issue],
     *,
     giver: str,
     originator: str | None = None,
@@ -136,15 +155,25 @@ def keep(
     entries = 0
     now = session.now()
     writer = ObjectWriter(connection)
+    doubts = Doubts(connection, session.folder)
     for batch in _batches(found, issues):
+        if isinstance(batch, KnowledgeBlock):
+            if any(type_ == "indicator" for type_, _ in batch.kinds):
+                doubts.look([item.object for item in batch.items()])
+            kinds.update({_kind_name(*kind): count for kind, count in batch.kinds.items()})
+            corpora.update(_corpus_name(batch))
+            given = _provenance(batch, Place(batch.path), giver, originator, agreement, now)
+            writer.put_together(batch.columns, given, batch.offsets)
+            progress("knowledge", writer.handled, None)
+            continue
+        doubts.look([item.object for item in batch])
         for item in batch:
             if item.entries is not None:
                 lists.add(put_entries(connection, session.folder, item.entries))
                 entries += item.entries.num_rows
-            if item.corpus:
-                corpora.add(f"{item.corpus} {item.corpus_version}".strip() + f" (by {item.corpus_basis})")
-            kinds[_kind(item.object)] += 1
-        copies = [_provenance(item, giver, originator, agreement, now) for item in batch]
+            corpora.update(_corpus_name(item))
+            kinds[_kind_name(item.object.type, item.object.pattern_type or "")] += 1
+        copies = [_provenance(item, item.place, giver, originator, agreement, now) for item in batch]
         writer.put(columns_of([item.object for item in batch]), copies)
         progress("knowledge", writer.handled, None)
     result = writer.close()
@@ -168,6 +197,8 @@ def keep(
         corpora=tuple(sorted(corpora)),
         issues=tuple(lost),
         notes=len(issues) - len(lost),
+        quality=dict(doubts.counts),
+        doubtful=tuple(doubts.listed),
     )
 
 
@@ -234,7 +265,12 @@ def _read_statement(path: Path) -> str | Issue:
 
 
 def _provenance(
-    item: KnowledgeItem, giver: str, originator: str | None, agreement: str | None, now: datetime
+    item: KnowledgeItem | KnowledgeBlock,
+    place: Place,
+    giver: str,
+    originator: str | None,
+    agreement: str | None,
+    now: datetime,
 ) -> Provenance:
     return Provenance(
         giver=giver,
@@ -242,21 +278,36 @@ def _provenance(
         markings=item.markings,
         originator=originator,
         agreement=agreement,
-        source=item.place,
+        source=place,
         corpus=item.corpus,
         corpus_basis=item.corpus_basis,
     )
 
 
-def _kind(item: StixObject) -> str:
-    return f"{item.pattern_type} indicator" if item.type == "indicator" and item.pattern_type else item.type
+def _kind_name(type_: str, pattern_type: str) -> str:
+    return f"{pattern_type} indicator" if type_ == "indicator" and pattern_type else type_
 
 
-def _batches(found: Iterable[KnowledgeItem | Issue], issues: list[Issue]) -> Iterator[list[KnowledgeItem]]:
+def _corpus_name(item: KnowledgeItem | KnowledgeBlock) -> set[str]:
+    """Return what the corpus of an item is called in the summary; nothing, where it is of none."""
+    if not item.corpus:
+        return set()
+    return {f"{item.corpus} {item.corpus_version}".strip() + f" (by {item.corpus_basis})"}
+
+
+def _batches(
+    found: Iterable[KnowledgeItem | KnowledgeBlock | Issue], issues: list[Issue]
+) -> Iterator[list[KnowledgeItem] | KnowledgeBlock]:
     batch: list[KnowledgeItem] = []
     for item in found:
         if isinstance(item, Issue):
             issues.append(item)
+            continue
+        if isinstance(item, KnowledgeBlock):
+            if batch:
+                yield batch
+                batch = []
+            yield item
             continue
         batch.append(item)
         if len(batch) >= _BATCH:

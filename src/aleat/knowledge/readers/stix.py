@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from aleat.errors import Issue, Place
+from aleat.errors import Issue
+from aleat.knowledge.blocks import read_blocks
 from aleat.knowledge.document import Document
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.limits import Limits
-from aleat.stix.bundle import parse_bundle
 
 __all__ = ["detect", "read"]
 
@@ -36,7 +36,8 @@ def detect(document: Document) -> bool:
 
 def read(document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
     """Yield the document's objects, and an issue for each that can't be used."""
-    bundle = parse_bundle(document.read(), document.path, limits.objects)
-    yield from bundle.issues
-    for item, offset in zip(bundle.objects, bundle.offsets, strict=True):
-        yield KnowledgeItem(object=item, place=Place(document.path, offset=offset))
+    for one in read_blocks(document, limits):
+        if isinstance(one, Issue):
+            yield one
+        else:
+            yield from one.items()
