@@ -37,3 +37,5 @@ def test_a_playbook_is_added_and_stands_beside_the_incident_that_it_fits(
     assert [item["relationship_type"] for item in links] == ["related-to"] * len(wiped)
     assert main(["case", "-w", str(built.folder)]) == 0
     assert "Playbook: Contain ransomware, from north (TLP:AMBER)" in capsys.readouterr().out
+    assert main(["knowledge", "show", "Contain ransomware", "-w", str(built.folder)]) == 0
+    assert "1. Unplug (by Duty officer)" in capsys.readouterr().out
