@@ -164,6 +164,24 @@ def test_a_page_too_large_is_asked_for_in_parts(workspace: Workspace) -> None:
     assert len(held(workspace)) == 100
 
 
+def test_a_slow_poll_keeps_what_came_now_and_then(workspace: Workspace) -> None:
+    """Not only at its end: each page takes a minute, and each is kept with its bookmark in an entry of its own."""
+    seconds = iter(range(0, 10_000_000, 10))
+
+    def page(query: dict[str, str]) -> Reply:
+        start = int(query.get("next", "0"))
+        return envelope(range(start, start + 2), more=start < 6, next=str(start + 2))
+
+    with serving(answers(page)) as server:
+        url = server.url + "root/collections/one/"
+        access = Access(url, sleep=lambda _: None, clock=lambda: float(next(seconds)))
+        assert workspace.poll(access).feeds[0].added.new == 8
+    entries = [json.loads(text) for text in workspace.export_ledgers()]
+    kept = [entry["data"] for entry in entries if entry["kind"] == "knowledge"]
+    assert len(kept) > 1
+    assert sorted(data["bookmark"] for data in kept) == [data["bookmark"] for data in kept]
+
+
 def test_a_collection_of_another_id_leads_nowhere(workspace: Workspace) -> None:
     """Ids that would change the URL, and API roots that are none."""
     bad = {"collections": [{**COLLECTION, "id": "../../admin"}]}

@@ -57,11 +57,11 @@ def poll(
     actor: Actor = None,
     quiet: Quiet = False,
 ) -> int:
-    """Take in what is new at an ally's server: TAXII 2.1 collections. It goes on where the last poll ended.
+    """Take in what is new at an ally's server, TAXII 2.1 or MISP. It goes on where the last poll ended.
 
     Args:
-        url: A collection, an API root, or a server's discovery (https://…); of the latter two the collections are
-            listed, unless there is one only.
+        url: TAXII 2.1: a collection, an API root, or a server's discovery (https://…); of the latter two the
+            collections are listed, unless there is one only. MISP: the server (misp+https://…).
         collection: The collection to poll, by its id, alias or title; may be repeated.
         all: Poll all collections at the URL.
         giver: Who gives it (default: the server's name).

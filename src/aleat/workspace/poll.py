@@ -28,6 +28,9 @@ __all__ = ["PollVerbs", "list_feeds", "poll"]
 
 _GATHERED_OBJECTS = 20_000
 _GATHERED_BYTES = 128 * 1024**2
+_GATHERED_SECONDS = 30.0
+"""What has gathered is kept at the first of these: little is fetched again after a kill."""
+
 _STAGE = "poll"
 _LISTED_ISSUES = 20  # in the ledger's entry; all of them are returned
 
@@ -111,7 +114,7 @@ class PollVerbs(Session):
         since: datetime | None = None,
         progress: Progress = silent,
     ) -> Polled:
-        """Take in what is new at another party's server (TAXII 2.1), and remember how far that was; see `poll`."""
+        """Take in what is new at another party's server, and remember how far that was; see `poll`."""
         return poll(
             self,
             Access(access) if isinstance(access, str) else access,
@@ -144,6 +147,7 @@ class _Run:
     ) -> None:
         self.session = session
         self.source = source
+        self.clock = access.clock
         self.kind = SOURCES[access.url.partition("://")[0].lower()].name
         self.server = split_url(access.url).geturl()
         self.giver = giver
@@ -161,15 +165,17 @@ class _Run:
         pages = self._pages(feed, bookmark, since, failures)
         gathered: list[Page] = []
         count = size = objects = 0
+        due = self.clock() + _GATHERED_SECONDS
         for page in pages:
             count += 1
             objects += page.objects
             gathered.append(page)
             size += sum(document.size for document in page.documents)
             self.progress("poll", objects, None)
-            if size >= _GATHERED_BYTES or sum(one.objects for one in gathered) >= _GATHERED_OBJECTS:
+            full = size >= _GATHERED_BYTES or sum(one.objects for one in gathered) >= _GATHERED_OBJECTS
+            if full or self.clock() >= due:
                 added.append(self._keep(feed, gathered))
-                gathered, size = [], 0
+                gathered, size, due = [], 0, self.clock() + _GATHERED_SECONDS
         if gathered:
             added.append(self._keep(feed, gathered))
         return self._finish(feed, began, count, added, failures)
