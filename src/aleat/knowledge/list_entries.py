@@ -195,6 +195,7 @@ class EntryCollector:
     def entries(self) -> Iterator[tuple[str, int, pa.Table]]:
         """Yield each label (as written, "" for none) with its first line and its entries; may be asked once."""
         blocks, self._blocks = self._blocks, []
+        pa.default_memory_pool().release_unused()  # what splitting and joining left behind
         names = sorted(self._labels)
         for name in names:
             number = self._labels[name]

@@ -22,7 +22,7 @@ __all__ = ["BLOCK_BYTES", "LinesReader", "lines_of_text", "made_ahead"]
 
 Item = TypeVar("Item")
 
-BLOCK_BYTES = 2 * 1024**2
+BLOCK_BYTES = 1024**2
 _GUESSED = "windows-1252"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
