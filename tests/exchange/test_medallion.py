@@ -109,7 +109,7 @@ def test_everything_that_was_pushed_is_polled_once(place: Place, workspace: Work
     assert held(workspace)[malware_id(45)] == 2
 
 
-@pytest.mark.parametrize("position", [10, 150, 1_500])
+@pytest.mark.parametrize("position", [150, *(pytest.param(place, marks=pytest.mark.long) for place in (10, 1_500))])
 def test_a_connection_that_breaks_between_pages_loses_nothing(
     place: Place, workspace: Workspace, position: int
 ) -> None:
