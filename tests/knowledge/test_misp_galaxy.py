@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from aleat.attribution import profiles
 from aleat.errors import InputError, Issue, LimitError
 from aleat.knowledge import Document, KnowledgeItem, Limits, detect_reader, read_knowledge
 from aleat.knowledge.galaxies import galaxy_table
@@ -16,6 +18,8 @@ from aleat.knowledge.names import catalogue_id
 from aleat.knowledge.readers import misp_galaxy
 from aleat.stix import StixObject
 from aleat.stix.extensions import extension_schema, read_extension
+from aleat.store.database import Database
+from aleat.store.objects import Provenance, put_objects
 from tests.stix.strict import strict_errors
 
 ACTOR = "11111111-0000-4000-8000-000000000001"
@@ -331,3 +335,41 @@ def test_a_windows_event_as_json_is_no_event_of_misp() -> None:
     """Rules' regression data lie beside rules; both formats begin with the same word."""
     event = {"Event": {"#attributes": {"xmlns": "http://schemas.microsoft.com/win/2004/08/events/event"}, "System": {}}}
     assert detect_reader(document("sample.json", event)) is None
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_clusters_go_in_one_by_one() -> None:
+    """Linear in their number, relations and all: none waits for the others."""
+    count = 100_000
+    ids = [f"33333333-0000-4000-8000-{number:012x}" for number in range(count)]
+    values = [
+        {
+            "uuid": one,
+            "value": f"Heron {number}",
+            "related": [{"dest-uuid": ids[number - 1], "type": "similar"}][number % 10 :],
+        }
+        for number, one in enumerate(ids)
+    ]
+    told = misp_galaxy.read(document("threat-actor.json", ACTORS | {"values": values}), Limits())
+    assert sum(isinstance(one, KnowledgeItem) for one in told) == 1 + count + count // 10
+
+
+@pytest.mark.data
+def test_attack_and_the_galaxies_go_in_in_any_order_without_a_conflict(test_data: Path) -> None:
+    """And a group that ATT&CK knows has the sponsor that only galaxies name: suspected, with its source."""
+    attack = objects(list(read_knowledge([test_data / "attack" / "ics-attack.json"])))
+    folder = test_data / "misp-galaxy" / "clusters"
+    galaxies = [folder / f"{name}.json" for name in ("mitre-intrusion-set", "threat-actor")]
+    retold = objects(list(read_knowledge(galaxies)))
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    for order in (attack + retold, retold + attack):
+        database = Database("sqlite://")
+        database.create_tables()
+        with database.write() as connection:
+            result = put_objects(connection, [(item, Provenance(giver="x", received=when)) for item in order])
+        assert result.conflicts == ()
+        database.close()
+    group = next(one for one in profiles([item.properties() for item in attack + retold]).groups if one.name == "APT33")
+    assert (group.sponsor, group.sponsor_suspected) == ("Iran", True)
+    assert [(basis.source, basis.confidence) for basis in group.sponsor_basis] == [("MISP galaxy threat-actor 349", 50)]
+    assert "Peach Sandstorm" in group.aliases

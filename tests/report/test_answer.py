@@ -55,3 +55,17 @@ def test_evidence_without_indicators_is_no_negative_answer() -> None:
     """Events were read, but nothing was looked for."""
     report = msgspec.structs.replace(changed(full_report(), **EMPTY), rules=RuleCounts())
     assert "nothing was looked for" in make_answer(report, load_messages()).paragraph
+
+
+def test_a_suspected_sponsor_says_whose_suspicion_it_is_and_who_names_another() -> None:
+    """It is no finding of the case."""
+    report = full_report()
+    (assessment,) = report.assessments
+    first, *others = assessment.hypotheses
+    told = msgspec.structs.replace(
+        first, sponsor_suspected=True, sponsor_sources=("MISP galaxy threat-actor 7",), sponsor_others=("State B",)
+    )
+    suspected = msgspec.structs.replace(assessment, hypotheses=(told, *others))
+    text = make_answer(msgspec.structs.replace(report, assessments=(suspected,)), load_messages()).paragraph
+    assert "MISP galaxy threat-actor 7 suspects; it is no finding of this case" in text
+    assert "Others name another sponsor of the same groups: State B." in text

@@ -151,6 +151,11 @@ def attribute(*, language: Language = "en", workspace: WorkspaceOption = None) -
             )
             for hypothesis in assessment.hypotheses
         )
+        for hypothesis in assessment.hypotheses[:1]:
+            if hypothesis.sponsor_suspected:
+                sources = ", ".join(hypothesis.sponsor_sources)
+                name = hypothesis.sponsor or hypothesis.name
+                wrapped(say.say("answer", "sponsor_suspected", name=name, sources=sources), indent="  ")
         names = {hypothesis.id: hypothesis.name for hypothesis in assessment.hypotheses}
         items = {item.id: item for item in assessment.items}
         for change in assessment.sensitivity[:5]:
