@@ -91,7 +91,7 @@ def test_since_begins_a_poll_there() -> None:
         since = datetime.fromtimestamp(1657872001, UTC)
         found = list(source.pages(feed, bookmark="", since=since, reference_time=NOW))
         assert names(found) == [f"events/{uuid(n)}.json" for n in range(3, 7)]
-        bookmark = json.dumps({"time": 1657872000, "uuids": [uuid(0)]})
+        bookmark = f"2022-07-15T08:00:00Z {uuid(0)}"
         assert len(list(source.pages(feed, bookmark=bookmark, since=since, reference_time=NOW))) == 6
         source.close()
 

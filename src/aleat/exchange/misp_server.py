@@ -16,17 +16,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin
 
 import orjson
 
-from aleat.errors import InputError, Issue, Place, RemoteError
+from aleat.errors import InputError, Issue, ObjectError, Place, RemoteError
 from aleat.exchange.access import Access, Credentials, split_url
 from aleat.exchange.feeds import Feed, Page, page_document
 from aleat.exchange.http_client import Answer, HttpClient
 from aleat.knowledge.misp.fields import identifier, objects_in, text
+from aleat.stix.times import parse_timestamp
 
 __all__ = ["MispFilters", "MispSource"]
 
@@ -58,15 +59,16 @@ class _Bookmark:
         """Return what `write` wrote; raises `InputError` for anything else."""
         if not bookmark:
             return _Bookmark()
+        time, *uuids = bookmark.split(" ")
         try:
-            value = orjson.loads(bookmark)
-            return _Bookmark(int(value["time"]), frozenset(map(str, value["uuids"])))
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return _Bookmark(int(parse_timestamp(time).timestamp()), frozenset(uuids))
+        except ObjectError:
             raise InputError("That is no bookmark of a MISP server's events.") from None
 
     def write(self) -> str:
-        """Return it as text."""
-        return orjson.dumps({"time": self.time, "uuids": sorted(self.uuids)}).decode()
+        """Return it as text: the time, and the UUIDs."""
+        time = datetime.fromtimestamp(self.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return " ".join((time, *sorted(self.uuids)))
 
     def after(self, time: int, uuid: str) -> _Bookmark:
         """Return the bookmark behind the event `uuid` of `time`."""
