@@ -59,6 +59,7 @@ def test_pushes_cuts_and_polls_end_with_the_same_objects_once(seed: int, tmp_pat
                 ws.poll(access, giver="north")
         while not ws.poll(access, giver="north").feeds[0].complete:
             assert simulator.requests < 500
+        simulator.cuts.clear()
         assert ws.poll(access, giver="north").feeds[0].added.new == 0
         with ws.read() as connection:
             copies = {stored.object.id: len(stored.copies) for stored in iterate_objects(connection, ["malware"])}
