@@ -88,11 +88,11 @@ def test_a_list_whose_rows_are_gone_is_named(database: Database, tmp_path: Path)
 def test_what_is_revoked_or_of_another_type_is_named_and_not_hunted(database: Database, tmp_path: Path) -> None:
     standings: list[Standing] = []
     retired: list[Indicator] = []
-    objects = [pattern("good"), pattern("taken back", revoked=True), pattern("snort", pattern_type="snort")]
+    objects = [pattern("good"), pattern("taken back", revoked=True), pattern("pcre", pattern_type="pcre")]
     pairs = ((item, "cert-x") for item in objects)
     found, left = load(database, tmp_path, *pairs, standings=standings, retired=retired)
     assert [item.title for item in found] == ["good"]
-    assert {(row.title, row.code) for row in left} == {("taken back", "revoked"), ("snort", "pattern-type")}
+    assert {(row.title, row.code) for row in left} == {("taken back", "revoked"), ("pcre", "pattern-type")}
     assert [item.title for item in retired] == ["taken back"]
     assert standings == [Standing(objects[1].id, "revoked: by its creator on 2022-07-15")]
 

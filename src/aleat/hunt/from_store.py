@@ -21,11 +21,18 @@ from aleat.knowledge.items import KnowledgeItem
 from aleat.stix.extensions import read_extension
 from aleat.stix.objects import StixObject
 from aleat.store.database import Connection
-from aleat.store.entries import EntryRows, stored_rows
-from aleat.store.objects import StoredObject, iterate_objects
+from aleat.store.entries import EntryRows, list_digests, stored_rows
+from aleat.store.objects import StoredObject, find_objects, iterate_objects
 from aleat.store.withdrawn import newest_given
 
-__all__ = ["PATTERN_TYPES", "indicators", "indicators_of_items", "warning_lists", "warning_lists_of_items"]
+__all__ = [
+    "PATTERN_TYPES",
+    "indicators",
+    "indicators_of_items",
+    "list_objects",
+    "warning_lists",
+    "warning_lists_of_items",
+]
 
 PATTERN_TYPES = frozenset({"sigma", "snort", "stix", "suricata", "yara"})
 _LEVEL = "medium"
@@ -113,11 +120,21 @@ def indicators_of_items(
             _retire(found, ended, None, not_evaluated)
 
 
+def list_objects(connection: Connection) -> Iterator[StoredObject]:
+    """Yield the objects of the lists whose rows are here, warning lists too, without looking at other indicators."""
+    for digest in list_digests(connection):
+        yield from find_objects(connection, types=["indicator"], value=digest)
+
+
 def warning_lists(
-    connection: Connection, root: Path, *, not_evaluated: list[NotEvaluated] | None = None
+    connection: Connection,
+    root: Path,
+    *,
+    among: Iterable[StoredObject] | None = None,
+    not_evaluated: list[NotEvaluated] | None = None,
 ) -> Iterator[WarningList]:
-    """Yield the warning lists that were given; what of them can't be used goes to `not_evaluated`."""
-    for stored in iterate_objects(connection, ["indicator"]):
+    """Yield the warning lists that were given, or those `among` these; what can't be used goes to `not_evaluated`."""
+    for stored in among if among is not None else iterate_objects(connection, ["indicator"]):
         listed = read_extension(stored.object, "list") or {}
         if "warning" not in listed or stored.object.revoked:
             continue

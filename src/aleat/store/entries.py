@@ -28,7 +28,7 @@ __all__ = [
     "EntryFault",
     "EntryRows",
     "StoredRows",
-    "has_entries",
+    "list_digests",
     "put_entries",
     "read_entries",
     "stored_rows",
@@ -56,9 +56,9 @@ class EntryFault(msgspec.Struct, frozen=True):
     reason: str
 
 
-def has_entries(connection: sa.Connection) -> bool:
-    """Say whether there are rows of any list."""
-    return connection.execute(sa.select(entry_lists.c.digest).limit(1)).first() is not None
+def list_digests(connection: sa.Connection) -> tuple[str, ...]:
+    """Return the digests of all lists whose rows are here; a list's object can be looked up by its digest."""
+    return tuple(connection.scalars(sa.select(entry_lists.c.digest).order_by(entry_lists.c.digest)))
 
 
 def put_entries(connection: sa.Connection, root: Path, entries: pa.Table) -> str:

@@ -26,9 +26,9 @@ from aleat.stix.objects import StixObject
 from aleat.stix.pattern_paths import pattern_comparisons
 from aleat.stix.times import format_timestamp, parse_timestamp
 from aleat.store.database import Connection
-from aleat.store.entries import stored_rows
+from aleat.store.entries import list_digests, stored_rows
 from aleat.store.hunts import get_run
-from aleat.store.objects import StoredObject, get_object, get_variants, iterate_objects
+from aleat.store.objects import StoredObject, find_objects, get_object, get_variants, iterate_objects
 from aleat.store.withdrawn import newest_given
 from aleat.trust.markings import read_marking
 from aleat.workspace.evidence import open_lake
@@ -94,10 +94,9 @@ class KnowledgeReader:
         by_id = get_variants(self.connection, text) if "--" in text else ()
         if by_id:
             return (newest_given(self.connection, by_id[0], self.terms.withdrawn),)
-        exact = [one for one in iterate_objects(self.connection) if _is_called(one.object, text)]
-        if exact:
-            return tuple(exact)
-        return tuple(self._with_value(iterate_objects(self.connection), text))
+        indexed = [one for one in find_objects(self.connection, value=text) if _is_called(one.object, text)]
+        exact = indexed or [one for one in iterate_objects(self.connection) if _is_called(one.object, text)]
+        return tuple(exact) or self._with_value(text)
 
     def row(
         self,
@@ -201,7 +200,7 @@ class KnowledgeReader:
         types = list(wanted.types) or (["indicator"] if wanted.pattern_types else None)
         found: Iterable[StoredObject] = iterate_objects(self.connection, types)
         if wanted.value:
-            found = self._with_value(found, wanted.value)
+            found = (one for one in self._with_value(wanted.value) if types is None or one.object.type in types)
         for newest in found:
             stored = newest_given(self.connection, newest, self.terms.withdrawn)
             if self._fits(stored, wanted) and self._fits_state(stored, wanted, hits):
@@ -230,30 +229,29 @@ class KnowledgeReader:
             states.add("hit" if (hits or {}).get(stored.object.id) else "never-hit")
         return bool(states.intersection(wanted.states))
 
-    def _with_value(self, found: Iterable[StoredObject], value: str) -> Iterator[StoredObject]:
-        """Yield the objects that name a value exactly: in a pattern, as an observable, in a list."""
-        for stored in found:
-            if has_value(self.connection, self.session.folder, stored.object, value):
-                yield stored
+    def _with_value(self, value: str) -> tuple[StoredObject, ...]:
+        """Return the objects that name a value exactly: in a pattern, as an observable, in a list."""
+        found = {
+            one.object.id: one for one in find_objects(self.connection, value=value) if has_value(one.object, value)
+        }
+        for digest in list_digests(self.connection):
+            if _in_rows(self.connection, self.session.folder, digest, value):
+                found.update((one.object.id, one) for one in find_objects(self.connection, value=digest))
+        return tuple(found[id_] for id_ in sorted(found))
 
 
-def has_value(connection: Connection, root: Path, item: StixObject, value: str) -> bool:
-    """Say whether an object names a value: in its pattern, as an observable's, as a list's entry."""
+def has_value(item: StixObject, value: str) -> bool:
+    """Say whether an object names a value: in its pattern, or as an observable's; lists are asked apart."""
+    folded = value.casefold()
     if item.type == "indicator":
-        listed = read_extension(item, "list")
-        if listed is not None:
-            return _in_rows(connection, root, str(listed.get("entries_sha256", "")), value)
-        if item.pattern_type == "stix":
-            folded = value.casefold()
-            return any(one.value.casefold() == folded for one in pattern_comparisons(item.pattern or ""))
-        return False
+        return any(one.value.casefold() == folded for one in pattern_comparisons(item.pattern or ""))
     if item.created is not None:
         return False
     properties = item.properties()
     told = [properties.get(name) for name in ("value", "name", "key", "path", "user_id")]
     hashes = properties.get("hashes")
     told += list(hashes.values()) if isinstance(hashes, dict) else []
-    return any(isinstance(one, str) and one.casefold() == value.casefold() for one in told)
+    return any(isinstance(one, str) and one.casefold() == folded for one in told)
 
 
 def name_of(item: StixObject) -> str:

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from aleat.hunt.from_store import warning_lists
+from aleat.hunt.from_store import list_objects, warning_lists
 from aleat.hunt.warning_lists import WarningIndex
 from aleat.knowledge.quality import QualityLabel, Warn, doubtful
 from aleat.stix.objects import StixObject
 from aleat.store.database import Connection
-from aleat.store.entries import has_entries
 
 __all__ = ["DoubtfulObject", "Doubts"]
 
@@ -44,9 +43,8 @@ class Doubts:
     @cached_property
     def warn(self) -> Warn | None:
         """Looks up values on the warning lists that were here before; None where there are none."""
-        if not has_entries(self._connection):
-            return None
-        lists = list(warning_lists(self._connection, self._root))
+        there = list_objects(self._connection)
+        lists = list(warning_lists(self._connection, self._root, among=there))
         return WarningIndex(lists).names if lists else None
 
     def look(self, items: Sequence[StixObject]) -> None:
