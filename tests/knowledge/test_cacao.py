@@ -230,6 +230,21 @@ def test_a_policy_that_stix_has_no_type_for_blocks_and_its_tlp_holds() -> None:
     assert strict_errors(items[0].object) == []
 
 
+def test_a_published_marking_counts_by_its_id_alone() -> None:
+    """CACAO fixes the ids of TLP 2.0: a playbook that doesn't define them is GREEN all the same, and has a fault."""
+    items, issues = read_playbook(playbook(markings=["marking-tlp--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"]))
+    assert items[-1].object.object_marking_refs == (marking_id("tlp:green"),)
+    assert ["its id says which it is" in issue.reason for issue in issues] == [True]
+
+
+def test_a_published_id_is_not_weakened_by_what_stands_under_it() -> None:
+    """Who defines RED's id as CLEAR gets both: the stricter holds."""
+    key = "marking-tlp--e828b379-4e03-4974-9ac4-e53a884c97c1"
+    definition = {"type": "marking-tlp", "id": key, "tlpv2_level": "TLP:CLEAR"}
+    items, _ = read_playbook(playbook(markings=[key], data_marking_definitions={key: definition}))
+    assert marking_id("tlp:red") in items[-1].object.object_marking_refs
+
+
 @pytest.mark.parametrize("markings", ["TLP:RED", {"a": 1}, [1], [None], [step_id("marking-tlp", 9)], 7])
 def test_markings_that_cannot_be_read_count_as_unknown(markings: Any) -> None:
     """Never as none: what nobody understands stays."""

@@ -2,8 +2,8 @@
 
 TLP 2.0 becomes the published definition. A statement becomes a STIX statement. What STIX has no type for (FIRST's
 Information Exchange Policy, a TLP level that isn't one) becomes a marking of its own with everything that it says,
-which counts as unknown: what bears it leaves nobody's hands by itself. A marking that the playbook bears and
-doesn't define, or a list of markings that can't be read, counts as unknown too. A marking that is revoked, or
+which counts as unknown: what bears it leaves nobody's hands by itself. A TLP 2.0 marking counts by its fixed id even where the
+playbook doesn't define it. Any other marking that it bears and doesn't define, or a list of markings that can't be read, counts as unknown too. A marking that is revoked, or
 whose time is over, still holds: nobody but its author can say what else goes.
 
 Specification: CACAO 2.0 §9.
@@ -23,9 +23,9 @@ from aleat.stix.extensions import extend
 from aleat.stix.ids import content_id
 from aleat.stix.objects import StixObject, make_object
 from aleat.stix.times import is_timestamp, parse_timestamp
-from aleat.trust.markings import marking_id
+from aleat.trust.markings import known_marking_ids, marking_id, read_marking
 
-__all__ = ["PlaybookMarkings", "read_playbook_markings"]
+__all__ = ["PlaybookMarkings", "published_label", "read_playbook_markings"]
 
 _LEVELS = ("tlpv2_level", "tlp_level", "tlp")
 _NAME = 200
@@ -51,12 +51,31 @@ def read_playbook_markings(content: Mapping[str, Any]) -> PlaybookMarkings:
         name = key if isinstance(key, str) else str(key)[:_NAME]
         definition = known.get(name)
         found = _read(definition) if isinstance(definition, dict) else None
-        if found is None:
+        published = published_label(name)
+        if published is not None:  # its meaning is fixed, whatever else a definition under its id says
+            ids.add(published)
+        elif found is None:
             ids.add(content_id("marking-definition", ["playbook marking", name]))
-            continue
-        ids |= found.keys()
-        made |= {id_: item for id_, item in found.items() if item is not None}
+        ids |= (found or {}).keys()
+        made |= {id_: item for id_, item in (found or {}).items() if item is not None}
     return PlaybookMarkings(tuple(sorted(ids)), tuple(made[id_] for id_ in sorted(made)))
+
+
+def published_label(name: str) -> str | None:
+    """Return the id of the TLP 2.0 label that a playbook's marking `name` is by its own id; None where it is none.
+
+    CACAO fixes these ids (§9.4), with the UUIDs of STIX's: one says its level even where its definition is missing.
+
+    >>> published_label("marking-tlp--bab4a63c-aed9-4cf5-a766-dfca5abac2bb")
+    'marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb'
+    """
+    if not name.startswith("marking-tlp--"):
+        return None
+    id_ = name.replace("marking-tlp--", "marking-definition--", 1)
+    if id_ not in known_marking_ids():
+        return None
+    marking = read_marking(id_, None)
+    return id_ if (marking.kind, marking.version) == ("tlp", "2.0") else None
 
 
 def _read(definition: Mapping[str, Any]) -> dict[str, StixObject | None] | None:

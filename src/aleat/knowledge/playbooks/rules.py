@@ -14,6 +14,7 @@ from typing import Any
 
 from aleat.knowledge.playbooks.check import Fault, pointer, vocabulary
 from aleat.knowledge.playbooks.flow import find_loops, flows_of, mapping_of, reachable_steps, workflow_of
+from aleat.knowledge.playbooks.markings import published_label
 from aleat.stix.times import is_timestamp, parse_timestamp
 
 __all__ = ["broken_rules"]
@@ -145,7 +146,11 @@ def _markings(content: Mapping[str, Any]) -> Iterator[Fault]:
     for place, marking in enumerate(listed if isinstance(listed, list) else ()):
         if not isinstance(marking, str) or marking not in known:
             where = pointer(["markings", place])
-            yield Fault(where, "marking-missing", "No such data marking is defined; the playbook stays here.", "9")
+            if isinstance(marking, str) and published_label(marking) is not None:
+                says = "The data marking is not defined in the playbook; its id says which it is."
+            else:
+                says = "No such data marking is defined; the playbook stays here."
+            yield Fault(where, "marking-missing", says, "9")
 
 
 def _variables(content: Mapping[str, Any]) -> Iterator[Fault]:
