@@ -43,7 +43,7 @@ class Includes:
         self._above = (*above, document.relative)
         self._spent = spent or _Spent(set(), limits.include_bytes)
 
-    def open(self, name: str) -> Included | str | None:
+    def find(self, name: str) -> Included | str | None:
         """Return the file called `name`, why it can't be had, or None where its rules are there already."""
         place = self._document.beside(name)
         if place is not None and place in self._spent.files and place not in self._above:

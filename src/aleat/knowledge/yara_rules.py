@@ -195,7 +195,7 @@ class _Splitter:
             self._include(name.strip('"').replace("\\\\", "\\"), at)
 
     def _include(self, name: str, at: int) -> None:
-        found = self.includes.open(name) if self.includes is not None else "it was given alone"
+        found = self.includes.find(name) if self.includes is not None else "it was given alone"
         shown, advice = name[:100], "Give the folder or archive that holds both, or put its rules into this file."
         if isinstance(found, str):
             self.unmet.append(f"{shown!r}: {found}")
