@@ -1,10 +1,11 @@
 """The markings of a playbook as STIX marking definitions: never lost, never weakened.
 
-TLP 2.0 becomes the published definition. A statement becomes a STIX statement. What STIX has no type for (FIRST's
-Information Exchange Policy, a TLP level that isn't one) becomes a marking of its own with everything that it says,
-which counts as unknown: what bears it leaves nobody's hands by itself. A TLP 2.0 marking counts by its fixed id even where the
-playbook doesn't define it. Any other marking that it bears and doesn't define, or a list of markings that can't be read, counts as unknown too. A marking that is revoked, or
-whose time is over, still holds: nobody but its author can say what else goes.
+TLP 2.0 becomes the published definition, and counts by its fixed id even where the playbook doesn't define it. A
+statement becomes a STIX statement. What STIX has no type for (FIRST's Information Exchange Policy, a TLP level that
+isn't one) becomes a marking of its own with everything that it says, which counts as unknown: what bears it leaves
+nobody's hands by itself. Any other marking that the playbook bears and doesn't define, or a list of markings that
+can't be read, counts as unknown too. A marking that is revoked, or whose time is over, still holds: nobody but its
+author can say what else goes.
 
 Specification: CACAO 2.0 §9.
 """
