@@ -276,6 +276,8 @@ def _assessment_content(assessment: Assessment) -> dict[str, Any]:
                 "probability": round(hypothesis.posterior, 4),
                 "words": hypothesis.words,
                 "bits": round(hypothesis.bits, 3),
+                **({"sponsor_suspected": True} if hypothesis.sponsor_suspected else {}),
+                **({"sponsor_sources": list(hypothesis.sponsor_sources)} if hypothesis.sponsor_sources else {}),
             }
             for hypothesis in assessment.hypotheses
         ],
