@@ -82,6 +82,7 @@ def test_each_sheet_is_a_list() -> None:
     assert [issue.code for issue in issues] == ["macros", "list-value", "empty"]
 
 
+@pytest.mark.long
 def test_a_sheet_without_a_header_is_lines_of_values() -> None:
     """The only sheet gives its file's name to the list."""
     book = Workbook()
@@ -96,6 +97,14 @@ def test_a_sheet_without_a_header_is_lines_of_values() -> None:
     )
 
 
+@pytest.mark.long
+def test_a_process_says_which_limit_it_met() -> None:
+    """Cells or sheets beyond the limits: the file is refused by the limit's name."""
+    with pytest.raises(LimitError, match="sheet_cells"):
+        read(saved(workbook()), limits=Limits(sheet_cells=5))
+
+
+@pytest.mark.long
 def test_open_document_sheets() -> None:
     """The same reader: a sheet of LibreOffice's form, by hand."""
     content = (
@@ -144,10 +153,9 @@ def test_more_cells_or_sheets_than_allowed_are_refused() -> None:
         True,
         True,
     ]
-    with pytest.raises(LimitError, match="sheet_cells"):
-        read(data, limits=Limits(sheet_cells=5))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "data", [b"PK\x03\x04", b"PK\x03\x04" + b"x" * 500, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600]
 )

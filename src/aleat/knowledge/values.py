@@ -178,6 +178,8 @@ def _type_codes(value: pl.Series) -> np.ndarray[Any, np.dtype[np.uint8]]:
     left = np.arange(len(value), dtype=np.uint32)
     rest = value
     for name, sign, form in _RULES:
+        if not len(left):
+            break
         if name == "file:hashes":
             likely = rest.str.len_bytes().is_in(_HASH_LENGTHS).arg_true()
         elif sign:
