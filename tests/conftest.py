@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from aleat.store.database import Database
+from tests.postgres import PostgresServer, find_binaries, running
 
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -33,3 +34,13 @@ def test_data() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip("real test material is absent: set ALEAT_TEST_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of our own; tests over it are skipped, and counted, where it isn't installed."""
+    binaries = find_binaries()
+    if binaries is None or os.name == "nt":
+        pytest.skip("PostgreSQL's server is absent: install the package postgresql")
+    with running(binaries) as server:
+        yield server

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from aleat.errors import WorkspaceError
 from aleat.store.database import Database
@@ -14,6 +15,7 @@ from aleat.store.hunts import (
     HuntKey,
     begin_run,
     get_run,
+    hunt_results,
     missing_cells,
     put_cells,
     put_gaps,
@@ -152,6 +154,6 @@ def test_thousands_of_rules_are_one_row_a_segment(database: Database) -> None:
 def test_a_damaged_piece_is_told_in_words(database: Database) -> None:
     hunt(database, 1, ["s1"], {"a"}, [("s1", 1, "a")])
     with database.write() as connection:
-        connection.exec_driver_sql("UPDATE hunt_results SET found = X'0500000000000000FF'")
+        connection.execute(sa.update(hunt_results).values(found=bytes.fromhex("0500000000000000FF")))
     with pytest.raises(WorkspaceError, match="database is damaged"):
         found(database)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +13,12 @@ import pytest
 
 from aleat.errors import IntegrityError, WorkspaceError
 from aleat.evidence import ReadOptions, ingest
-from aleat.store.database import Database
 from aleat.store.index_part import Part, SegmentValues, estimate_distinct, merge_parts, write_part
 from aleat.store.lake import Lake
 from aleat.store.value_hash import fold_texts, hash_text, hash_texts
 from aleat.store.value_index import ValueIndex, forget_index
 from aleat.trust.keys import SigningKey
+from tests.store.conftest import NewDatabase
 
 KEY = SigningKey.generate()
 TIME = datetime(2022, 7, 20, tzinfo=UTC)
@@ -28,11 +27,8 @@ SMALL = ReadOptions(range_bytes=2048)
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    database = Database.at(tmp_path / "aleat.sqlite")
-    database.create_tables()
-    yield Lake(tmp_path, database)
-    database.close()
+def lake(tmp_path: Path, new_database: NewDatabase) -> Lake:
+    return Lake(tmp_path, new_database(tmp_path / "aleat.sqlite"))
 
 
 def add(lake: Lake, name: str, lines: range, **options: Any) -> None:

@@ -77,6 +77,7 @@ def init(
     identity: str = "",
     country: str = "",
     zone: str = "UTC",
+    database: str = "",
     actor: Actor = None,
 ) -> int:
     """Make a workspace in a new folder, with keys of its own.
@@ -87,12 +88,20 @@ def init(
         identity: Your team's STIX identity, where it has one already (default: a new one).
         country: Your country, two letters (ISO 3166).
         zone: The case's time zone (IANA name), shown beside UTC.
+        database: A PostgreSQL database, postgresql://USER@HOST/DATABASE (default: a file in the folder); its password
+            is in $PGPASSWORD or ~/.pgpass.
         actor: Who acts.
     """
     from aleat.workspace import Workspace  # noqa: PLC0415
 
     with Workspace.init(
-        folder, organisation=organisation, identity=identity, country=country, zone=zone, actor=actor
+        folder,
+        organisation=organisation,
+        identity=identity,
+        country=country,
+        zone=zone,
+        database=database,
+        actor=actor,
     ) as ws:
         line(f"Workspace {folder} of {ws.config.organisation}; its keys are in {ws.key_folder}: keep a copy.")
     return 0

@@ -1,7 +1,8 @@
 """The workspace's database: one SQLAlchemy engine, one writer, many readers.
 
 Each file of this room declares its own tables on `metadata`; nothing else in the project writes SQL. SQLite
-runs in WAL mode with full synchronisation: what was committed stays, whatever happens to the process.
+runs in WAL mode with full synchronisation: what was committed stays, whatever happens to the process. PostgreSQL is
+taken by its URL; what differs stands in `aleat.store.dialects`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
 
 from aleat.errors import WorkspaceError
+from aleat.store.dialects import dialect_of
 
 __all__ = ["Connection", "Database", "metadata"]
 
@@ -40,8 +40,6 @@ _TABLES = (
 )
 """The files of this room that declare tables."""
 
-_BUSY_SECONDS = 30
-
 _REFUSALS = {sa.exc.OperationalError, sa.exc.DatabaseError, sqlite3.OperationalError, sqlite3.DatabaseError}
 """What the disk or the file is to blame for; the finer kinds of error are faults of ours."""
 
@@ -50,9 +48,14 @@ class Database:
     """An open database; `read()` and `write()` hand out connections, `write()` in one transaction."""
 
     def __init__(self, url: str | sa.URL) -> None:
-        self.engine = sa.create_engine(url)
-        if self.engine.dialect.name == "sqlite":
-            event.listen(self.engine, "connect", _configure_sqlite)
+        try:
+            self.engine = sa.create_engine(url)
+        except ModuleNotFoundError:
+            raise WorkspaceError(
+                "PostgreSQL needs its driver. Install it with: pip install 'aleat[postgres]'"
+            ) from None
+        self.dialect = dialect_of(self.engine)
+        self.dialect.set_up(self.engine)
 
     @classmethod
     def at(cls, path: Path) -> Database:
@@ -64,7 +67,14 @@ class Database:
         for name in _TABLES:
             import_module(f"aleat.store.{name}")
         with self._checked():
-            metadata.create_all(self.engine if connection is None else connection)
+            self.dialect.declared(metadata).create_all(self.engine if connection is None else connection)
+
+    def is_taken(self) -> bool:
+        """Say whether a workspace is in the database already; tables that an `init` left empty are none."""
+        with self.read() as connection:
+            if not sa.inspect(connection).has_table("ledger_entries"):
+                return False
+            return connection.execute(sa.text("SELECT 1 FROM ledger_entries LIMIT 1")).first() is not None
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -76,9 +86,17 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """Yield a connection in one transaction: all of it is committed at the end, or none."""
         with self._checked(), self.engine.begin() as connection:
-            if self.engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self.dialect.begin(connection)
             yield connection
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """Be the one writer of the database, where a lock beside it isn't enough: across hosts.
+
+        Raises `WorkspaceBusyError` at once if another process is.
+        """
+        with self._checked(), self.dialect.writer(self.engine):
+            yield
 
     @contextmanager
     def _checked(self) -> Iterator[None]:
@@ -89,26 +107,14 @@ class Database:
                 raise
             reason = error.orig if isinstance(error, sa.exc.DatabaseError) else error
             raise WorkspaceError(
-                f"The workspace's database refused: {reason}. Is the disk full, the folder not to be written to, "
-                "or its file damaged? What was committed stays."
+                f"The workspace's database refused: {reason}. {self.dialect.advice} What was committed stays."
             ) from error
 
     def truncate_log(self) -> None:
         """Bring everything into the database's own file, and empty its log: what was deleted is in neither."""
-        if self.engine.dialect.name == "sqlite":
-            with self.read() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self.read() as connection:
+            self.dialect.truncate_log(connection)
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
-
-
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # SQLAlchemy's begin is ours: see write()
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
-    cursor.close()

@@ -21,7 +21,8 @@ _RIVALS = (objects.c.id, objects.c.time, objects.c.digest, traits.c.native, trai
 
 def raw_bytes() -> sa.ColumnElement[bytes]:
     """An object's bytes, where `objects` is joined with `packs`."""
-    return sa.func.substr(packs.c.data, objects.c.start + 1, objects.c.length, type_=sa.LargeBinary).label("raw")
+    start, length = (sa.cast(number, sa.Integer) for number in (objects.c.start + 1, objects.c.length))
+    return sa.func.substr(packs.c.data, start, length, type_=sa.LargeBinary).label("raw")
 
 
 def in_order(query: sa.Select[Any]) -> sa.Select[Any]:

@@ -1,7 +1,7 @@
 """How far each poll came: one bookmark for a server's feed and the giver it is polled for, the source's own text.
 
 A bookmark is written in the transaction that keeps what came before it, so that both are there or neither. It
-holds no secret. The table is made when it is first needed: workspaces from before there were polls have none.
+holds no secret.
 """
 
 from __future__ import annotations
@@ -39,23 +39,18 @@ class Bookmark(msgspec.Struct, frozen=True):
 
 def read_bookmark(connection: sa.Connection, url: str, feed: str, giver: str) -> str:
     """Return how far a poll came, or the empty string where there was none."""
-    if not sa.inspect(connection).has_table(polls.name):
-        return ""
     where = (polls.c.url == url) & (polls.c.feed == feed) & (polls.c.giver == giver)
     return connection.execute(sa.select(polls.c.bookmark).where(where)).scalar() or ""
 
 
 def read_bookmarks(connection: sa.Connection) -> tuple[Bookmark, ...]:
     """Return all bookmarks, by URL, feed and giver."""
-    if not sa.inspect(connection).has_table(polls.name):
-        return ()
     query = sa.select(polls).order_by(polls.c.url, polls.c.feed, polls.c.giver)
     return tuple(Bookmark(**row._mapping) for row in connection.execute(query))
 
 
 def put_bookmark(connection: sa.Connection, url: str, feed: str, giver: str, bookmark: str, *, time: datetime) -> None:
     """Keep how far a poll came, within the caller's transaction."""
-    polls.create(connection, checkfirst=True)
     where = (polls.c.url == url) & (polls.c.feed == feed) & (polls.c.giver == giver)
     connection.execute(sa.delete(polls).where(where))
     row = {"url": url, "feed": feed, "giver": giver, "bookmark": bookmark, "updated": format_timestamp(time)}

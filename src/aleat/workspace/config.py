@@ -83,6 +83,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     age_recipient: str
     default_marking: str = "amber"
     """The TLP label that our own objects get, unless told otherwise (TLP 2.0, in lower case)."""
+    database: str = ""
+    """The URL of the PostgreSQL database, without a password; empty: the SQLite file in the folder."""
 
 
 def new_config(
@@ -96,6 +98,7 @@ def new_config(
     identity: str = "",
     country: str = "",
     zone: str = "UTC",
+    database: str = "",
 ) -> Config:
     """Return the settings of a new workspace."""
     return Config(
@@ -107,6 +110,7 @@ def new_config(
         identity=identity or random_id("identity"),
         country=country,
         zone=zone,
+        database=database,
         signing_key=signing_key,
         signing_public=signing_public,
         age_recipient=age_recipient,

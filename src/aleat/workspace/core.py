@@ -3,7 +3,7 @@
 ```
 case/
   aleat.toml      settings and format version
-  aleat.db        objects, decisions, ledgers, the register of sources and segments
+  aleat.db        objects, decisions, ledgers, the register of sources and segments (or a PostgreSQL database)
   segments/       events, one Parquet file a segment
   evidence/       copies of evidence, by their hash (only with --copy)
   lists/          entries of indicator lists
@@ -32,6 +32,7 @@ from aleat.errors import TrustError, WorkspaceError
 from aleat.store.allies import read_allies
 from aleat.store.database import Connection, Database
 from aleat.store.decisions import read_people, set_roles
+from aleat.store.dialects import check_url
 from aleat.store.files import temporary_path, write_file
 from aleat.store.keyring import (
     default_key_folder,
@@ -81,7 +82,7 @@ class Session:
         self.actor = actor or default_actor()
         self.key_folder = key_folder or default_key_folder()
         self._clock = clock or (lambda: datetime.now(UTC))
-        self.database = Database.at(folder / _DATABASE)
+        self.database = _open_database(folder, self.config.database)
 
     @classmethod
     def open(
@@ -111,16 +112,23 @@ class Session:
         identity: str = "",
         country: str = "",
         zone: str = "UTC",
+        database: str = "",
     ) -> Self:
         """Make a new workspace in the folder `path` (absent or empty) with keys of its own, and open it.
 
-        `identity` is the team's STIX identity, where it has one already; a new one is made otherwise.
+        `identity` is the team's STIX identity, where it has one already; a new one is made otherwise. `database` is
+        the URL of a PostgreSQL database, or schema, that holds no workspace yet (default: a file in the folder).
         """
         if identity and not _IDENTITY.fullmatch(identity):
             raise WorkspaceError(f"{identity[:60]!r} is no id of a STIX identity (identity--UUID).")
         check_zone(zone)
+        place = check_url(database) if database else ""
         folder = Path(path)
         _clear_place(folder)
+        opened = _open_database(folder, place)
+        if place and opened.is_taken():
+            opened.close()
+            raise WorkspaceError("The database holds a workspace already. Name another database, or another schema.")
         keys = key_folder or default_key_folder()
         signing, age = SigningKey.generate(), AgeKey.generate()
         now = (clock or (lambda: datetime.now(UTC)))()
@@ -131,6 +139,7 @@ class Session:
             identity=identity,
             country=country,
             zone=zone,
+            database=place,
             created=now,
             signing_key=signing.key_id,
             signing_public=signing.public.text,
@@ -140,15 +149,14 @@ class Session:
         save_private_text(keys, f"{signing.key_id}.age", age.text)
         for name in _FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
-        database = Database.at(folder / _DATABASE)
-        database.create_tables()
+        opened.create_tables()
         who = actor or default_actor()
-        with database.write() as connection:
+        with opened.write() as connection:
             facts = {"workspace": config.id, "key": signing.public.text, "organisation": organisation}
             append_entry(connection, "decisions", "init", facts, actor=who, time=now, key=signing)
             roles = ("analyst", "releaser", "administrator")
             set_roles(connection, who, roles, actor=who, time=now, key=signing)
-        database.close()
+        opened.close()
         policy = policy_bytes()
         write_file(folder / POLICY_NAME, policy)
         write_file(folder / SIGNATURE_NAME, sign_policy(policy, signing).encode("ascii"))
@@ -191,8 +199,8 @@ class Session:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the workspace's writer lock; raises `WorkspaceBusyError` if another process has it."""
-        with writer_lock(self.folder / "lock"):
+        """Hold the workspace's writer lock; raises `WorkspaceBusyError` if another process has it, on any host."""
+        with writer_lock(self.folder / "lock"), self.database.writer():
             yield
 
     def read(self) -> AbstractContextManager[Connection]:
@@ -248,6 +256,11 @@ class Session:
         """Return everybody's roles."""
         with self.read() as connection:
             return read_people(connection)
+
+
+def _open_database(folder: Path, url: str) -> Database:
+    """Open the database of the workspace at `folder`: the file in it, or the one at `url`."""
+    return Database(url) if url else Database.at(folder / _DATABASE)
 
 
 def _clear_place(folder: Path) -> None:
