@@ -7,9 +7,10 @@ break goes in, and the break is an issue.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from itertools import chain
@@ -25,12 +26,19 @@ from aleat.stix.limits import ObjectLimits
 from aleat.stix.objects import restore_object
 from aleat.stix.splitter import Members, MemberSplitter, find_members
 
-__all__ = ["WORTH_WORKERS", "KnowledgeBlock", "read_blocks"]
+__all__ = ["WORTH_WORKERS", "KnowledgeBlock", "Known", "read_blocks"]
 
 _STAGE = "knowledge"
 _BLOCK = 512 * 1024
+_WORTH_KNOWING = 128 * 1024  # bytes; smaller blocks are parsed sooner than looked up
 _HEAD = 1024**2
 _AHEAD = 6  # blocks handed to workers before their turn
+
+Known = Callable[[bytes], Mapping[tuple[str, str], int] | None]
+"""Tells of a block of bytes, by its SHA-256, how many objects of which kinds are in it, where all were kept before."""
+
+_Looked = tuple[Members, bytes | None, Mapping[tuple[str, str], int] | None]
+_Block = tuple[_Looked, ParsedMembers | None]
 
 WORTH_WORKERS = 16 * 1024**2
 """Bytes: below that, a document is read before a worker process has started."""
@@ -41,6 +49,8 @@ class KnowledgeBlock:
     """Many objects of one document: what `KnowledgeItem` says, by columns.
 
     `offsets` are where the objects stand in the document `path`; `kinds` counts them by (STIX type, pattern type).
+    `digest` is the SHA-256 of the bytes that they were, where all of those could be used and are many. A block that is
+    `known` has no columns: it was kept before.
     """
 
     path: str
@@ -51,6 +61,8 @@ class KnowledgeBlock:
     corpus_basis: str = ""
     corpus_version: str = ""
     markings: tuple[str, ...] = ()
+    digest: bytes | None = None
+    known: bool = False
 
     def items(self) -> Iterator[KnowledgeItem]:
         """Yield the same one by one."""
@@ -66,11 +78,12 @@ class KnowledgeBlock:
 
 
 def read_blocks(
-    document: Document, limits: Limits, workers: Executor | None = None
+    document: Document, limits: Limits, workers: Executor | None = None, known: Known | None = None
 ) -> Iterator[KnowledgeBlock | Issue]:
     """Yield a STIX document's objects, some at a time, and an issue for each that can't be used.
 
-    Raises `InputError` where it is no STIX at all. `workers` are processes that may help.
+    Raises `InputError` where it is no STIX at all. `workers` are processes that may help, `known` tells of the
+    SHA-256 of a block of bytes whether (and with which kinds of objects) all in it was kept before.
     """
     blocks = document.blocks(_BLOCK)
     head = b""
@@ -84,7 +97,8 @@ def read_blocks(
         return
     splitter = MemberSplitter(document.path, limits.objects, at)
     found = _split(splitter, chain([head[at:]], blocks), head[:at])
-    yield from _bounded(_parse(found, document, limits.objects, workers), document.path, limits.objects)
+    parsed = _parse(_looked_up(found, known), document, limits.objects, workers)
+    yield from _bounded(parsed, document.path, limits.objects)
 
 
 def _read_whole(document: Document, limits: ObjectLimits) -> Iterator[KnowledgeBlock | Issue]:
@@ -136,28 +150,40 @@ def _check_around(head: bytes, tail: bytes, path: str) -> Iterator[InputError]:
         yield ObjectError(reason, Place(path), advice="Ask its giver.")
 
 
-def _parse(
-    found: Iterable[Members | InputError], document: Document, limits: ObjectLimits, workers: Executor | None
-) -> Iterator[tuple[Members, ParsedMembers] | InputError]:
-    if workers is None or document.size < WORTH_WORKERS:
-        for one in found:
-            yield one if isinstance(one, InputError) else (one, parse_members(one, document.path, limits))
-        return
-    waiting: deque[tuple[Members | InputError, Future[ParsedMembers] | None]] = deque()
-
-    def first() -> tuple[Members, ParsedMembers] | InputError:
-        one, future = waiting.popleft()
+def _looked_up(found: Iterable[Members | InputError], known: Known | None) -> Iterator[_Looked | InputError]:
+    for one in found:
         if isinstance(one, InputError):
-            return one
+            yield one
+            continue
+        digest, kinds = None, None
+        if known is not None and one.starts and one.ends[-1] - one.starts[0] >= _WORTH_KNOWING:
+            digest = hashlib.sha256(memoryview(one.data)[one.starts[0] : one.ends[-1]]).digest()
+            kinds = known(digest)
+        yield one, digest, kinds
+
+
+def _parse(
+    found: Iterable[_Looked | InputError], document: Document, limits: ObjectLimits, workers: Executor | None
+) -> Iterator[_Block | InputError]:
+    if document.size < WORTH_WORKERS:
+        workers = None
+    waiting: deque[tuple[_Looked | InputError, Future[ParsedMembers] | None]] = deque()
+
+    def first() -> _Block | InputError:
+        one, future = waiting.popleft()
+        if isinstance(one, InputError) or one[2] is not None:
+            return one if isinstance(one, InputError) else (one, None)
         if future is None or future.cancel():  # nobody has begun with it
-            return one, parse_members(one, document.path, limits)
+            return one, parse_members(one[0], document.path, limits)
         return one, future.result()
 
     for one in found:
         future = None
-        if isinstance(one, Members):
-            future = workers.submit(parse_members, one, document.path, limits)
+        if workers is not None and not isinstance(one, InputError) and one[2] is None:
+            future = workers.submit(parse_members, one[0], document.path, limits)
         waiting.append((one, future))
+        if workers is None:
+            yield first()
         if len(waiting) >= _AHEAD:
             yield first()
     while waiting:
@@ -165,7 +191,7 @@ def _parse(
 
 
 def _bounded(
-    parsed: Iterable[tuple[Members, ParsedMembers] | InputError], path: str, limits: ObjectLimits
+    parsed: Iterable[_Block | InputError], path: str, limits: ObjectLimits
 ) -> Iterator[KnowledgeBlock | Issue]:
     """Make blocks and issues, within the limits on their number."""
     objects = listed = dropped = 0
@@ -173,7 +199,11 @@ def _bounded(
         if isinstance(one, InputError):
             yield one.issue(_STAGE, path)
             continue
-        members, found = one
+        (members, digest, kinds), found = one
+        if found is None:
+            objects += len(members.starts)
+            yield KnowledgeBlock(path, columns_of(()), [], Counter(kinds or {}), digest=digest, known=True)
+            continue
         for issue in found.issues:
             listed += 1
             if listed <= limits.issues:
@@ -185,7 +215,9 @@ def _bounded(
             yield Issue(_STAGE, "limit", Place(path), f"The bundle has more objects than {limits.objects} (objects).")
             break
         if found.offsets:
-            yield KnowledgeBlock(path, found.with_raws(members).columns, found.offsets, found.kinds)
+            columns = found.with_raws(members).columns
+            whole = digest if not found.issues else None
+            yield KnowledgeBlock(path, columns, found.offsets, found.kinds, digest=whole)
     if dropped:
         reason = f"{dropped} more objects of this file can't be used; they are not listed one by one."
         yield Issue(_STAGE, "object", Place(path), reason, records=dropped)

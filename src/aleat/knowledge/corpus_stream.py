@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from aleat.errors import Issue
 from aleat.knowledge.blocks import KnowledgeBlock
 from aleat.knowledge.items import KnowledgeItem
-from aleat.trust.corpora import CorpusMatch, CorpusPolicy
+from aleat.trust.corpora import CorpusMatch
 from aleat.trust.corpus_watch import CorpusWatch
 
 __all__ = ["recognise_stream"]
@@ -15,12 +15,12 @@ __all__ = ["recognise_stream"]
 _Found = KnowledgeItem | KnowledgeBlock | Issue
 
 
-def recognise_stream(found: Iterable[_Found], policy: CorpusPolicy) -> Iterator[tuple[_Found, CorpusMatch | None]]:
+def recognise_stream(found: Iterable[_Found], watch: CorpusWatch) -> Iterator[tuple[_Found, CorpusMatch | None]]:
     """Yield what was found in one document, each with the corpus that the document is, or None.
 
-    What may be a corpus is held back until it is decided: for most documents, until their first object.
+    What may be a corpus is held back until it is decided: for most documents, until their first object. `watch` is
+    a new one.
     """
-    watch = CorpusWatch(policy)
     held: list[_Found] = []
     for one in found:
         if watch.undecided and not isinstance(one, Issue):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aleat.errors import InputError, Issue, Place
-from aleat.knowledge.blocks import KnowledgeBlock, read_blocks
+from aleat.knowledge.blocks import KnowledgeBlock, Known, read_blocks
 from aleat.knowledge.corpus_stream import recognise_stream
 from aleat.knowledge.document import Document
 from aleat.knowledge.items import KnowledgeItem
@@ -49,6 +49,7 @@ from aleat.trust.corpora import (
     recognise_file,
     recognise_rules,
 )
+from aleat.trust.corpus_watch import CorpusWatch
 
 __all__ = [
     "NOTE_CODES",
@@ -166,17 +167,21 @@ def read_document_blocks(
     version: str = "",
     markings: Sequence[str] = (),
     workers: Executor | None = None,
+    known: Known | None = None,
 ) -> Iterator[KnowledgeItem | KnowledgeBlock | Issue]:
     """Yield the same as `read_documents`, the objects of STIX documents many at a time.
 
-    `workers` are processes that help with large documents; the order is the same with them and without.
+    `workers` are processes that help with large documents; the order is the same with them and without. `known` tells
+    which blocks were kept before, as what is no part of a corpus.
     """
     limits = limits or Limits()
     declared = None
     if corpus is not None:
         name = (policy or parse_policy(policy_bytes())).get(corpus).name
         declared = CorpusMatch(name, "declared", version)
-    yield from _read_collection(collection, limits, None if markings else policy, declared, tuple(markings), workers)
+    yield from _read_collection(
+        collection, limits, None if markings else policy, declared, tuple(markings), workers, known
+    )
 
 
 def _read_collection(
@@ -186,6 +191,7 @@ def _read_collection(
     declared: CorpusMatch | None,
     markings: tuple[str, ...],
     workers: Executor | None,
+    known: Known | None,
 ) -> Iterator[_Found]:
     rules = _recognise_rules(collection, limits, policy) if policy is not None else None
     if declared is not None and not _proves(rules, declared):
@@ -201,12 +207,13 @@ def _read_collection(
                 _STAGE, "not-knowledge", Place(document.path), "No reader of knowledge recognises the file's form."
             )
             continue
-        found = _read_document(reader, document, limits, workers)
+        watch = CorpusWatch(policy) if policy is not None else None
+        found = _read_document(reader, document, limits, workers, None if declared else _unless(watch, known))
         match = declared
         if rules is not None and policy is not None and reader.name == "sigma":
             match = rules if in_corpus_folder(document.relative, policy.get(rules.name)) else declared
-        elif reader.name == "stix" and policy is not None:
-            for one, seen in recognise_stream(found, policy):
+        elif reader.name == "stix" and watch is not None:
+            for one, seen in recognise_stream(found, watch):
                 match = seen if declared is None or _proves(seen, declared) else declared
                 yield one if isinstance(one, Issue) else _with_container(one, match, markings)
             continue
@@ -221,6 +228,13 @@ def _read_collection(
     yield from relations.relationships()
 
 
+def _unless(watch: CorpusWatch | None, known: Known | None) -> Known | None:
+    """Look nothing up while a document may still be a corpus: its copies would be others."""
+    if known is None or watch is None:
+        return known
+    return lambda digest: None if watch.undecided else known(digest)
+
+
 def _proves(match: CorpusMatch | None, declared: CorpusMatch) -> bool:
     """Say whether a digest shows what was declared: which version it is, too."""
     return match is not None and match.basis == "digest" and match.name == declared.name
@@ -233,10 +247,12 @@ def _recognise_file(document: Document, policy: CorpusPolicy) -> CorpusMatch | N
         return None  # reading it says why
 
 
-def _read_document(reader: Reader, document: Document, limits: Limits, workers: Executor | None) -> Iterator[_Found]:
+def _read_document(
+    reader: Reader, document: Document, limits: Limits, workers: Executor | None, known: Known | None
+) -> Iterator[_Found]:
     try:
         if reader.name == "stix":
-            yield from read_blocks(document, limits, workers)
+            yield from read_blocks(document, limits, workers, known)
         else:
             yield from reader.read(document, limits)
     except InputError as error:

@@ -7,6 +7,7 @@ traits    what many objects share: who made them, how they are marked, whether r
 copies    one row for one giver's copy of an object, with its place
 facts     what many copies share: giver, markings beside the object's own, originator, agreement, corpus
 arrivals  when, and from which file or address, copies came
+known_blocks    hashes of large blocks of bytes all of whose objects are here, from the same giver: nothing to do
 object_values   hashes of what objects can be looked up by (`aleat.stix.values`)
 ```
 
@@ -42,6 +43,7 @@ __all__ = [
     "facts",
     "facts_row",
     "insert_rows",
+    "known_blocks",
     "object_values",
     "objects",
     "packs",
@@ -128,7 +130,18 @@ object_values = sa.Table(
     sqlite_with_rowid=False,
 )
 
-NUMBERED = (packs, objects, traits, copies, facts, arrivals)
+known_blocks = sa.Table(
+    "known_blocks",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("hash", _DIGEST, nullable=False),
+    sa.Column("facts", sa.Integer, nullable=False),
+    sa.Column("objects", sa.Integer, nullable=False),
+    sa.Column("kinds", sa.String, nullable=False),  # JSON: [type, pattern type, count] of each
+    sa.UniqueConstraint("hash", "facts"),
+)
+
+NUMBERED = (packs, objects, traits, copies, facts, arrivals, known_blocks)
 """The tables whose rows a ledger's entry binds by their numbers."""
 
 

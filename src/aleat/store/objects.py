@@ -38,7 +38,7 @@ from aleat.store.object_tables import (
     traits,
 )
 from aleat.store.objects_conflicts import CHUNK, find_conflicts, in_order, raw_bytes, rivals
-from aleat.store.objects_put import ObjectWriter, put_objects
+from aleat.store.objects_put import ObjectWriter, known_kinds, put_objects
 from aleat.store.objects_verify import ObjectFault, knowledge_digest, verify_added, verify_objects
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "get_variants",
     "iterate_objects",
     "knowledge_digest",
+    "known_kinds",
     "put_objects",
     "verify_added",
     "verify_objects",

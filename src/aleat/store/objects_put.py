@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -30,6 +30,7 @@ from aleat.store.object_tables import (
     facts,
     facts_row,
     insert_rows,
+    known_blocks,
     object_values,
     objects,
     packs,
@@ -37,7 +38,7 @@ from aleat.store.object_tables import (
 )
 from aleat.store.objects_conflicts import find_conflicts_of
 
-__all__ = ["AddedDigest", "ObjectWriter", "put_objects"]
+__all__ = ["AddedDigest", "ObjectWriter", "known_kinds", "put_objects"]
 
 _CHUNK = 4_000  # objects handled at once; their ids in one question are below every database's number of parameters
 _PACK = 16_384  # bytes, and what the last object has beyond
@@ -61,6 +62,8 @@ class AddedDigest:
             lines = [b"%d %d\n%b" % (seq, len(data), data) for seq, data in rows]
         elif table is objects:
             lines = [orjson.dumps((*row[:4], row[4].hex(), *row[5:]), option=_LINE) for row in rows]
+        elif table is known_blocks:
+            lines = [orjson.dumps((row[0], row[1].hex(), *row[2:]), option=_LINE) for row in rows]
         else:
             lines = [orjson.dumps(tuple(row), option=_LINE) for row in rows]
         self._hashes[table.name].update(b"".join(lines))
@@ -103,6 +106,18 @@ class ObjectWriter:
         where = [(copy.source.line, copy.source.column, copy.source.offset) for copy in given]
         places = [((copy.received, copy.source.path), *place) for copy, place in zip(given, where, strict=True)]
         self._put_copies(list(zip(seqs, shared, strict=True)), places)
+
+    def remember(self, block: bytes, copy: Provenance, kinds: Mapping[tuple[str, str], int]) -> None:
+        """Keep in mind that all objects in a block of bytes (by its SHA-256) are here, with this copy's facts."""
+        if known_kinds(self._connection, block, copy) is None:
+            number = self._numbers(facts, [facts_row(copy)])[0]
+            rows = orjson.dumps([(*kind, count) for kind, count in sorted(kinds.items())]).decode()
+            seq = self._last[known_blocks.name] + 1
+            self._insert(known_blocks, [(seq, block, number, sum(kinds.values()), rows)])
+
+    def count_known(self, objects_: int) -> None:
+        """Count copies that needn't be looked at: they are known."""
+        self._counts["known"] += objects_
 
     @property
     def handled(self) -> int:
@@ -242,6 +257,14 @@ class ObjectWriter:
             insert_rows(self._connection, table, rows)
             self._last[table.name] = rows[-1][0]
             self._digest.take(table, rows)
+
+
+def known_kinds(connection: sa.Connection, block: bytes, copy: Provenance) -> dict[tuple[str, str], int] | None:
+    """Return what is in a block of bytes (by its SHA-256) all of which is here with this copy's facts; else None."""
+    said = zip(list(facts.columns)[1:], facts_row(copy), strict=True)
+    joined = sa.select(known_blocks.c.kinds).join(facts, known_blocks.c.facts == facts.c.seq)
+    kinds = connection.scalar(joined.where(known_blocks.c.hash == block, *(column == value for column, value in said)))
+    return None if kinds is None else {(type_, of): count for type_, of, count in orjson.loads(kinds)}
 
 
 def put_objects(connection: sa.Connection, items: Iterable[tuple[StixObject, Provenance]]) -> PutResult:

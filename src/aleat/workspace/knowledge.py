@@ -16,7 +16,7 @@ import msgspec
 from aleat.errors import Issue, Place, TrustError
 from aleat.evidence.pool import process_pool
 from aleat.knowledge import NOTE_CODES, UNDATED, KnowledgeItem, Limits
-from aleat.knowledge.blocks import KnowledgeBlock
+from aleat.knowledge.blocks import KnowledgeBlock, Known
 from aleat.knowledge.places import open_places
 from aleat.knowledge.reader import read_document_blocks
 from aleat.opening import Secrets, shown_url
@@ -27,7 +27,7 @@ from aleat.store.database import Connection
 from aleat.store.entries import put_entries
 from aleat.store.entries_verify import list_facts
 from aleat.store.ledger import append_entry
-from aleat.store.objects import ObjectWriter, Provenance, iterate_objects
+from aleat.store.objects import ObjectWriter, Provenance, iterate_objects, known_kinds
 from aleat.trust.markings import marking_id
 from aleat.workspace.core import Session
 from aleat.workspace.progress import Progress, silent
@@ -77,7 +77,7 @@ def add_knowledge(
     limits = limits or Limits()
     places: dict[str, Mapping[str, str]] = {}
 
-    def read(workers: Executor | None) -> Iterator[KnowledgeItem | KnowledgeBlock | Issue]:
+    def read(workers: Executor | None, known: Known) -> Iterator[KnowledgeItem | KnowledgeBlock | Issue]:
         for found in open_places(paths, limits, secrets):
             if isinstance(found, Issue):
                 yield found
@@ -92,6 +92,7 @@ def add_knowledge(
                 version=version or found.version,
                 markings=labels,
                 workers=workers,
+                known=known,
             )
 
     stated = {
@@ -102,11 +103,13 @@ def add_knowledge(
         "places": places,
     }
     with session.writing(), _helpers() as workers, session.write() as connection:
+        from_whom = giver_id(session, connection, giver)
+        same = Provenance(giver=from_whom, received=session.now(), markings=labels, originator=originator)
         added = keep(
             session,
             connection,
-            read(workers),
-            giver=giver_id(session, connection, giver),
+            read(workers, lambda block: known_kinds(connection, block, same)),
+            giver=from_whom,
             originator=originator,
             kind=kind,
             facts=stated,
@@ -158,12 +161,17 @@ def keep(
     doubts = Doubts(connection, session.folder)
     for batch in _batches(found, issues):
         if isinstance(batch, KnowledgeBlock):
-            if any(type_ == "indicator" for type_, _ in batch.kinds):
-                doubts.look([item.object for item in batch.items()])
             kinds.update({_kind_name(*kind): count for kind, count in batch.kinds.items()})
             corpora.update(_corpus_name(batch))
-            given = _provenance(batch, Place(batch.path), giver, originator, agreement, now)
-            writer.put_together(batch.columns, given, batch.offsets)
+            if batch.known:
+                writer.count_known(batch.kinds.total())
+            else:
+                if any(type_ == "indicator" for type_, _ in batch.kinds):
+                    doubts.look([item.object for item in batch.items()])
+                given = _provenance(batch, Place(batch.path), giver, originator, agreement, now)
+                writer.put_together(batch.columns, given, batch.offsets)
+                if batch.digest is not None:
+                    writer.remember(batch.digest, given, batch.kinds)
             progress("knowledge", writer.handled, None)
             continue
         doubts.look([item.object for item in batch])
