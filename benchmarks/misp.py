@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--attributes", type=int, default=100_000)
     parser.add_argument("--theirs", type=int, default=2_000)
     options = parser.parse_args()
-    print("| what | attributes | seconds | attributes/s |\n|---|---:|---:|---:|")  # noqa: T201
+    print("| what | attributes | seconds | attributes/s |\n|---|---:|---:|---:|")
     event = make_event(options.attributes)
     data = json.dumps({"Event": event}).encode()
     document = Document("event.json", "event.json", len(data), data[:8192], lambda: data)
@@ -44,7 +44,7 @@ def measured(name: str, count: int, run: Callable[[], Any]) -> Any:
     begin = time.process_time()
     found = run()
     seconds = time.process_time() - begin
-    print(f"| {name} | {count:,} | {seconds:.2f} | {count / seconds:,.0f} |")  # noqa: T201
+    print(f"| {name} | {count:,} | {seconds:.2f} | {count / seconds:,.0f} |")
     return found
 
 

@@ -12,6 +12,7 @@ from aleat.hunt.compiler import compile_plan
 from aleat.hunt.from_store import indicators_of_items
 from aleat.knowledge import KnowledgeItem, Limits, detect_reader, read_knowledge
 from aleat.knowledge.misp.labels import tag_markings
+from aleat.release.facts import describe_derived
 from aleat.stix import canonical_json
 from aleat.stix.extensions import extension_definition, read_extension
 from aleat.trust.markings import marking_id, read_marking
@@ -199,6 +200,15 @@ def test_what_stays_in_one_organisation_or_a_group_says_so() -> None:
     for odd in ("9", -1, True, [], "x"):
         marked, _ = alone(attribute(1, "domain", "a.example.org"), distribution=odd)
         assert all(item.markings for item in marked if item.object.type != "marking-definition"), odd
+
+
+def test_the_gate_knows_nobody_for_what_stays_in_one_organisation() -> None:
+    """Such a marking is one that the gate can't weigh: what bears it is withheld, whatever TLP says."""
+    items, _ = read({"Event": event()})
+    definitions = {item.object.id: item.object for item in items if item.object.type == "marking-definition"}
+    for number, bound in ((1, False), (4, True), (8, True)):
+        (copy,) = describe_derived(told(items, number).object, "us", definitions).copies
+        assert bool(copy.unknown) is bound
 
 
 # ------------------------------------------------------------------------------------------------- same in, same out

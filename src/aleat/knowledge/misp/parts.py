@@ -17,8 +17,9 @@ from aleat.knowledge.misp.mapping import attribute_type, is_category, kept_reaso
 from aleat.knowledge.misp.patterns import attribute_comparisons, object_pattern
 from aleat.knowledge.misp.remarks import read_proposals, read_reports, read_sightings
 from aleat.knowledge.misp.rules import read_rule
-from aleat.stix.ids import content_id, observable_id
+from aleat.stix.ids import content_id
 from aleat.stix.objects import StixObject, make_object
+from aleat.stix.observables import make_observable
 from aleat.text import clip
 
 __all__ = ["read_parts"]
@@ -297,34 +298,27 @@ class _Basis:
 
 
 def _observables(attributes: list[Mapping[str, Any]]) -> list[StixObject]:
-    """Return the observables that attributes name; hashes and names of one object's file are one file."""
-    merged: dict[str, dict[str, Any]] = {}
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    """Return the observables that attributes name.
+
+    Each has what its id is made of and nothing else, so that two events that name one value tell the same object: a
+    file of an object has its name beside its first hash, and stands once more for each other hash.
+    """
+    told: list[tuple[str, dict[str, Any]]] = []
+    names: list[dict[str, Any]] = []
     for attribute in attributes:
         type_ = attribute_type(text(attribute.get("type")))
         for kind, properties in type_.observable(text(attribute.get("value")).strip()) if type_ else ():
-            if kind in {"file", "x509-certificate"}:
-                one = merged.setdefault(kind, {})
-                clash = any(one.get(key, value) != value for key, value in properties.items() if key != "hashes")
-                hashes = one.get("hashes", {}) | properties.get("hashes", {})
-                if not clash and all(hashes[key] == value for key, value in one.get("hashes", {}).items()):
-                    one |= properties | ({"hashes": hashes} if hashes else {})
-                    continue
-            found[dump([kind, properties])] = (kind, properties)
-    rows = [*((kind, properties) for kind, properties in merged.items()), *found.values()]
-    made = (
-        make_object(kind, observable_id(kind, _contributing(properties)), **properties) for kind, properties in rows
-    )
-    return list({one.id: one for one in made}.values())
-
-
-def _contributing(properties: dict[str, Any]) -> dict[str, Any]:
-    """Return the properties that an observable's id is made of (STIX 2.1 §2.9): of several hashes, one."""
-    hashes = properties.get("hashes")
-    if not hashes:
-        return properties
-    first = next((name for name in ("MD5", "SHA-1", "SHA-256", "SHA-512") if name in hashes), min(hashes))
-    return properties | {"hashes": {first: hashes[first]}}
+            if kind == "file" and properties.keys() == {"name"}:
+                names.append(properties)
+            else:
+                told.append((kind, properties))
+    for name in names:
+        bare = next((one for kind, one in told if kind == "file" and "name" not in one), None)
+        if bare is None:
+            told.append(("file", name))
+        else:
+            bare |= name
+    return list({one.id: one for one in (make_observable(kind, **row) for kind, row in told)}.values())
 
 
 def _phases(categories: list[str]) -> list[dict[str, str]]:
