@@ -84,8 +84,12 @@ def signal_page() -> str:
 def limit_page() -> str:
     """Return the page of limits."""
     parts = [HEAD, "# Limits\n\nEvery read has one; its name stands in the message of what it stopped.\n"]
-    raised = "Changed by name for one call: `--limit NAME=VALUE` of add evidence, hunt, investigate (also 4G).\n\n"
-    for title, limits, text in (("Evidence", EvidenceLimits(), raised), ("Knowledge", KnowledgeLimits(), "")):
+    raised = "Changed by name for one call: `--limit NAME=VALUE` of {} (also 4G).\n\n"
+    rooms = (
+        ("Evidence", EvidenceLimits(), raised.format("add evidence, hunt, investigate")),
+        ("Knowledge", KnowledgeLimits(), raised.format("add knowledge, pull")),
+    )
+    for title, limits, text in rooms:
         parts.append(f"\n## {title}\n\n{text}| limit | default |\n|---|---|\n")
         parts += [f"| `{name}` | {value:,} |\n" for name, value in _limits(limits)]
     return "".join(parts)

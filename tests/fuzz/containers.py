@@ -1,4 +1,4 @@
-"""The target "containers": archives of every kind, made, nested and damaged, opened as evidence.
+"""The target "containers": archives of every kind, made, nested and damaged, opened as evidence and as knowledge.
 
 An input is a file's name, a line feed, and the file's bytes. Damage is repaired where a checksum would hide what is
 behind it: tar headers and 7z directories get the right one again, half of the time.
@@ -11,11 +11,14 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 
 from aleat.errors import InputError, Issue
 from aleat.evidence import Limits, Secrets, Source, open_sources
+from aleat.knowledge import Limits as KnowledgeLimits
+from aleat.knowledge.opener import open_documents
 from tests.evidence.opening.archives import COMPRESSIONS, lines, tar_of, zip_of
 from tests.fuzz.mutation import mutate_bytes
 from tests.fuzz.world import Folder
@@ -31,6 +34,9 @@ LIMITS = Limits(
     password_rounds=2**19,
     archive_directory_bytes=1_000_000,
     file_bytes=1_000_000,
+)
+DOCUMENT_LIMITS = KnowledgeLimits(
+    **{field.name: getattr(LIMITS, field.name) for field in fields(LIMITS)}  # the same, for knowledge
 )
 _NAMES = (
     "a.log",
@@ -82,6 +88,7 @@ class ContainersTarget:
             again = self._open(path)
             assert [digest for _, digest in found] == [digest for _, digest in again], "the same each time"
             self._check_again([one for one, _ in found if isinstance(one, Source)], dict_of(found))
+            assert self._documents(path) == self._documents(path), "the same documents each time"
         finally:
             path.unlink()
         assert [one.name for one in self._place.path.iterdir()] == [], "nothing was unpacked"
@@ -104,6 +111,24 @@ class ContainersTarget:
             total += size
             out.append((one, digest))
         assert total <= 4 * LIMITS.allowed_bytes(path.stat().st_size), "no more than may"
+        return out
+
+    def _documents(self, path: Path) -> list[tuple[str, str]]:
+        """Open it as knowledge: documents below the archive, or issues; and no more than may."""
+        out: list[tuple[str, str]] = []
+        total = 0
+        for one in open_documents(path, DOCUMENT_LIMITS, secrets=Secrets(["secret"])):
+            if isinstance(one, Issue):
+                assert one.reason, "an issue says why"
+                out.append((one.code, one.reason))
+                continue
+            data = one.read()
+            assert one.head == data[: len(one.head)], "the head is the beginning"
+            assert one.beside("../" * 70) is None, "nothing climbs out"
+            one.relative.encode()
+            total += len(data)
+            out.append((one.relative, sha256(data).hexdigest()))
+        assert total <= 4 * DOCUMENT_LIMITS.allowed_bytes(path.stat().st_size), "no more than may"
         return out
 
     def _check_again(self, sources: list[Source], digests: dict[str, str]) -> None:

@@ -41,7 +41,7 @@ def lz4(data: bytes) -> bytes:
     target = pa.BufferOutputStream()
     with pa.CompressedOutputStream(target, "lz4") as stream:
         stream.write(data)
-    return target.getvalue().to_pybytes()
+    return bytes(target.getvalue().to_pybytes())
 
 
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
