@@ -214,6 +214,16 @@ def test_each_label_makes_a_list_of_its_own() -> None:
     assert read("domain,pap\na.example,red\n")[0][0].markings == (marking_id("pap:red"),)
 
 
+def test_a_label_in_the_first_comments_is_the_whole_lists() -> None:
+    """Beside each row's own; a comment further down says nothing about what stands above it."""
+    items, _ = read("# ours\n// TLP:AMBER, PAP: RED\ndomain,tlp\na.example,green\nb.example,\n# TLP:RED\n")
+    stated = {marking_id("tlp:amber"), marking_id("pap:red")}
+    assert {frozenset(item.markings) for item in items} == {
+        frozenset(stated),
+        frozenset({*stated, marking_id("tlp:green")}),
+    }
+
+
 def test_regular_expressions_and_keywords_are_told_by_look_and_name() -> None:
     """Where most are expressions, all are; a file called keywords holds keywords."""
     (item,), _ = read("\\\\svc[0-9]+\\.exe;80\nbin\\nc\\.exe;80\ntools\\x;60\nrun.sh;9\n", "filename-iocs.txt")

@@ -22,6 +22,7 @@ from aleat.knowledge.network_rule_values import derive_patterns
 from aleat.knowledge.network_rules import NetworkRule, parse_network_rule, split_network_rules
 from aleat.knowledge.readers import network_rules
 from aleat.stix.extensions import read_extension
+from aleat.trust.markings import marking_id
 from tests.stix.strict import strict_errors
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
@@ -81,6 +82,12 @@ def test_a_rule_is_kept_whole_with_what_it_says_of_itself() -> None:
         f"{found.id}: {{302}} External reference 'reference' has a URL but no hash."
     ]
     assert strict_errors(condition.object) + strict_errors(relation.object) == []
+
+
+def test_a_label_in_the_first_comments_is_on_all_that_comes_of_the_file() -> None:
+    """Rules, conditions, relationships."""
+    items, _ = read(f"# TLP:GREEN\n{C2}\n")
+    assert {item.markings for item in items} == {(marking_id("tlp:green"),)}
 
 
 def test_lines_go_on_and_rules_are_switched_off() -> None:

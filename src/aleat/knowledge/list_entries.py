@@ -10,6 +10,7 @@ its entry says (`EntryCollector`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,16 @@ from aleat.stix.entries import ENTRY_SCHEMA
 from aleat.stix.ids import content_id
 from aleat.trust.markings import marking_id
 
-__all__ = ["EntryCollector", "RowClassifier", "has_labels", "label_marking", "list_hint", "may_have_labels"]
+__all__ = [
+    "EntryCollector",
+    "RowClassifier",
+    "has_labels",
+    "head_labels",
+    "label_marking",
+    "list_hint",
+    "may_have_labels",
+    "stated_labels",
+]
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
 
@@ -36,6 +46,7 @@ _SHORTEST_TEXT = 4  # characters: a shorter keyword stands in nearly everything
 _MOST_LABELS = 1000  # rows with further ones are kept together, under a label that nobody knows
 _MORE_LABELS = "one of too many labels"
 _MOST_CONTEXTS = 10
+_LABEL = re.compile(r"\b(TLP|PAP)\s?[:=]\s?(RED|AMBER(?:\s?\+\s?STRICT)?|GREEN|CLEAR|WHITE)\b", re.IGNORECASE)
 _TYPE = pl.Enum(TYPES)
 _SCHEMA: dict[str, Any] = {
     "type": _TYPE,
@@ -345,6 +356,30 @@ def label_marking(label: str, column: str) -> str:
         except TrustError:
             continue
     return content_id("marking-definition", ["label that is not known", label])
+
+
+def stated_labels(text: str) -> tuple[str, ...]:
+    """Return the ids of the markings that a text beside a list states (``TLP:AMBER``, ``PAP: RED``).
+
+    >>> len(stated_labels("Wave of July / TLP:AMBER+STRICT / PAP: RED"))
+    2
+    """
+    return tuple(sorted({label_marking(match[2], match[1]) for match in _LABEL.finditer(text)}))
+
+
+def head_labels(text: str) -> tuple[str, ...]:
+    """Return the ids of the markings that a file's first comments state: those before its first other line.
+
+    >>> len(head_labels("# our list\\n// TLP:GREEN\\nevil.example\\n# TLP:RED")), head_labels("evil.example # TLP:RED")
+    (1, ())
+    """
+    stated = []
+    for line in text.split("\n"):
+        words = line.strip("\ufeff \t\r")
+        if words and not words.startswith(("#", "//", ";")):
+            break
+        stated.append(words)
+    return stated_labels("\n".join(stated))
 
 
 def _is_scheme(column: Column) -> bool:

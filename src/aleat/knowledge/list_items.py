@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from aleat.errors import Issue, LimitError, Place
@@ -15,6 +14,7 @@ from aleat.knowledge.list_entries import (
     label_marking,
     list_hint,
     may_have_labels,
+    stated_labels,
 )
 from aleat.knowledge.list_table import ListTable
 from aleat.knowledge.readers.lists import make_list_indicator
@@ -22,7 +22,6 @@ from aleat.knowledge.readers.lists import make_list_indicator
 __all__ = ["collect_tables", "list_items", "stated_labels"]
 
 _STAGE = "knowledge"
-_LABEL = re.compile(r"\b(TLP|PAP)\s?[:=]\s?(RED|AMBER(?:\s?\+\s?STRICT)?|GREEN|CLEAR|WHITE)\b", re.IGNORECASE)
 _LISTED_LINES = 10
 
 
@@ -42,15 +41,6 @@ def collect_tables(
         if collector.rows > most:
             raise LimitError(f"The list has more than {most} values (list_entries).", Place(path))
     return classifier, collector
-
-
-def stated_labels(text: str) -> tuple[str, ...]:
-    """Return the ids of the markings that a text beside a list states (``TLP:AMBER``, ``PAP: RED``).
-
-    >>> len(stated_labels("Wave of July / TLP:AMBER+STRICT / PAP: RED"))
-    2
-    """
-    return tuple(sorted({label_marking(match[2], match[1]) for match in _LABEL.finditer(text)}))
 
 
 def list_items(

@@ -25,6 +25,7 @@ from aleat.knowledge.list_entries import (
     EntryCollector,
     RowClassifier,
     has_labels,
+    head_labels,
     label_marking,
     list_hint,
     may_have_labels,
@@ -82,12 +83,14 @@ def read(document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
     untyped = collector.settle()
     if untyped:
         yield _lines_issue(document, "list-value", untyped, "of no type that can be hunted for")
+    stated = head_labels(decode_text(document.head)[0])
     for label, first, entries in collector.entries():
+        own = (label_marking(label, classifier.scheme),) if label else ()
         yield KnowledgeItem(
             object=make_list_indicator(document.name, entries, list(classifier.columns)),
             place=Place(document.path, first),
             entries=entries,
-            markings=(label_marking(label, classifier.scheme),) if label else (),
+            markings=tuple(sorted({*stated, *own})),
         )
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from aleat.errors import Issue, LimitError, ObjectError, Place
 from aleat.knowledge.document import Document
 from aleat.knowledge.items import UNDATED, KnowledgeItem
 from aleat.knowledge.limits import Limits
+from aleat.knowledge.list_entries import head_labels
 from aleat.knowledge.network_rule_lists import rule_lists
 from aleat.knowledge.network_rule_values import Derived, derive_patterns
 from aleat.knowledge.network_rules import NetworkRule, is_rule_start, language_facts, split_network_rules
@@ -79,7 +81,9 @@ def read(document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
         shown = ", ".join(map(str, strange[:_SHOWN])) + (" …" if len(strange) > _SHOWN else "")
         reason = f"{len(strange)} lines are no rules (settings, or broken): lines {shown}."
         yield Issue(_STAGE, "not-a-rule", Place(document.path, strange[0]), reason, records=len(strange))
-    yield from _indicators(document, rules, limits)
+    stated = head_labels(text)
+    for found in _indicators(document, rules, limits):
+        yield replace(found, markings=stated) if stated and isinstance(found, KnowledgeItem) else found
 
 
 def _indicators(document: Document, rules: list[NetworkRule], limits: Limits) -> Iterator[KnowledgeItem | Issue]:
