@@ -326,4 +326,4 @@ def _own_uuid(value: Mapping[str, Any]) -> str:
 def alone(*attributes: dict[str, Any], **more: Any) -> tuple[list[KnowledgeItem], list[Issue]]:
     """What the reader makes of an event with these attributes only."""
     body = {"info": "x", "uuid": uuid(0), "date": "2022-07-15", "timestamp": "1657875600", "distribution": "3"}
-    return read({"Event": {**body, "Attribute": list(attributes), **more}})
+    return read({"Event": {**body, "Attribute": [*attributes], **more}})

@@ -318,13 +318,13 @@ def test_what_is_no_event_is_refused_by_name(wrong: bytes) -> None:
         read(wrong)
 
 
-@pytest.mark.parametrize("junk", [None, 7, "x", [], {}, [1], [[]], True, {"a": {}}, 1e300, "<script>", "9" * 400])
+@pytest.mark.parametrize("junk", [None, 7, "<script>", [1], [[]], {"a": {}}, "9" * 400])
 def test_a_member_of_any_kind_costs_only_itself(junk: object) -> None:
     """In every place that means something, one at a time; what is usable of the rest goes in."""
-    for name in (*event(), "SharingGroup", "warnings"):
-        items, _ = read({"Event": event(**{name: junk})})
-        assert items[-1].object.type in {"report", "grouping"}, name
     sound = attribute(2, "domain", "b.example.org")
+    for name in (*event(), "SharingGroup", "warnings"):
+        items, _ = alone(sound, **{name: junk})
+        assert items[-1].object.type in {"report", "grouping"}, name
     for name in (*sound, "Tag", "Sighting", "SharingGroup", "data"):
         items, _ = alone(attribute(1, "domain", "a.example.org", **{name: junk}), sound)
         assert told(items, 2).object.type == "indicator", name
