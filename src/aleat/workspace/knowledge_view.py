@@ -29,6 +29,7 @@ from aleat.store.database import Connection
 from aleat.store.entries import list_digests, stored_rows
 from aleat.store.hunts import get_run
 from aleat.store.objects import StoredObject, find_objects, get_object, get_variants, iterate_objects
+from aleat.store.objects_count import count_types
 from aleat.store.withdrawn import newest_given
 from aleat.trust.markings import read_marking
 from aleat.workspace.evidence import open_lake
@@ -74,18 +75,20 @@ class KnowledgeReader:
         self, wanted: KnowledgeFilter, *, limit: int | None, hits: Mapping[str, int] | None = None
     ) -> KnowledgeList:
         """Return the first `limit` objects that fit (None: all) and the counts of all; `hits` are events by object."""
+        if limit is not None and wanted == KnowledgeFilter(types=wanted.types):
+            return self._first(wanted.types, limit, hits)
         rows: list[KnowledgeRow] = []
         types: Counter[str] = Counter()
         for batch in _batches(self._fitting(wanted, hits)):
-            labels = self._quality(batch)
-            for stored in batch:
+            shown = batch if limit is None or wanted.quality else batch[: limit - len(rows)]
+            labels = self._quality(shown) if shown else {}
+            for number, stored in enumerate(batch):
                 quality = labels.get(stored.object.id, ())
-                if wanted.quality and not ({"any"} | {label.code for label in quality}).intersection(wanted.quality):
-                    continue
-                if wanted.quality and not quality:
+                told = [label.code for label in quality] + ["any"] * bool(quality)
+                if not _any_of(wanted.quality, told):
                     continue
                 types[stored.object.type] += 1
-                if limit is None or len(rows) < limit:
+                if number < len(shown) and (limit is None or len(rows) < limit):
                     rows.append(self.row(stored, quality, hits))
         return KnowledgeList(rows=tuple(rows), total=types.total(), types=dict(types.most_common()))
 
@@ -176,6 +179,15 @@ class KnowledgeReader:
         return "list" if read_extension(item, "list") is not None else item.pattern_type or ""
 
     # ------------------------------------------------------------------------------------------- inside
+
+    def _first(self, types: tuple[str, ...], limit: int, hits: Mapping[str, int] | None) -> KnowledgeList:
+        """Return the first objects of these types; the others are counted without being read."""
+        counts = count_types(self.connection, types or None)
+        found = list(find_objects(self.connection, types=types or None, limit=limit))
+        given = [newest_given(self.connection, one, self.terms.withdrawn) for one in found]
+        labels = self._quality(given)
+        rows = tuple(self.row(one, labels.get(one.object.id, ()), hits) for one in given)
+        return KnowledgeList(rows=rows, total=sum(counts.values()), types=counts)
 
     def _end(self, ref: str | None) -> str:
         if ref not in self._ends:
