@@ -69,6 +69,7 @@ NOTE_CODES = frozenset(
     {"not-a-rule", "private-rule", "rule-level", "not-knowledge", "encoding", "empty", "list-value", "passed-over"}
     | {"playbook-note"}
     | {"galaxy-relation", "rule-payload", "openioc-terms", "macros"}
+    | {"misp-feed", "misp-kept", "misp-reference", "misp-value"}
 )
 """Issues with these codes tell something that the user should know; nothing that is knowledge was lost."""
 
