@@ -373,3 +373,11 @@ def test_attack_and_the_galaxies_go_in_in_any_order_without_a_conflict(test_data
     assert (group.sponsor, group.sponsor_suspected) == ("Iran", True)
     assert [(basis.source, basis.confidence) for basis in group.sponsor_basis] == [("MISP galaxy threat-actor 349", 50)]
     assert "Peach Sandstorm" in group.aliases
+
+
+def test_records_that_have_values_are_no_galaxy() -> None:
+    """A log's record may have a type, a name and values too."""
+    record = {"name": "cpu", "type": "metric", "values": [{"at": 1, "value": 0.5}], "uuid": ACTOR}
+    assert not misp_galaxy.detect(document("metrics.json", record))
+    bare = {"type": "threat-actor", "values": ACTORS["values"]}
+    assert misp_galaxy.detect(document("own.json", bare))

@@ -32,13 +32,17 @@ _BEGIN = re.compile(
 _AUTHORS = re.compile(rb'"authors"[ \t\r\n]*+:[ \t\r\n]*+\[')
 _VALUES = re.compile(rb'"values"[ \t\r\n]*+:[ \t\r\n]*+\[[ \t\r\n]*+(?:\{|\])')
 
+_CLUSTER = re.compile(rb'"value"[ \t\r\n]*+:[ \t\r\n]*+"')
+
 
 def detect(document: Document) -> bool:
     """Tell whether a JSON file begins as a galaxy's clusters do: with authors, or with values that are objects."""
     head = document.head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if document.suffix != ".json" or not _BEGIN.match(head):
         return False
-    return _VALUES.search(head) is not None or (_AUTHORS.search(head) is not None and b'"category"' in head)
+    if _AUTHORS.search(head) is not None and b'"category"' in head:
+        return True
+    return _VALUES.search(head) is not None and _CLUSTER.search(head) is not None and b'"uuid"' in head
 
 
 def read(document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
