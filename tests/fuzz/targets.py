@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.fuzz import (
     ally_forms,
+    bundles,
     catalogues,
     containers,
     events,
@@ -57,6 +58,7 @@ TARGETS: dict[str, Callable[[Folder, Path | None], Target]] = {
     "rules": _rules,
     "patterns": _patterns,
     "events": _events,
+    "bundles": lambda _place, _data: bundles.BundlesTarget(),
     "containers": lambda place, _: containers.ContainersTarget(place),
     **{name: _formats(name) for name in formats.FORMAT_TARGETS},
     "json": lambda _place, _data: objects.ObjectsTarget(),

@@ -12,6 +12,7 @@ from tests.fuzz.runner import run
 from tests.fuzz.targets import TARGETS, make_target
 
 COUNTS = {"containers": 60, "rules": 60, "patterns": 120, "events": 60, "lists": 40} | {
+    "bundles": 150,
     "cacao": 60,
     "catalogues": 100,
     "evtx": 60,
