@@ -348,6 +348,22 @@ def test_references_that_go_in_circles_or_nowhere_are_named() -> None:
     assert [(issue.code, issue.records) for issue in issues] == [("misp-reference", 3)]
 
 
+def test_thousands_of_labels_stay_a_matter_of_size() -> None:
+    """On the event, each of its objects bears one marking for all of them; so does an object for its attributes'."""
+    tags = [{"name": f"tlp:odd{number}"} for number in range(2000)]
+    rows = [attribute(n, "domain", f"a{n}.example.org") for n in range(1, 300)]
+    items, _ = alone(*rows, Tag=[*tags, {"name": "tlp:red"}])
+    assert {len(item.markings) for item in items if item.object.type != "marking-definition"} == {2}
+    assert marking_id("tlp:red") in items[-1].markings
+    marked = [{**row, "Tag": [tag, {"name": "tlp:amber"}]} for row, tag in zip(rows, tags, strict=False)]
+    items, _ = alone(Object=[{"name": "x", "uuid": uuid(5000), "Attribute": marked}])
+    held = told(items, 5000)
+    assert len(held.markings) == 2
+    assert marking_id("tlp:amber") in held.markings
+    definitions = {item.object.id: item.object for item in items if item.object.type == "marking-definition"}
+    assert describe_derived(held.object, "us", definitions).copies[0].unknown
+
+
 @pytest.mark.parametrize("time", ["-1", "0", "99999999999999999999", "x", "1e9", "٣", 2**70, -5, "1657872000.5"])
 def test_times_that_are_none_count_as_absent(time: object) -> None:
     """Nothing stops at them, nothing is made up: the event's own date counts."""

@@ -14,7 +14,7 @@ Not here: what proposals, false-positive sightings and warning lists mean for an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -85,15 +85,26 @@ class Context:
             self.defined.add(key)
             yield self.item(made, markings)
 
+    def first(self, item: KnowledgeItem) -> Iterator[KnowledgeItem]:
+        """Yield `item`, unless the same object was yielded under the same markings before."""
+        key = f"{item.object.id} {item.object.digest} {item.markings}"
+        if key not in self.defined:
+            self.defined.add(key)
+            yield item
+
+    def define(self, definitions: Iterable[StixObject]) -> Iterator[KnowledgeItem]:
+        """Yield marking definitions that nobody else marks."""
+        for one in definitions:
+            self.defined.add(one.id)
+            yield KnowledgeItem(object=one, place=self.place)
+
     def labels_of(self, item: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[KnowledgeItem, ...]]:
         """Return the markings that an event's part has of its own, and definitions that were not told before."""
         ids, made = tag_markings(tag_names(item.get("Tag")))
         sharing = sharing_marking(item)
         definitions = [*made, *([sharing] if sharing else [])]
-        new = [one for one in definitions if one.id not in self.defined]
-        self.defined.update(one.id for one in new)
         markings = (*ids, *([sharing.id] if sharing else []))
-        return markings, tuple(KnowledgeItem(object=one, place=self.place) for one in new)
+        return markings, tuple(self.define([one for one in definitions if one.id not in self.defined]))
 
     def extension(self, kind: str, content: str, item: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
         """Return the extension that keeps a part of the event."""
@@ -133,7 +144,7 @@ def read_event(event: Mapping[str, Any], place: Place) -> Iterator[KnowledgeItem
     yield from definitions
     if organisation is not None:
         yield from context.once(organisation)
-    clusters = list(read_clusters(event.get("Galaxy"), context))
+    clusters = [one for item in read_clusters(event.get("Galaxy"), context) for one in context.first(item)]
     yield from clusters
     context.refs.update((item.object.id, None) for item in clusters if item.object.type != "relationship")
     yield from read_parts(event, context, rows)

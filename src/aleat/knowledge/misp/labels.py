@@ -7,6 +7,7 @@ definition of our own: `aleat.trust` doesn't know what it permits, so the gate k
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -21,10 +22,19 @@ from aleat.stix.ids import content_id
 from aleat.stix.objects import StixObject, make_object
 from aleat.trust.markings import marking_id
 
-__all__ = ["distribution_level", "distribution_words", "is_label", "sharing_marking", "tag_markings", "tag_names"]
+__all__ = [
+    "distribution_level",
+    "distribution_words",
+    "is_label",
+    "many_markings",
+    "sharing_marking",
+    "tag_markings",
+    "tag_names",
+]
 
 _LABEL = re.compile(r"\s*(tlp|pap)(?![a-z0-9])\s*[:_-]?\s*(.*)", re.IGNORECASE | re.DOTALL)
 _LEVEL = re.compile(r"[^a-z]+")
+_LARGEST_SET = 32
 _LEVELS = {"amberstrict": "amber+strict"}
 
 
@@ -47,16 +57,24 @@ def tag_markings(tags: Iterable[str]) -> tuple[tuple[str, ...], tuple[StixObject
     ('marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003',)
     """
     ids: dict[str, None] = {}
-    made: list[StixObject] = []
+    unknown: dict[str, None] = {}
     for tag in tags:
         known = _published(tag)
-        if known is None and is_label(tag):
-            definition = _make_definition("tag", tag, {"tag": tag})
-            made.append(definition)
-            known = definition.id
         if known is not None:
             ids[known] = None
-    return tuple(ids), tuple(made)
+        elif is_label(tag):
+            unknown[tag] = None
+    made = [_make_definition("tag", tag, {"tag": tag}) for tag in unknown]
+    if len(made) > _LARGEST_SET:
+        made = [many_markings(one.id for one in made)]
+    return (*ids, *(one.id for one in made)), tuple(made)
+
+
+def many_markings(ids: Iterable[str]) -> StixObject:
+    """Return one marking that stands for more markings than anybody means, so that not each object bears them all."""
+    found = sorted(set(ids))
+    digest = hashlib.sha256("\n".join(found).encode()).hexdigest()
+    return _make_definition("markings", f"{len(found)} of them", {"name": digest})
 
 
 def distribution_level(value: Any) -> int | None:

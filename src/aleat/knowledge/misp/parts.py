@@ -12,7 +12,7 @@ from aleat.knowledge.misp.clusters import read_clusters
 from aleat.knowledge.misp.events import STAGE, Context, Row, event_time
 from aleat.knowledge.misp.fields import flag, identifier, instant, moment, objects_in, text
 from aleat.knowledge.misp.kept import dump, split_local
-from aleat.knowledge.misp.labels import is_label, tag_names
+from aleat.knowledge.misp.labels import is_label, many_markings, tag_names
 from aleat.knowledge.misp.mapping import attribute_type, is_category, kept_reason, kill_chain_phase
 from aleat.knowledge.misp.patterns import attribute_comparisons, object_pattern
 from aleat.knowledge.misp.remarks import read_proposals, read_reports, read_sightings
@@ -21,10 +21,13 @@ from aleat.stix.ids import content_id
 from aleat.stix.objects import StixObject, make_object
 from aleat.stix.observables import make_observable
 from aleat.text import clip
+from aleat.trust.markings import known_marking_ids
 
 __all__ = ["read_parts"]
 
 _NAME = 250
+_MARKINGS = 100
+"""More different ones on one object are put together into one."""
 _CHILDREN = ("Sighting", "ShadowAttribute")
 _LANGUAGES = frozenset({"snort", "suricata", "stix"})
 _INDICATES = frozenset(
@@ -92,12 +95,16 @@ def _read_object(item: Mapping[str, Any], context: Context, rows: list[Row]) -> 
     attributes, faults = objects_in(item.get("Attribute"))
     if faults:
         context.warn("misp", "What stands in an object's 'Attribute' is none.", records=faults)
-    markings, definitions = context.labels_of(item)
-    yield from definitions
-    for attribute in attributes:  # an attribute's own label binds the object that tells it
-        more, definitions = context.labels_of(attribute)
+    found: dict[str, None] = {}
+    for part in (item, *attributes):  # an attribute's own label binds the object that tells it
+        more, definitions = context.labels_of(part)
         yield from definitions
-        markings = (*markings, *(one for one in more if one not in markings))
+        found.update(dict.fromkeys(more))
+    markings = tuple(found)
+    if len(markings) > _MARKINGS:
+        (many,) = context.define([many_markings(markings)])
+        yield many
+        markings = (*(id_ for id_ in markings if id_ in known_marking_ids()), many.object.id)
     stripped = {key: value for key, value in item.items() if key != "Attribute"}
     kept, local = split_local(stripped | {"Attribute": [_without_children(one) for one in attributes]})
     content = dump(kept)
@@ -172,7 +179,7 @@ def _finish(
 
 def _clusters_of(item: Mapping[str, Any], made: StixObject, context: Context) -> Iterator[KnowledgeItem]:
     for cluster in read_clusters(item.get("Galaxy"), context):
-        yield cluster
+        yield from context.first(cluster)
         if cluster.object.type == "marking-definition":
             continue
         verb = "indicates" if made.type == "indicator" and cluster.object.type in _INDICATES else "related-to"
