@@ -1,7 +1,7 @@
-"""What an ally knows: bytes in, STIX objects out, with their place; no network, no clock, no judgement.
+"""What an ally knows: bytes in, STIX objects out, with their place; no clock, no judgement, no network but a given URL.
 
-`read_knowledge` walks files, folders and zip archives and gives `KnowledgeItem`s and `Issue`s. Who gave it,
-when and under which agreement is for the caller to say (`aleat.store.Provenance`); what may be hunted for is
+`read_knowledge` walks files, folders, archives, checkouts and URLs, and gives `KnowledgeItem`s and `Issue`s. Who
+gave it, when and under which agreement is for the caller to say (`aleat.store.Provenance`); what may be hunted for is
 for `aleat.hunt`, what may be passed on for `aleat.release`.
 """
 
