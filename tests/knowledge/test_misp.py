@@ -262,6 +262,7 @@ def test_the_extension_is_documented() -> None:
         ({"response": [{"Event": {}}]}, "a.json", "misp"),
         ([{"Event": {}}], "a.json", "misp"),
         ({"info": "x", "Attribute": []}, "a.json", "misp"),
+        ({"response": [{"id": "1", "orgc_id": "1", "info": "x"}]}, "a.json", "misp"),
         ({uuid(1): {"info": "x"}}, "manifest.json", "misp"),
         (f"{'0a' * 16},{uuid(1)}\n".encode(), "hashes.csv", "misp"),
         (b"value,comment\na.example.org,x\n", "hashes.csv", "lists"),

@@ -24,12 +24,15 @@ from aleat.stix.objects import has_duplicate_keys
 
 __all__ = ["detect", "read"]
 
-_WRAPPED = re.compile(rb'[\[{][ \t\r\n\[{]*+"(?:Event|response)"[ \t\r\n]*+:')
+_WRAPPED = re.compile(
+    rb'[\[{][ \t\r\n\[{]*+(?:"response"[ \t\r\n]*+:[ \t\r\n\[{]*+)?"Event"[ \t\r\n]*+:[ \t\r\n]*+[\[{]'
+)
 _WINDOWS = re.compile(
     rb'[\[{][ \t\r\n\[{]*+"Event"[ \t\r\n]*+:[ \t\r\n]*+\{[ \t\r\n]*+"(?:[#@]|System"|EventData"|xmlns")'
 )
 _BODY = re.compile(
-    rb'"(?:Attribute|Object|ShadowAttribute|Orgc|orgc_id|threat_level_id|publish_timestamp|event_creator_email|'
+    rb'"(?:Attribute|Object|ShadowAttribute)"[ \t\r\n]*+:[ \t\r\n]*+\[|'
+    rb'"(?:Orgc|orgc_id|threat_level_id|publish_timestamp|event_creator_email|'
     rb'object_relation|template_uuid|EventReport|attribute_count)"[ \t\r\n]*+:'
 )
 _MANIFEST = re.compile(rb'\{[ \t\r\n]*+"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"[ \t\r\n]*+:[ \t\r\n]*+\{')
