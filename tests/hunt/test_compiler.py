@@ -98,8 +98,8 @@ def test_what_is_no_number_to_compare_with_is_named(value: str) -> None:
 
 def test_unknown_kind_of_indicator_is_named() -> None:
     """What nobody can evaluate is not dropped in silence."""
-    odd = msgspec.structs.replace(indicator(GOOD, identifier="odd"), pattern_type="snort")
-    assert "'snort'" in compile_plan([odd]).not_evaluated[0].reason
+    odd = msgspec.structs.replace(indicator(GOOD, identifier="odd"), pattern_type="pcre")
+    assert "'pcre'" in compile_plan([odd]).not_evaluated[0].reason
 
 
 def test_same_rule_of_two_givers_is_two_rules() -> None:
