@@ -18,6 +18,7 @@ from aleat.errors import WorkspaceBusyError, WorkspaceError
 __all__ = ["Dialect", "check_url", "dialect_of"]
 
 _BUSY_SECONDS = 30
+_CACHE_KIB = 128 * 1024  # of an index into which a million rows go; taken only as it is needed
 _TRANSACTION, _WRITER = 1_634_493_793, 1_634_493_794
 """The first halves of the keys of our advisory locks; the second says which schema."""
 
@@ -143,6 +144,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
+    cursor.execute(f"PRAGMA cache_size={-_CACHE_KIB}")
     cursor.close()
 
 
