@@ -15,6 +15,8 @@ from aleat.errors import PatternError, Place
 from aleat.hunt import Hunter, Indicator, Plan, compile_plan, match_pattern
 from aleat.hunt.stix_paths import event_objects
 from aleat.hunt.stix_pattern import compile_pattern
+from aleat.knowledge.quality import quality_of
+from aleat.stix.objects import StixObject
 from tests.fuzz.mutation import mutate_text
 from tests.fuzz.world import FIELDS, VALUES, Folder, checked_hunt, expected_records, random_batches
 
@@ -65,6 +67,9 @@ class PatternsTarget:
         named = [row for row in plan.not_evaluated if not row.partial]
         assert bool(named) != bool(plan.rules or plan.patterns or plan.lists), "in the plan or named"
         if plan.rules or plan.patterns or plan.lists:
+            item = StixObject("indicator", "indicator--1", pattern=text, pattern_type="stix")
+            doubts = {label.reason for label in quality_of(item)}
+            assert "pattern" not in doubts, "what is evaluated can be a pattern"
             checked_hunt([self._place.logs], plan)
             _check_naive(text, data, plan)
         try:
