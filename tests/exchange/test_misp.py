@@ -65,6 +65,13 @@ def test_the_samples_come_out_as_they_went_in(test_data: Path) -> None:
     assert seen == 7
 
 
+@pytest.mark.parametrize("more", [{}, {"Attribute": None}, {"Attribute": []}, {"ObjectReference": None}])
+def test_what_is_absent_stays_absent(more: dict[str, Any]) -> None:
+    """No key is added, none is dropped."""
+    body = {"info": "x", "Object": [{"name": "file", **more}]}
+    assert back({"Event": body}) == body
+
+
 def test_in_out_and_in_again_is_the_same() -> None:
     """STIX to MISP to STIX: the same objects, byte for byte."""
     first = objects({"Event": event()})

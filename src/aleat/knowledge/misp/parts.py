@@ -105,8 +105,10 @@ def _read_object(item: Mapping[str, Any], context: Context, rows: list[Row]) -> 
         (many,) = context.define([many_markings(markings)])
         yield many
         markings = (*(id_ for id_ in markings if id_ in known_marking_ids()), many.object.id)
-    stripped = {key: value for key, value in item.items() if key != "Attribute"}
-    kept, local = split_local(stripped | {"Attribute": [_without_children(one) for one in attributes]})
+    stripped = dict(item)
+    if isinstance(item.get("Attribute"), list | Mapping):
+        stripped["Attribute"] = [_without_children(one) for one in attributes]
+    kept, local = split_local(stripped)
     content = dump(kept)
     uuid, name = identifier(item.get("uuid")), text(item.get("name")).strip()
     pattern = object_pattern(name, attributes)
