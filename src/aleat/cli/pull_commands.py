@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+_COMMIT = 40  # characters of a commit, of which twelve are shown
+
 
 def register(app: cyclopts.App) -> None:
     """Add the command to `app`."""
@@ -75,7 +77,8 @@ def _list(workspace: Path | None) -> int:
 def _print_held(sources: Sequence[HeldSource]) -> None:
     rows = []
     for one in sources:
-        held = f"{one.version[:40]} since {one.since[:10]}, pulled {one.pulled[:10]}" if one.version else "nothing"
+        version = one.version[:12] if len(one.version) == _COMMIT else one.version
+        held = f"{version} since {one.since[:10]}, pulled {one.pulled[:10]}" if one.version else "nothing"
         rows.append([one.name, one.title, one.licence, held])
     table(rows, ["name", "source", "licence", "held"])
 

@@ -269,6 +269,7 @@ def _keep(
     progress: Progress,
 ) -> Pulled:
     listing: Listing = {}
+    proven: set[str] = set()
     policy = session.policy()
     try:
         corpus: str | None = policy.get(source.corpus).name
@@ -291,7 +292,11 @@ def _keep(
                 item.object.type == "relationship" and source.version == "commit"
             ):
                 _list(listing, item.object)
+            if isinstance(item, KnowledgeItem) and item.corpus_basis == "digest":
+                proven.add(item.corpus_version)
             yield item
+        if proven and version.startswith("sha256:"):
+            facts["version"] = "+".join(sorted(proven))  # what a digest shows says more than the files' own
         facts["listing"] = _write_listing(session.folder / _FOLDER, source.name, listing)
 
     with session.writing(), session.write() as connection:
@@ -302,7 +307,7 @@ def _keep(
         _listing_path(session.folder / _FOLDER, source.name, str(before.get("listing"))).unlink(missing_ok=True)
     return msgspec.structs.replace(
         result,
-        version=version,
+        version=facts["version"],
         before=str(before["version"]) if before else "",
         files={one.name: one.sha256 for one in got},
         declared=corpus is not None,
