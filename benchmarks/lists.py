@@ -100,6 +100,16 @@ def store_phase(path: Path, folder: Path) -> list[Measured]:
     return [watch.row("list read and stored", rows)]
 
 
+def add_phase(path: Path, folder: Path) -> list[Measured]:
+    """What `aleat add knowledge LIST` does, in a workspace of its own."""
+    from aleat import Workspace  # noqa: PLC0415
+
+    watch = Watch()
+    with Workspace.open_or_init(folder / "workspace", key_folder=folder / "keys") as workspace:
+        added = workspace.add_knowledge(path)
+    return [watch.row("added to a workspace (`add knowledge`)", added.entries)]
+
+
 def open_phase(folder: Path, name: str) -> list[Measured]:
     """What a hunt in a workspace does with the list: prepares it the first time, opens it the next."""
     from aleat.errors import Place  # noqa: PLC0415
@@ -143,6 +153,7 @@ def measure_lists(folder: Path, entries: int) -> list[Measured]:
     write_list(path, entries)
     phases: list[tuple[Callable[..., list[Measured]], tuple[Any, ...]]] = [
         (load_phase, (path,)),
+        (add_phase, (path, folder)),
         (store_phase, (path, folder)),
         (open_phase, (folder, "stored list made ready, the first time")),
         (open_phase, (folder, "stored list opened again")),
