@@ -14,7 +14,6 @@ from aleat.cli.knowledge_words import fitted_table, folded, is_narrow, kind_word
 from aleat.cli.options import Language, WorkspaceOption, moment, open_workspace
 from aleat.cli.playbook_lines import print_playbook
 from aleat.cli.terminal import error, line
-from aleat.text import clip
 
 if TYPE_CHECKING:
     from aleat.workspace import KnowledgeRow, PackDiff, ShownKnowledge
@@ -27,6 +26,7 @@ RowFormat = Annotated[Literal["table", "json", "jsonl", "csv"], Parameter(name=[
 
 _LIMIT = 20
 _FEW = 10
+_LONG = 1200  # characters of a description
 _ROW_KEYS = (
     "id",
     "type",
@@ -177,7 +177,7 @@ def _print_shown(shown: ShownKnowledge, language: str) -> None:
     said = says(row.type, row.pattern_type, shown.pattern, shown.entries)
     facts = {
         "Looks for": said,
-        "Says": clip(shown.description, 1500),
+        "Says": _beginning(shown.description),
         "Also called": ", ".join(shown.aliases),
         "Kinds": ", ".join(shown.types),
         "Labels": ", ".join(shown.labels),
@@ -204,6 +204,10 @@ def _print_shown(shown: ShownKnowledge, language: str) -> None:
     _print_versions(shown)
     _print_relations(shown)
     _print_hits(shown)
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[:_LONG].rstrip()} …"
 
 
 def _made(shown: ShownKnowledge) -> str:
