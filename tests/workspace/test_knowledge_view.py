@@ -99,7 +99,7 @@ CASES: list[tuple[dict[str, Any], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "names"), CASES, ids=str)
+@pytest.mark.parametrize(("asked", "names"), CASES)
 def test_every_filter_finds_what_it_names(known: Workspace, asked: dict[str, Any], names: set[str]) -> None:
     """And all that are given must fit."""
     found = known.knowledge(KnowledgeFilter(**asked), limit=None)

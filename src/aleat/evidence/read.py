@@ -17,11 +17,11 @@ from aleat.evidence.clock import refusal
 from aleat.evidence.codepages import guess_page, sample_words, with_page
 from aleat.evidence.head import HEAD_BYTES
 from aleat.evidence.opener import Source
-from aleat.opening.streams import Ended
 from aleat.evidence.reader import ByteRange, RangeResult, Reader, ReadOptions, RowsReader, reader_named
 from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.evidence.windows_rows import WindowsTables
 from aleat.evidence.years import find_years, with_years, yearless_formats
+from aleat.opening.streams import Ended
 from aleat.stix.canonical import canonical_json
 from aleat.store.lake import Lake, SegmentRow
 from aleat.store.lake_files import ColumnFilter

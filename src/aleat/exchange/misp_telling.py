@@ -173,7 +173,7 @@ class Telling:
                 if bearer is not None:
                     bearer.setdefault("Sighting", []).append(make_sighting(item, self._objects))
                     self._told.add(item.id)
-            elif item.type == "relationship" and item.source_ref in own and item.target_ref in by_id:
+            elif item.source_ref in own and item.target_ref is not None and item.target_ref in by_id:
                 target = by_id[item.target_ref]
                 if (galaxy := _galaxy(target)) is not None:
                     own[item.source_ref].setdefault("Galaxy", []).append(galaxy)

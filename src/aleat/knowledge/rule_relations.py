@@ -15,6 +15,7 @@ from aleat.knowledge.items import KnowledgeItem
 from aleat.stix.extensions import read_extension
 from aleat.stix.ids import content_id
 from aleat.stix.objects import StixObject, make_object
+from aleat.stix.times import parse_timestamp
 
 __all__ = ["RELATIONS", "RuleRelations"]
 
@@ -71,7 +72,7 @@ def _relationship(source: StixObject, kind: str, target: StixObject) -> StixObje
     return make_object(
         "relationship",
         content_id("relationship", ["sigma-related", source.id, kind, target.id]),
-        created=source.modified,
+        created=parse_timestamp(source.version),
         relationship_type=RELATIONS[kind],
         source_ref=source.id,
         target_ref=target.id,
