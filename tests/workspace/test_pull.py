@@ -12,9 +12,13 @@ import pytest
 
 from aleat import Workspace
 from aleat.errors import InputError
+from aleat.hunt import NotEvaluated
+from aleat.hunt.from_store import indicators
 from aleat.knowledge import Limits
 from aleat.knowledge.sources import SourceFile, WellKnownSource, find_source, well_known
+from aleat.store.withdrawn import withdrawn_copies
 from aleat.trust.corpora import parse_policy, policy_bytes
+from aleat.workspace.knowledge_terms import knowledge_terms
 from aleat.workspace.pull import pull
 from aleat.workspace.results import Pulled
 from tests.opening.server import Server, serving
@@ -98,6 +102,25 @@ def test_a_source_comes_in_as_its_corpus_with_its_version(workspace: Workspace, 
     assert "secret" not in json.dumps(entry)
 
 
+def test_only_the_newest_version_is_hunted_for(workspace: Workspace, tmp_path: Path) -> None:
+    """A rule's older text and a rule that was taken out stay, and say why they end; they come back with their text."""
+    for data, hunted in (
+        (FIRST, {("a", "x"), ("b", "x"), ("c", "x")}),
+        (SECOND, {("a", "x"), ("b", "y"), ("d", "x")}),
+        (FIRST, {("a", "x"), ("b", "x"), ("c", "x")}),
+    ):
+        (tmp_path / "rules.zip").write_bytes(data)
+        pulled(workspace, tmp_path)
+        ended: list[NotEvaluated] = []
+        with workspace.read() as connection:
+            terms = knowledge_terms(workspace, connection)
+            found = list(indicators(connection, workspace.folder, terms=terms, not_evaluated=ended))
+        assert {(rule.title, rule.pattern.partition("{a: {b: ")[2][0]) for rule in found} == hunted
+    assert {fault.title for fault in ended} == {"b", "d"}
+    assert all(fault.reason.startswith("It was withdrawn by rules on ") for fault in ended)
+    assert not workspace.verify().faults
+
+
 def test_the_next_pull_says_what_changed(workspace: Workspace, tmp_path: Path) -> None:
     """By the rules' own ids, from a folder as well as from a server; a third one, that nothing did."""
     for data in (FIRST, SECOND):
@@ -105,6 +128,9 @@ def test_the_next_pull_says_what_changed(workspace: Workspace, tmp_path: Path) -
         found = pulled(workspace, tmp_path)
     assert (found.before, found.version) == (COMMIT, NEXT)
     assert (found.new_titles, found.changed_titles, found.gone_titles) == (("d",), ("b",), ("c",))
+    with workspace.read() as connection:
+        ended = withdrawn_copies(connection)
+    assert {copy.release for copy in ended.values()} == {NEXT}
     again = pulled(workspace, tmp_path)
     assert (again.new_count, again.changed_count, again.gone_count, again.added.new) == (0, 0, 0, 0)
 

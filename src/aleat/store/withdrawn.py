@@ -1,4 +1,5 @@
-"""Copies that their givers took back: told from the withdrawals that came, and the manifests of what came before.
+"""Copies that their givers took back: told from the withdrawals that came, and the manifests of what came before;
+and copies of public sources that the source's newest version no longer has: told from the ledger's entries of pulls.
 
 Nothing is deleted: objects and copies stay as they are, and a copy counts as withdrawn while its giver's word stands.
 It is only that giver's copy; what somebody else gave goes on.
@@ -7,21 +8,26 @@ It is only that giver's copy; what somebody else gave goes on.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from aleat.store.exchanges import sealed_files, withdrawn
+from aleat.store.ledger import read_entries
 from aleat.store.objects import Provenance, StoredObject, get_variants
 
-__all__ = ["CopyKey", "WithdrawnCopy", "copies_given", "newest_given", "withdrawn_copies"]
+__all__ = ["CopyKey", "WithdrawnCopy", "copies_given", "ended_by_pulls", "newest_given", "withdrawn_copies"]
 
 CopyKey = tuple[str, str | None, str]
 """A giver, the agreement that a copy came under, and the object's digest."""
 
 
 class WithdrawnCopy(msgspec.Struct, frozen=True):
-    """An object that its giver took back: who, with which release, and when the withdrawal came (STIX timestamp)."""
+    """An object that its giver took back: who, with which release, and when the withdrawal came (STIX timestamp).
+
+    Of a public source, `release` is the version that no longer has it.
+    """
 
     giver: str
     release: str
@@ -52,8 +58,29 @@ def withdrawn_copies(connection: sa.Connection) -> dict[CopyKey, WithdrawnCopy]:
     What the same giver gave again, in a release that it did not withdraw, is not among them.
     """
     gone = {row.release: row for row in connection.execute(sa.select(withdrawn))}
-    if not gone:
-        return {}
+    return ended_by_pulls(connection) | (_withdrawn_releases(connection, gone) if gone else {})
+
+
+def ended_by_pulls(connection: sa.Connection, giver: str | None = None) -> dict[CopyKey, WithdrawnCopy]:
+    """Return the copies that a public source gave, and that its newest version, as pulled, no longer has.
+
+    An entry of a pull names the digests that were `gone` since the one before, and those that came `back`.
+    """
+    found: dict[CopyKey, WithdrawnCopy] = {}
+    for entry in read_entries(connection, "custody", "pull"):
+        source = str(entry.data.get("giver", ""))
+        if giver is not None and source != giver:
+            continue
+        found |= {
+            (source, None, digest): WithdrawnCopy(source, str(entry.data.get("version", "")), entry.time)
+            for digest in entry.data.get("gone", ())
+        }
+        for digest in entry.data.get("back", ()):
+            found.pop((source, None, digest), None)
+    return found
+
+
+def _withdrawn_releases(connection: sa.Connection, gone: Mapping[str, Any]) -> dict[CopyKey, WithdrawnCopy]:
     query = sa.select(sealed_files.c.peer, sealed_files.c.release, sealed_files.c.manifest).where(
         sealed_files.c.direction == "in", sealed_files.c.peer.in_({row.peer for row in gone.values()})
     )

@@ -4,7 +4,8 @@ A source is fetched whole into temporary files, from its own HTTPS address or fr
 a stick's), before anything of it is read; it is looked through once, and refused whole where an archive in it breaks
 off or it isn't what it should be (a sign-in page, an error page). Then it comes in as the public corpus that it is, in
 one transaction with an entry of the custody ledger (kind "pull"): version, licence, addresses, digests, and the digest
-of the listing (`pulls/`) by which the next pull tells what is new, changed and gone.
+of the listing (`pulls/`) by which the next pull tells what is new, changed and gone. Indicators that the new version
+no longer has (a rule's older text, one that was taken out) stay, and are hunted for no more; the entry names them.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from aleat.stix.objects import StixObject
 from aleat.store.database import Connection
 from aleat.store.files import write_file
 from aleat.store.ledger import read_entries
+from aleat.store.objects import find_objects
+from aleat.store.withdrawn import ended_by_pulls
 from aleat.workspace.core import Session
 from aleat.workspace.knowledge import keep
 from aleat.workspace.progress import Progress, silent
@@ -270,6 +273,7 @@ def _keep(
 ) -> Pulled:
     listing: Listing = {}
     proven: set[str] = set()
+    there: set[str] = set()  # digests of the indicators of this version
     policy = session.policy()
     try:
         corpus: str | None = policy.get(source.corpus).name
@@ -292,16 +296,22 @@ def _keep(
                 item.object.type == "relationship" and source.version == "commit"
             ):
                 _list(listing, item.object)
+            if isinstance(item, KnowledgeItem) and item.object.type == "indicator":
+                there.add(item.object.digest)
             if isinstance(item, KnowledgeItem) and item.corpus_basis == "digest":
                 proven.add(item.corpus_version)
             yield item
         if proven and version.startswith("sha256:"):
             facts["version"] = "+".join(sorted(proven))  # what a digest shows says more than the files' own
         facts["listing"] = _write_listing(session.folder / _FOLDER, source.name, listing)
+        ended = {digest for _, _, digest in ended_by_pulls(connection, source.name)}
+        facts["gone"] = sorted(given - there - ended)
+        facts["back"] = sorted(ended & there)
 
     with session.writing(), session.write() as connection:
         before = _last(connection, source.name)
         old = _read_listing(session.folder / _FOLDER, source.name, before)
+        given = {one.object.digest for one in find_objects(connection, types=["indicator"], giver=source.name)}
         added = keep(session, connection, read(), giver=source.name, kind="pull", facts=facts, progress=progress)
     if before is not None and before.get("listing") != facts["listing"]:
         _listing_path(session.folder / _FOLDER, source.name, str(before.get("listing"))).unlink(missing_ok=True)
