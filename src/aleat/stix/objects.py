@@ -35,6 +35,7 @@ __all__ = [
     "check_received",
     "decode_received",
     "has_duplicate_keys",
+    "is_deeper",
     "make_object",
     "parse_object",
     "plain_json",
@@ -147,7 +148,7 @@ def parse_object(raw: bytes, place: Place, *, depth: int = 100) -> StixObject:
     Raises `ObjectError` with `place` where it is no STIX object that can be used: broken JSON, duplicate
     keys, nesting deeper than `depth`, a property of the wrong type, a bad id or timestamp.
     """
-    if _depth_exceeds(raw, depth):
+    if is_deeper(raw, depth):
         raise ObjectError(f"The object is nested deeper than {depth} levels.", place)
     try:
         received = decode_received(raw)
@@ -222,7 +223,7 @@ def _short(error: Exception) -> str:
     return str(error).splitlines()[0][:160].rstrip(".") if str(error) else type(error).__name__
 
 
-def _depth_exceeds(raw: bytes, depth: int) -> bool:
+def is_deeper(raw: bytes, depth: int) -> bool:
     if raw.count(b"{") + raw.count(b"[") <= depth:
         return False
     level = 0

@@ -37,7 +37,7 @@ from aleat.knowledge.playbooks.subjects import read_subjects
 from aleat.stix.canonical import canonical_json_parsed
 from aleat.stix.extensions import extend
 from aleat.stix.ids import content_id
-from aleat.stix.objects import StixObject, has_duplicate_keys, make_object
+from aleat.stix.objects import StixObject, has_duplicate_keys, is_deeper, make_object
 from aleat.stix.times import is_timestamp, parse_timestamp
 
 __all__ = ["OLDER_VERSIONS", "course_of_action_id", "detect", "make_course_of_action", "read"]
@@ -58,7 +58,6 @@ _ID = re.compile(rf"playbook(?:-template)?--{_UUID}")
 _IDENTITY = re.compile(rf"identity--{_UUID}")
 # By these names ATT&CK and D3FEND give objects their own ids (STIX 2.1 §2.5): a playbook only refers to one.
 _CATALOGUE = re.compile(r"mitre-[a-z0-9-]{1,40}", re.IGNORECASE)
-_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]++|[\]}]++', re.DOTALL)
 _NAME = 500
 _TEXT = 20_000
 _TOLD = 25  # faults of one playbook that are told one by one
@@ -197,7 +196,7 @@ def _parts(data: bytes, start: int, path: str) -> list[bytes]:
 def _parse(raw: bytes, place: Place, limits: Limits) -> dict[str, Any]:
     """Return the playbook in `raw`; raises `InputError` for what is none that can be told apart from others."""
     text = raw.removeprefix(b"\xef\xbb\xbf")
-    if _deeper_than(text, limits.playbook_depth):
+    if is_deeper(text, limits.playbook_depth):
         raise LimitError(f"The playbook is nested deeper than {limits.playbook_depth} levels (playbook_depth).", place)
     try:
         content = orjson.loads(text)
@@ -233,21 +232,6 @@ def _has_more_nodes(content: object, most: int) -> bool:
         if seen > most:
             return True
         stack.extend(inner)
-    return False
-
-
-def _deeper_than(raw: bytes, depth: int) -> bool:
-    if raw.count(b"{") + raw.count(b"[") <= depth:
-        return False
-    level = 0
-    for match in _BRACKETS.finditer(raw):
-        first = raw[match.start()]
-        if first in b"[{":
-            level += match.end() - match.start()
-            if level > depth:
-                return True
-        elif first in b"]}":
-            level -= match.end() - match.start()
     return False
 
 
