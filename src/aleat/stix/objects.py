@@ -224,6 +224,7 @@ def _short(error: Exception) -> str:
 
 
 def is_deeper(raw: bytes, depth: int) -> bool:
+    """Tell whether JSON text is nested deeper than `depth` levels, without parsing it."""
     if raw.count(b"{") + raw.count(b"[") <= depth:
         return False
     level = 0
