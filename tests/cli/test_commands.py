@@ -76,6 +76,10 @@ BEHIND = {
     "findings": "Workspace.findings",
     "poll": "Workspace.poll",
     "pull": "Workspace.pull",
+    "serve": "Workspace.share",
+    "account add": "Workspace.add_account",
+    "account list": "Workspace.accounts",
+    "account remove": "Workspace.remove_account",
 }
 """What a library caller calls where a person types the command."""
 

@@ -25,6 +25,7 @@ from aleat.cli import (
     main_commands,
     poll_commands,
     pull_commands,
+    serve_commands,
 )
 from aleat.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from aleat.cli.terminal import error
@@ -55,6 +56,7 @@ for commands in (
     exchange_commands,
     poll_commands,
     pull_commands,
+    serve_commands,
     knowledge_commands,
 ):
     commands.register(app)

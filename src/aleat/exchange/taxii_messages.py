@@ -30,6 +30,7 @@ __all__ = [
     "added_last",
     "check_media_type",
     "decode",
+    "encode_resource",
     "error_of",
     "is_moment",
     "parse_envelope",
@@ -176,6 +177,13 @@ def decode(answer: Answer, kind: type[_Resource], what: str) -> _Resource:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         reason = clip(visible(str(error).splitlines()[0]), 160).rstrip(".")
         raise RemoteError(f"The server's {what} can't be read: {reason}.", code="wrong-json") from None
+
+
+def encode_resource(resource: msgspec.Struct) -> bytes:
+    """Return a resource as JSON; optional properties that are empty are left out."""
+    needed = {field.encode_name for field in msgspec.structs.fields(resource) if field.required}
+    content = msgspec.to_builtins(resource)
+    return msgspec.json.encode({key: value for key, value in content.items() if key in needed or value not in ("", ())})
 
 
 def parse_envelope(body: bytes) -> Envelope:

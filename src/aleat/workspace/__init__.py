@@ -41,6 +41,7 @@ from aleat.workspace.results import (
     Sorted,
     Verified,
 )
+from aleat.workspace.sharing import Sharing, SharingVerbs
 
 __all__ = [
     "BuiltCase",
@@ -63,6 +64,7 @@ __all__ = [
     "Pulled",
     "ReportFiles",
     "Search",
+    "Sharing",
     "ShownEvent",
     "ShownKnowledge",
     "Sorted",
@@ -75,7 +77,7 @@ __all__ = [
 ]
 
 
-class Workspace(InvestigateVerbs, LakeVerbs, PollVerbs, PullVerbs, KnowledgeVerbs):
+class Workspace(InvestigateVerbs, SharingVerbs, LakeVerbs, PollVerbs, PullVerbs, KnowledgeVerbs):
     """Everything a case is made of, in one folder.
 
     >>> with Workspace.open_or_init("case") as ws:                             # doctest: +SKIP

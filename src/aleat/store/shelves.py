@@ -1,0 +1,293 @@
+"""What each ally may fetch from our server, in the order in which it became theirs: one shelf an ally.
+
+```
+shelf           one object an ally may have: its number on that shelf, when it was put there, and its bytes, or where
+                they are among the objects, where it leaves as it is stored
+shelf_states    from what the shelf was last made: a digest of the terms, a mark of the knowledge, the last number
+taxii_statuses  what became of each push, for as long as its pusher may ask
+```
+
+A shelf is a cache of the gate's decisions that keeps its order: what may no longer leave is taken off, what may
+leave again is put at the end, numbers and times only grow, also where the clock goes back. So a page is a range of
+an index, and a poller that remembers a time or a number misses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from aleat.errors import ObjectError
+from aleat.stix.objects import StixObject
+from aleat.stix.times import format_timestamp, parse_timestamp
+from aleat.store.database import metadata
+from aleat.store.ledger import ledger_head
+from aleat.store.object_tables import objects, packs, traits
+from aleat.store.objects_conflicts import raw_bytes
+from aleat.times import from_micros, micros_of
+
+__all__ = [
+    "KnowledgeMark",
+    "ShelfPage",
+    "ShelfQuery",
+    "ShelfRow",
+    "ShelfState",
+    "find_on_shelf",
+    "knowledge_mark",
+    "put_shelf",
+    "put_status",
+    "read_shelf",
+    "read_shelf_state",
+    "read_status",
+    "take_snapshot",
+    "terms_mark",
+]
+
+_CHUNK = 400
+_STATUS_SECONDS = 48 * 3600  # TAXII 2.1 §4.3: at least a day
+
+shelf = sa.Table(
+    "shelf",
+    metadata,
+    sa.Column("ally", sa.String, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.String, nullable=False),
+    sa.Column("type", sa.String, nullable=False),
+    sa.Column("version", sa.String, nullable=False),  # as written; where it has none, when it was put here
+    sa.Column("time", sa.BigInteger, nullable=False),  # the version's, microseconds since 1970
+    sa.Column("added", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.LargeBinary(32), nullable=False),
+    sa.Column("object", sa.Integer),  # the row of `objects` with these very bytes
+    sa.Column("raw", sa.LargeBinary),  # the bytes, where there is no such row
+    sa.Index("shelf_by_id", "ally", "id"),
+    sa.Index("shelf_by_type", "ally", "type", "seq"),
+)
+
+shelf_states = sa.Table(
+    "shelf_states",
+    metadata,
+    sa.Column("ally", sa.String, primary_key=True),
+    sa.Column("terms", sa.String, nullable=False),
+    sa.Column("objects", sa.Integer, nullable=False),
+    sa.Column("copies", sa.Integer, nullable=False),
+    sa.Column("last", sa.Integer, nullable=False),
+    sa.Column("added", sa.BigInteger, nullable=False),
+)
+
+taxii_statuses = sa.Table(
+    "taxii_statuses",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("ally", sa.String, nullable=False),
+    sa.Column("received", sa.BigInteger, nullable=False, index=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+KnowledgeMark = tuple[int, int]
+"""The last numbers of objects and copies: equal marks are equal knowledge, as rows never change."""
+
+
+class ShelfState(msgspec.Struct, frozen=True):
+    """From what a shelf was last made, and how far its numbers and times (microseconds) have come."""
+
+    terms: str
+    mark: KnowledgeMark
+    last: int = 0
+    added: int = 0
+
+
+class ShelfRow(msgspec.Struct, frozen=True, gc=False):
+    """One object on a shelf; `added` in microseconds since 1970, `raw` empty where it wasn't asked for."""
+
+    seq: int
+    id: str
+    version: str
+    added: int
+    raw: bytes = b""
+
+
+class ShelfQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of a shelf: what lies behind the number `after` and the time `added_after`.
+
+    `ids`, `types` and `versions` (microseconds since 1970) are filters; None is none. Sizes are in bytes.
+    """
+
+    after: int = 0
+    added_after: int | None = None
+    ids: Collection[str] | None = None
+    types: Collection[str] | None = None
+    versions: Collection[int] | None = None
+    limit: int = 1_000
+    raw: bool = True
+    max_bytes: int = 32 * 1024**2
+
+
+class ShelfPage(msgspec.Struct, frozen=True):
+    """Rows of a shelf in their order, and whether there are more behind them."""
+
+    rows: tuple[ShelfRow, ...]
+    more: bool
+
+
+def take_snapshot(connection: sa.Connection) -> None:
+    """Let all that `connection` reads until it is closed be of one moment; it must not have read anything yet."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN")
+    else:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
+def terms_mark(connection: sa.Connection) -> tuple[str, int, int]:
+    """Return what changes whenever a decision, a sealed file or a withdrawal is recorded.
+
+    The head of the ledger of decisions stands for allies, agreements, permissions and holds.
+    """
+    files, withdrawals = (
+        connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar() or 0  # noqa: S608
+        for name in ("sealed_files", "withdrawn_releases")
+    )
+    return ledger_head(connection, "decisions").hash, files, withdrawals
+
+
+def knowledge_mark(connection: sa.Connection) -> KnowledgeMark:
+    """Return the mark of what is known now."""
+    last_object, last_copy = (
+        connection.exec_driver_sql(f"SELECT max(seq) FROM {name}").scalar() or 0  # noqa: S608
+        for name in ("objects", "copies")
+    )
+    return last_object, last_copy
+
+
+def read_shelf_state(connection: sa.Connection, ally: str) -> ShelfState | None:
+    """Return from what the shelf of `ally` (an identity's id) was last made, or None where it never was."""
+    row = connection.execute(sa.select(shelf_states).where(shelf_states.c.ally == ally)).first()
+    return None if row is None else ShelfState(row.terms, (row.objects, row.copies), row.last, row.added)
+
+
+def put_shelf(
+    connection: sa.Connection,
+    ally: str,
+    items: Sequence[StixObject],
+    *,
+    terms: str,
+    mark: KnowledgeMark,
+    time: datetime,
+) -> tuple[int, int]:
+    """Make the shelf of `ally` hold exactly `items`, in the caller's transaction; return how many came and went."""
+    state = read_shelf_state(connection, ally) or ShelfState("", (0, 0))
+    query = sa.select(shelf.c.id, shelf.c.digest, shelf.c.seq).where(shelf.c.ally == ally)
+    there = {(id_, bytes(digest)): seq for id_, digest, seq in connection.execute(query)}
+    wanted = {(item.id, bytes.fromhex(item.digest)): item for item in items}
+    gone = sorted(seq for key, seq in there.items() if key not in wanted)
+    for start in range(0, len(gone), _CHUNK):
+        chosen = shelf.c.seq.in_(gone[start : start + _CHUNK])
+        connection.execute(sa.delete(shelf).where(shelf.c.ally == ally, chosen))
+    fresh = [(key, item) for key, item in wanted.items() if key not in there]
+    last, added = state.last, max(state.added, micros_of(time) - 1)
+    iterator = iter(fresh)
+    while part := list(islice(iterator, _CHUNK)):
+        stored = _stored(connection, [item for _, item in part])
+        rows = []
+        for (id_, digest), item in part:
+            last, added = last + 1, added + 1
+            rows.append(_row(ally, last, added, id_, digest, item, stored.get((id_, digest))))
+        connection.execute(shelf.insert(), rows)
+    connection.execute(sa.delete(shelf_states).where(shelf_states.c.ally == ally))
+    state_row = {"ally": ally, "terms": terms, "objects": mark[0], "copies": mark[1]}
+    connection.execute(shelf_states.insert(), {**state_row, "last": last, "added": added if fresh else state.added})
+    return len(fresh), len(gone)
+
+
+def read_shelf(connection: sa.Connection, ally: str, query: ShelfQuery) -> ShelfPage:
+    """Return one page of the shelf of `ally`; it ends early at `max_bytes` too, but not before its first row."""
+    rows: list[ShelfRow] = []
+    size = 0
+    for row in _rows(connection, ally, query):
+        if len(rows) >= query.limit or (rows and size + len(row.raw) > query.max_bytes):
+            return ShelfPage(tuple(rows), True)
+        size += len(row.raw)
+        rows.append(row)
+    return ShelfPage(tuple(rows), False)
+
+
+def find_on_shelf(connection: sa.Connection, ally: str, ids: Collection[str]) -> dict[str, ShelfRow]:
+    """Return what the shelf of `ally` holds of these ids, with its bytes."""
+    found: dict[str, ShelfRow] = {}
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), _CHUNK):
+        part = wanted[start : start + _CHUNK]
+        found.update((row.id, row) for row in _rows(connection, ally, ShelfQuery(ids=part, limit=len(part))))
+    return found
+
+
+def put_status(connection: sa.Connection, id_: str, ally: str, body: bytes, *, time: datetime) -> None:
+    """Keep what became of a push, in the caller's transaction; what is older than two days is dropped."""
+    now = micros_of(time)
+    connection.execute(sa.delete(taxii_statuses).where(taxii_statuses.c.received < now - _STATUS_SECONDS * 1_000_000))
+    connection.execute(taxii_statuses.insert(), {"id": id_, "ally": ally, "received": now, "body": body})
+
+
+def read_status(connection: sa.Connection, id_: str, ally: str) -> bytes | None:
+    """Return what became of a push of `ally`'s, or None where it made none of that id."""
+    where = (taxii_statuses.c.id == id_) & (taxii_statuses.c.ally == ally)
+    return connection.execute(sa.select(taxii_statuses.c.body).where(where)).scalar()
+
+
+def _rows(connection: sa.Connection, ally: str, query: ShelfQuery) -> Iterator[ShelfRow]:
+    columns: list[Any] = [shelf.c.seq, shelf.c.id, shelf.c.version, shelf.c.added]
+    source: sa.FromClause = shelf
+    if query.raw:
+        columns += [shelf.c.raw.label("own"), raw_bytes()]
+        source = shelf.outerjoin(objects, shelf.c.object == objects.c.seq).outerjoin(
+            packs, objects.c.pack == packs.c.seq
+        )
+    chosen = sa.select(*columns).select_from(source).where(shelf.c.ally == ally, shelf.c.seq > query.after)
+    if query.added_after is not None:
+        chosen = chosen.where(shelf.c.added > query.added_after)
+    for column, values in ((shelf.c.id, query.ids), (shelf.c.type, query.types), (shelf.c.time, query.versions)):
+        if values is not None:
+            chosen = chosen.where(column.in_(sorted(values)))
+    for row in connection.execute(chosen.order_by(shelf.c.seq).limit(query.limit + 1)):
+        raw = bytes(row[4] if row[4] is not None else row[5]) if query.raw else b""
+        yield ShelfRow(row[0], row[1], row[2], row[3], raw)
+
+
+def _stored(connection: sa.Connection, items: Sequence[StixObject]) -> dict[tuple[str, bytes], int]:
+    """Return which rows of `objects` hold those of `items` that leave with the bytes they came with."""
+    ids = [item.id for item in items if item.upgraded is None]
+    query = (
+        sa.select(objects.c.id, objects.c.digest, objects.c.seq, raw_bytes())
+        .join(traits, objects.c.traits == traits.c.seq)
+        .join(packs, objects.c.pack == packs.c.seq)
+        .where(objects.c.id.in_(ids), traits.c.native == 1)
+    )
+    bytes_of = {(item.id, bytes.fromhex(item.digest)): item.raw for item in items}
+    found = ((id_, bytes(digest), seq, bytes(raw)) for id_, digest, seq, raw in connection.execute(query))
+    return {(id_, digest): seq for id_, digest, seq, raw in found if bytes_of.get((id_, digest)) == raw}
+
+
+def _row(
+    ally: str, seq: int, added: int, id_: str, digest: bytes, item: StixObject, stored: int | None
+) -> dict[str, Any]:
+    version = item.version or format_timestamp(from_micros(added))
+    try:
+        time = micros_of(parse_timestamp(version))
+    except ObjectError:  # the last second of the calendar: it can't be asked for by its time
+        time = 0
+    return {
+        "ally": ally,
+        "seq": seq,
+        "id": id_,
+        "type": item.type,
+        "version": version,
+        "time": time,
+        "added": added,
+        "digest": digest,
+        "object": stored,
+        "raw": None if stored is not None else item.content,
+    }

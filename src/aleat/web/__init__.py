@@ -1,0 +1,11 @@
+"""What others reach over the network: the TAXII 2.1 server, a skin over the workspace.
+
+Requests are authenticated (`access`), answered (`taxii`), and carried by uvicorn (`server`). Nothing here decides what
+may leave: that is the gate's, behind `aleat.workspace.Sharing`.
+"""
+
+from aleat.web.access import WebLimits
+from aleat.web.server import Listening, serve
+from aleat.web.taxii import make_app
+
+__all__ = ["Listening", "WebLimits", "make_app", "serve"]

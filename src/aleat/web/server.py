@@ -1,0 +1,142 @@
+"""The server as it runs: uvicorn with TLS, and what uvicorn leaves out (client certificates, slow clients)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aleat.errors import InputError
+from aleat.web.access import WebLimits
+from aleat.web.taxii import make_app
+from aleat.workspace import Sharing
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["Listening", "serve"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the server listens, and its files in PEM: certificate and key, and who vouches for clients' certificates.
+
+    `port` 0 takes a free one. Without a certificate only an address of the machine itself is listened on, unless
+    `plain`: behind a proxy that speaks TLS.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8443
+    certificate: str | None = None
+    key: str | None = None
+    key_password: str | None = None
+    client_ca: str | None = None
+    plain: bool = False
+
+
+def serve(
+    sharing: Sharing,
+    listening: Listening,
+    limits: WebLimits | None = None,
+    *,
+    started: Callable[[str], None] = lambda url: None,
+    stop: Callable[[Callable[[], None]], None] = lambda end: None,
+) -> None:
+    """Run the server until it is interrupted; `started` is called with its URL, `stop` with what ends it.
+
+    Raises `InputError` where it would be reached by others without TLS, or its files can't be used.
+    """
+    import uvicorn  # noqa: PLC0415
+
+    limits = limits or WebLimits()
+    here = listening.host in {"127.0.0.1", "::1", "localhost"}
+    if listening.certificate is None and not (here or listening.plain):
+        raise InputError(
+            f"Without a certificate the server would speak in clear on {listening.host}.",
+            advice="Give --certificate and --key; or --plain, behind a proxy that speaks TLS.",
+        )
+    config = uvicorn.Config(
+        make_app(sharing, limits),
+        host=listening.host,
+        port=listening.port,
+        http=_protocol(limits),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        h11_max_incomplete_event_size=limits.header_bytes,
+        limit_concurrency=None,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=10,
+        ssl_context_factory=(lambda *_: _tls(listening)) if listening.certificate else None,
+    )
+    server = _Server(config, started, "https" if listening.certificate else "http")
+
+    def end() -> None:
+        server.should_exit = True
+
+    stop(end)
+    server.run()
+
+
+def _Server(config: Any, started: Callable[[str], None], scheme: str) -> Any:  # noqa: N802
+    """Return uvicorn's server that says its URL once it listens; a class, made when uvicorn is there."""
+    import uvicorn  # noqa: PLC0415
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                host, port = self.servers[0].sockets[0].getsockname()[:2]
+                shown = f"[{host}]" if ":" in host else host
+                started(f"{scheme}://{shown}:{port}/taxii2/")
+
+    return Server(config)
+
+
+def _tls(listening: Listening) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(str(listening.certificate), listening.key, listening.key_password or "")
+        if listening.client_ca is not None:
+            context.load_verify_locations(listening.client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
+    except (OSError, ValueError) as error:
+        raise InputError(f"The certificate, its key or the authorities can't be used: {error}.") from None
+    return context
+
+
+def _protocol(limits: WebLimits) -> type[asyncio.Protocol]:
+    """Return uvicorn's protocol that hands on a client's certificate, and closes on who says nothing."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
+
+    class Protocol(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if len(self.connections) > limits.connections:
+                transport.close()
+                return
+            tls = transport.get_extra_info("ssl_object")
+            certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+            digest = hashlib.sha256(certificate).hexdigest() if certificate else ""
+            self.app = _with_certificate(self.app, digest)
+            self.loop.call_later(limits.header_seconds, self._close_where_silent)
+
+        def _close_where_silent(self) -> None:
+            if self.scope is None and not self.transport.is_closing():
+                self.transport.close()
+
+    return Protocol
+
+
+def _with_certificate(app: ASGIApp, digest: str) -> ASGIApp:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "certificate": digest}, receive, send)
+
+    return call

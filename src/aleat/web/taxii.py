@@ -1,0 +1,324 @@
+"""The TAXII 2.1 server's endpoints (TAXII 2.1 §4, §5): what an ally may have, and nothing that tells of the rest.
+
+One API root, ``/taxii2/root/``. Each ally has one collection: what the gate lets it have, and where it may push. Any
+other path, id or method of somebody else's answers as if it weren't there: the same 404.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from aleat.errors import InputError, NotPermittedError, WorkspaceError
+from aleat.exchange.taxii_messages import MEDIA_TYPE, ApiRoot, Collection, Discovery, encode_resource
+from aleat.stix.times import format_timestamp
+from aleat.store.shelves import ShelfPage, ShelfRow
+from aleat.times import from_micros
+from aleat.web.access import Gatekeeper, WebLimits
+from aleat.web.messages import (
+    Query,
+    RequestError,
+    answer,
+    check_accept,
+    check_content_type,
+    failure_answer,
+    read_query,
+)
+from aleat.workspace import Sharing
+from aleat.workspace.accounts import Account
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
+
+__all__ = ["ROOT", "make_app"]
+
+ROOT = "/taxii2/root/"
+_log = logging.getLogger(__name__)
+_STIX = "application/stix+json;version=2.1"
+_ID = re.compile(r"[a-z0-9-]{1,250}--[0-9a-fA-F-]{36}")
+_METHODS = ("GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS", "TRACE")
+
+
+class _Asked:
+    """One request, as far as it was understood."""
+
+    def __init__(self, request: Request, account: Account, parts: tuple[str, ...], body: bytes) -> None:
+        self.account, self.parts, self.body = account, parts, body
+        self.query = request.scope["query_string"].decode("latin-1")
+        self.base = str(request.base_url).rstrip("/")
+
+
+def make_app(
+    sharing: Sharing, limits: WebLimits | None = None, *, clock: Callable[[], float] = time.monotonic
+) -> ASGIApp:
+    """Return the server as an ASGI application; a client certificate's SHA-256 comes in `scope["certificate"]`."""
+    from starlette.applications import Starlette  # noqa: PLC0415
+    from starlette.routing import Route  # noqa: PLC0415
+
+    desk = _Desk(sharing, limits or WebLimits(), clock)
+    return Starlette(routes=[Route("/{path:path}", desk.handle, methods=list(_METHODS))])
+
+
+class _Desk:
+    """Takes requests, and answers them."""
+
+    def __init__(self, sharing: Sharing, limits: WebLimits, clock: Callable[[], float]) -> None:
+        self.sharing, self.limits = sharing, limits
+        self.gatekeeper = Gatekeeper(sharing, limits, clock)
+        self.bodies = asyncio.Semaphore(limits.bodies)
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request; what goes wrong becomes an error message, never a trace."""
+        from starlette.concurrency import run_in_threadpool  # noqa: PLC0415
+
+        try:
+            return await self._answer(request, run_in_threadpool)
+        except Exception as error:
+            return failure_answer(_request_error(error))
+
+    async def _answer(self, request: Request, run: Callable[..., Awaitable[Any]]) -> Response:
+        client = request.client.host if request.client else ""
+        headers = request.headers
+        admit = self.gatekeeper.admit
+        who = (headers.get("authorization", ""), request.scope.get("certificate", ""), client)
+        account = await run(admit, *who)
+        parts = _parts(request)
+        allowed = _methods_of(parts, account)
+        if request.method not in allowed:
+            raise RequestError(405, "There is no such method here.", headers={"Allow": ", ".join(allowed)})
+        check_accept(headers.get("accept"))
+        body = b""
+        if request.method == "POST":
+            check_content_type(headers.get("content-type"))
+            if headers.get("content-encoding", "identity").lower() != "identity":
+                raise RequestError(415, "A body comes as it is here, without an encoding.")
+            body = await self._read_body(request)
+        return await run(self._act, request.method, _Asked(request, account, parts, body))  # type: ignore[no-any-return]
+
+    async def _read_body(self, request: Request) -> bytes:
+        most = self.limits.body_bytes
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and (len(length) > 15 or int(length) > most):
+            raise RequestError(413, "The body is too large.", f"At most {most:,} bytes.")
+        if self.bodies.locked():
+            raise RequestError(429, "Too many are pushing at once.", headers={"Retry-After": "2"})
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with self.bodies, asyncio.timeout(self.limits.body_seconds):
+                async for part in request.stream():
+                    size += len(part)
+                    if size > most:
+                        raise RequestError(413, "The body is too large.", f"At most {most:,} bytes.")
+                    parts.append(part)
+        except TimeoutError:
+            raise RequestError(408, "The body took too long.", headers={"Connection": "close"}) from None
+        return b"".join(parts)
+
+    def _act(self, method: str, asked: _Asked) -> Response:
+        match asked.parts:
+            case ("root", "collections", _, *rest) if rest:
+                return self._act_on_collection(method, asked, rest)
+            case ("root", "collections", _):
+                return answer(encode_resource(self._collection(asked.account)))
+            case ("root", "collections"):
+                return answer(msgspec.json.encode({"collections": [_plain(self._collection(asked.account))]}))
+            case ("root", "status", id_):
+                return self._status(asked, id_)
+            case ("root",):
+                return self._api_root()
+        return self._discovery(asked)
+
+    def _act_on_collection(self, method: str, asked: _Asked, rest: Sequence[str]) -> Response:
+        match rest:
+            case ["manifest"]:
+                return self._manifest(asked)
+            case ["objects"]:
+                return self._push(asked) if method == "POST" else self._objects(asked)
+            case ["objects", id_, "versions"]:
+                return self._versions(asked, id_)
+        if method == "DELETE":
+            raise RequestError(403, "Nothing is deleted here.", "What was received is kept; tell us to withdraw it.")
+        return self._objects(asked, rest[1])
+
+    # ---------------------------------------------------------------------------------- about the server
+
+    def _discovery(self, asked: _Asked) -> Response:
+        url = asked.base + ROOT
+        return answer(
+            encode_resource(
+                Discovery(title=f"{self.sharing.organisation}: TAXII server", default=url, api_roots=(url,)),
+            )
+        )
+
+    def _api_root(self) -> Response:
+        root = ApiRoot(
+            title=self.sharing.organisation, max_content_length=self.limits.body_bytes, versions=(MEDIA_TYPE,)
+        )
+        return answer(encode_resource(root))
+
+    def _collection(self, account: Account) -> Collection:
+        return Collection(
+            id=account.collection,
+            title=f"{self.sharing.organisation}, for you",
+            description="What we may give you" + (", and what you give us." if account.push else "."),
+            can_read=True,
+            can_write=account.push,
+            media_types=(_STIX,),
+        )
+
+    def _status(self, asked: _Asked, id_: str) -> Response:
+        found = self.sharing.status(asked.account, id_)
+        if found is None:
+            raise _not_here()
+        return answer(found)
+
+    # ------------------------------------------------------------------------------------------- objects
+
+    def _objects(self, asked: _Asked, id_: str | None = None) -> Response:
+        page, query = self._page(asked, id_, "objects", raw=True)
+        if id_ is not None and not page.rows and not self._is_here(asked, id_, query):
+            raise _not_here()
+        content = b",".join(row.raw for row in page.rows)
+        frame = _frame(asked, page, self.sharing)
+        body = b'{"objects":[' + content + b"]" + (b"," + frame[1:] if frame != b"{}" else b"}") if content else frame
+        return answer(body, headers=_added(page.rows))
+
+    def _manifest(self, asked: _Asked) -> Response:
+        page, _ = self._page(asked, None, "manifest", raw=False)
+        records = [
+            {"id": row.id, "date_added": _time(row.added), "version": row.version, "media_type": _STIX}
+            for row in page.rows
+        ]
+        frame = msgspec.json.decode(_frame(asked, page, self.sharing))
+        frame.pop("next", None)
+        content: dict[str, Any] = {"objects": records, **frame} if records else frame
+        if page.more:
+            content["next"] = self.sharing.token(asked.account, page.rows[-1].seq)
+        return answer(msgspec.json.encode(content), headers=_added(page.rows))
+
+    def _versions(self, asked: _Asked, id_: str) -> Response:
+        page, query = self._page(asked, id_, "versions", raw=False)
+        if not page.rows and not self._is_here(asked, id_, query):
+            raise _not_here()
+        content = {"versions": [row.version for row in page.rows]} if page.rows else {}
+        return answer(msgspec.json.encode(content), headers=_added(page.rows))
+
+    def _page(self, asked: _Asked, id_: str | None, what: str, *, raw: bool) -> tuple[ShelfPage, Query]:
+        query = read_query(asked.query, max_limit=self.limits.page_objects, of_object=id_ is not None)
+        changes: dict[str, Any] = {"raw": raw}
+        if id_ is not None:
+            changes["ids"] = frozenset({id_})
+        if query.next:
+            try:
+                changes["after"] = self.sharing.seq_of(asked.account, query.next)
+            except InputError as error:
+                raise RequestError(400, error.reason) from None
+        wanted = msgspec.structs.replace(query.shelf, **changes)
+        if query.nothing:
+            return ShelfPage((), False), query
+        facts = {"collection": asked.account.collection, "asked": what}
+        return self.sharing.page(asked.account, wanted, facts=facts), query
+
+    def _is_here(self, asked: _Asked, id_: str, query: Query) -> bool:
+        """Tell whether an object is on the ally's shelf at all, where its filters left nothing of it."""
+        plain = msgspec.structs.replace(read_query("", max_limit=1).shelf, ids=frozenset({id_}), raw=False)
+        return plain != query.shelf and bool(self.sharing.page(asked.account, plain).rows)
+
+    def _push(self, asked: _Asked) -> Response:
+        if asked.query and _has_known(asked.query):
+            raise RequestError(400, "A push has no filters.")
+        status = self.sharing.push(asked.account, asked.body)
+        found = self.sharing.status(asked.account, status.id)
+        return answer(found or encode_resource(status), 202)
+
+
+def _parts(request: Request) -> tuple[str, ...]:
+    """Return the path below ``/taxii2/``; a 404 where it is none of ours in form."""
+    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    try:
+        path = unquote_to_bytes(raw.partition(b"?")[0]).decode("ascii")
+    except UnicodeDecodeError:
+        raise _not_here() from None
+    if not path.startswith("/taxii2/") or not path.endswith("/") or "//" in path:
+        raise _not_here()
+    return tuple(path.removeprefix("/taxii2/").split("/")[:-1])
+
+
+def _methods_of(parts: tuple[str, ...], account: Account) -> tuple[str, ...]:
+    """Return the methods of a path that is there for this account; raises the one 404."""
+    match parts:
+        case () | ("root",) | ("root", "collections") | ("root", "status", _):
+            return ("GET", "HEAD")
+        case ("root", "collections", account.collection, *rest):
+            match rest:
+                case [] | ["manifest"]:
+                    return ("GET", "HEAD")
+                case ["objects"]:
+                    return ("GET", "HEAD", "POST")
+                case ["objects", id_] if _ID.fullmatch(id_):
+                    return ("GET", "HEAD", "DELETE")
+                case ["objects", id_, "versions"] if _ID.fullmatch(id_):
+                    return ("GET", "HEAD")
+    raise _not_here()
+
+
+def _request_error(error: Exception) -> RequestError:
+    """Return what is told of what went wrong; of a fault of ours, nothing but that."""
+    from starlette.requests import ClientDisconnect  # noqa: PLC0415
+
+    match error:
+        case RequestError():
+            return error
+        case ClientDisconnect():
+            return RequestError(400, "The request broke off.")
+        case InputError():
+            return RequestError(422, error.reason, error.advice)
+        case NotPermittedError():
+            return RequestError(403, "You may not do that.", "There is no agreement in force that allows it.")
+        case WorkspaceError():
+            return RequestError(503, "The server is busy.", headers={"Retry-After": "5"})
+    _log.error("A fault of the server's own", exc_info=error)
+    return RequestError(500, "The server can't answer; it is a fault of its own.")
+
+
+def _not_here() -> RequestError:
+    return RequestError(404, "That isn't here.")
+
+
+def _has_known(query: str) -> bool:
+    asked = read_query(query, max_limit=1)
+    return bool(asked.next) or asked.nothing or asked.shelf != read_query("", max_limit=1).shelf
+
+
+def _frame(asked: _Asked, page: ShelfPage, sharing: Sharing) -> bytes:
+    """Return an envelope's members beside its objects (§3.7)."""
+    if not page.more:
+        return b"{}" if not page.rows else b'{"more":false}'
+    return msgspec.json.encode({"more": True, "next": sharing.token(asked.account, page.rows[-1].seq)})
+
+
+def _added(rows: tuple[ShelfRow, ...]) -> dict[str, str]:
+    """Return the headers of §1.6.8.1."""
+    if not rows:
+        return {}
+    return {"X-TAXII-Date-Added-First": _time(rows[0].added), "X-TAXII-Date-Added-Last": _time(rows[-1].added)}
+
+
+def _time(micros: int) -> str:
+    """Return a time with all six digits: what is asked for after it must not come again."""
+    text = format_timestamp(from_micros(micros))
+    return text if len(text) == len("2022-07-15T08:00:00.000000Z") else f"{text[:-1]}000Z"
+
+
+def _plain(resource: msgspec.Struct) -> Any:
+    return msgspec.json.decode(encode_resource(resource))

@@ -1,0 +1,283 @@
+"""What our server gives and takes: each ally's shelf, made by the gate, and what allies push.
+
+A page is cut from the ally's shelf (`aleat.store.shelves`), which holds exactly what the gate lets leave for it. Before
+each page the shelf is held against what the gate judged by: where terms changed (an agreement, a hold, a permission,
+a withdrawal, the day), nothing is given before all was judged again; where only knowledge came, a shelf that takes
+long to make is made beside, and pages go on from the last whole one.
+
+What is pushed comes in by `keep`, with the ally as its giver. What the ally can't see must not show in what it is
+told: whether a push is refused depends on the object itself and on the ally's own shelf, never on what else is here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from aleat.errors import InputError, NotPermittedError, TrustError, WorkspaceBusyError
+from aleat.exchange import prepare_release
+from aleat.exchange.desk import agreed, terms_for, trusted_ally
+from aleat.exchange.taxii_messages import Status
+from aleat.stix.canonical import canonical_json
+from aleat.stix.times import format_timestamp
+from aleat.store.database import Connection
+from aleat.store.ledger import append_entry, ledger_head
+from aleat.store.shelves import (
+    ShelfPage,
+    ShelfQuery,
+    knowledge_mark,
+    put_shelf,
+    read_shelf,
+    read_shelf_state,
+    read_status,
+    take_snapshot,
+    terms_mark,
+)
+from aleat.workspace.accounts import Account, load_accounts, make_account, save_accounts
+from aleat.workspace.core import POLICY_NAME
+from aleat.workspace.exchange import ExchangeVerbs
+from aleat.workspace.pushed import take_push
+
+__all__ = ["Sharing", "SharingVerbs"]
+
+_QUICK_SECONDS = 0.5
+"""A shelf that was made in less is made anew before each page that finds new knowledge, a slower one beside."""
+
+_PATIENCE_SECONDS = 25.0
+_LOCK_SECONDS = 10.0
+_ATTEMPTS = 3
+
+
+class SharingVerbs(ExchangeVerbs):
+    """What a workspace's keeper does about allies who fetch and push."""
+
+    def share(self) -> Sharing:
+        """Return what a server needs of this workspace; `aleat.web.serve` is one."""
+        with self.writing():
+            self.database.create_tables()
+        return Sharing(self)
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Return the accounts by which allies may come to our server, by name."""
+        return load_accounts(self.folder)
+
+    def add_account(
+        self, name: str, ally: str, *, push: bool = False, token: str = "", password: str = "", certificate: str = ""
+    ) -> Account:
+        """Make an account for an ally whose card was compared, proved by any of token, password, certificate."""
+        with self.writing(), self._desk(write=True) as desk:
+            card = trusted_ally(desk, ally).card
+            there = load_accounts(self.folder)
+            account = make_account(
+                there,
+                name=name,
+                ally=card.identity,
+                push=push,
+                made=format_timestamp(desk.time),
+                made_by=desk.actor,
+                password=password,
+                token=token,
+                certificate=certificate,
+            )
+            facts = {"account": name, "ally": card.identity, "push": push}
+            append_entry(desk.connection, "decisions", "account", facts, **self._signing())
+            save_accounts(self.folder, (*there, account))
+        return account
+
+    def remove_account(self, name: str) -> None:
+        """Take an account away; raises `TrustError` where there is none of that name."""
+        with self.writing(), self.write() as connection:
+            there = load_accounts(self.folder)
+            left = tuple(account for account in there if account.name != name)
+            if left == there:
+                raise TrustError(f"No account is called {name!r}. See: aleat account list")
+            append_entry(connection, "decisions", "account-removed", {"account": name}, **self._signing())
+            save_accounts(self.folder, left)
+
+
+class Sharing:
+    """A workspace as its server sees it; all methods may be called from several threads."""
+
+    def __init__(self, ws: SharingVerbs) -> None:
+        self.ws = ws
+        self._tokens = AESSIV(ws.key.derive_secret("taxii-next"))
+        self._pool = ThreadPoolExecutor(1, "aleat-shelf")
+        self._making: dict[str, Future[None]] = {}
+        self._seconds: dict[str, float] = {}
+        self._words: tuple[str, list[str]] = ("", [])
+        self._guard = threading.Lock()
+        self._writer = threading.Lock()
+        ws.key, ws.card()  # read once, before threads are about
+
+    def close(self) -> None:
+        """Wait for what is being made, and end."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Return the accounts as they are now."""
+        return load_accounts(self.ws.folder)
+
+    @property
+    def folder(self) -> Path:
+        """The workspace's folder."""
+        return self.ws.folder
+
+    @property
+    def organisation(self) -> str:
+        """What the workspace's team is called."""
+        return self.ws.config.organisation
+
+    # --------------------------------------------------------------------------------------- giving
+
+    def page(self, account: Account, query: ShelfQuery, *, facts: Mapping[str, object] | None = None) -> ShelfPage:
+        """Return a page of the shelf of the account's ally; what leaves is in the exchange ledger before it does.
+
+        `facts` (what was asked for) stand in the entry. Raises `WorkspaceBusyError` where the shelf isn't ready yet.
+        """
+        for _ in range(_ATTEMPTS):
+            self._refresh(account.ally)
+            with self.ws.read() as connection:
+                take_snapshot(connection)
+                state = read_shelf_state(connection, account.ally)
+                if state is not None and state.terms == self._terms(connection):
+                    page = read_shelf(connection, account.ally, query)
+                    break
+        else:
+            raise WorkspaceBusyError("The terms are changing. Ask again in a moment.")
+        if page.rows and facts is not None:
+            self._record_page(account, page, facts)
+        return page
+
+    def token(self, account: Account, seq: int) -> str:
+        """Return what stands for "behind row `seq`" in a URL: opaque, and of no use to another ally."""
+        sealed = self._tokens.encrypt(str(seq).encode(), [account.ally.encode()])
+        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+    def seq_of(self, account: Account, token: str) -> int:
+        """Return the row of a token; raises `InputError` where it isn't one of this ally's."""
+        try:
+            sealed = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            return int(self._tokens.decrypt(sealed, [account.ally.encode()]))
+        except (ValueError, InvalidTag, OverflowError):
+            raise InputError("That 'next' is none that this server gave you.") from None
+
+    def status(self, account: Account, id_: str) -> bytes | None:
+        """Return the status resource of a push of this ally's, or None."""
+        with self.ws.read() as connection:
+            return read_status(connection, id_, account.ally)
+
+    def _record_page(self, account: Account, page: ShelfPage, facts: Mapping[str, object]) -> None:
+        listed = [[row.id, row.version] for row in page.rows]
+        data = {
+            **facts,
+            "account": account.name,
+            "ally": account.ally,
+            "objects": len(page.rows),
+            "first": page.rows[0].seq,
+            "last": page.rows[-1].seq,
+            "sha256": hashlib.sha256(canonical_json(listed)).hexdigest(),
+        }
+        self.record("given", data)
+
+    def record(self, kind: str, data: dict[str, object]) -> None:
+        """Write an entry of the exchange ledger."""
+        with self._writer, self.ws.write() as connection:
+            append_entry(connection, "exchange", kind, data, **self.ws._signing())
+
+    # --------------------------------------------------------------------------------------- taking
+
+    def push(self, account: Account, body: bytes) -> Status:
+        """Take an envelope of an ally's in, object by object, and say what became of each; see `take_push`."""
+        with self.writing(), self.ws._desk(write=True) as desk:
+            terms = terms_for(desk, trusted_ally(desk, account.ally).card)
+            if not account.push:
+                raise NotPermittedError("This account may not push.")
+            return take_push(self.ws, desk.connection, account, body, agreement=agreed(terms).name, terms=terms)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the workspace's writer; wait a while where somebody else is."""
+        end = time.monotonic() + _LOCK_SECONDS
+        with self._writer:
+            while True:
+                lock = self.ws.writing()
+                try:
+                    lock.__enter__()
+                    break
+                except WorkspaceBusyError:
+                    if time.monotonic() > end:
+                        raise
+                    time.sleep(0.05)
+            try:
+                yield
+            finally:
+                lock.__exit__(None, None, None)
+
+    # --------------------------------------------------------------------------------------- shelves
+
+    def _terms(self, connection: Connection) -> str:
+        """Return a digest of all that the gate judges by, beside the objects and who gave them."""
+        ws = self.ws
+        policy = ws.folder / POLICY_NAME
+        facts = [
+            *terms_mark(connection),
+            ws.now().date().isoformat(),
+            [ws.config.identity, ws.config.name, ws.config.organisation],
+            self._words_of(ledger_head(connection, "custody").hash),
+            hashlib.sha256(policy.read_bytes()).hexdigest() if policy.is_file() else "",
+        ]
+        return hashlib.sha256(canonical_json(facts)).hexdigest()
+
+    def _words_of(self, custody: str) -> list[str]:
+        """Return the names of our hosts; they change only with what is in custody."""
+        head, words = self._words
+        if head != custody:
+            words = sorted(self.ws.internal_words())
+            self._words = (custody, words)
+        return words
+
+    def _refresh(self, ally: str) -> None:
+        """Have the shelf of `ally` made where it isn't up to date."""
+        with self.ws.read() as connection:
+            take_snapshot(connection)
+            state = read_shelf_state(connection, ally)
+            terms, mark = self._terms(connection), knowledge_mark(connection)
+        if state is not None and (state.terms, state.mark) == (terms, mark):
+            return
+        made = self._make(ally)
+        if state is not None and state.terms == terms and self._seconds.get(ally, 0.0) > _QUICK_SECONDS:
+            return  # only knowledge came: what was judged before goes on until the new shelf is there
+        try:
+            made.result(_PATIENCE_SECONDS)
+        except TimeoutError:
+            raise WorkspaceBusyError("What you may have is being judged. Ask again in a moment.") from None
+
+    def _make(self, ally: str) -> Future[None]:
+        with self._guard:
+            making = self._making.get(ally)
+            if making is None or making.done():
+                making = self._making[ally] = self._pool.submit(self._judge, ally)
+            return making
+
+    def _judge(self, ally: str) -> None:
+        """Make the shelf of `ally` by the gate, as `preview` does."""
+        began = time.monotonic()
+        with self.ws._desk(write=False) as desk:
+            take_snapshot(desk.connection)
+            terms, mark = self._terms(desk.connection), knowledge_mark(desk.connection)
+            try:
+                items = prepare_release(desk, ally).objects
+            except NotPermittedError:  # no agreement in force, or nobody compared the card
+                items = ()
+        with self._writer, self.ws.write() as connection:
+            put_shelf(connection, ally, items, terms=terms, mark=mark, time=self.ws.now())
+        self._seconds[ally] = time.monotonic() - began
