@@ -202,13 +202,14 @@ def test_what_stays_in_one_organisation_or_a_group_says_so() -> None:
         assert all(item.markings for item in marked if item.object.type != "marking-definition"), odd
 
 
-def test_the_gate_knows_nobody_for_what_stays_in_one_organisation() -> None:
-    """Such a marking is one that the gate can't weigh: what bears it is withheld, whatever TLP says."""
+def test_the_gate_knows_whom_a_distribution_names() -> None:
+    """Nobody where it stays in one organisation; the group's organisations by their UUIDs."""
     items, _ = read({"Event": event()})
     definitions = {item.object.id: item.object for item in items if item.object.type == "marking-definition"}
-    for number, bound in ((1, False), (4, True), (8, True)):
+    member = f"identity--{ALLY['uuid']}"
+    for number, named in ((1, ()), (4, (frozenset(),)), (8, (frozenset({member}),))):
         (copy,) = describe_derived(told(items, number).object, "us", definitions).copies
-        assert bool(copy.unknown) is bound
+        assert (copy.named, copy.unknown) == (named, ())
 
 
 # ------------------------------------------------------------------------------------------------- same in, same out

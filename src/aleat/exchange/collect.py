@@ -20,6 +20,7 @@ from aleat.store.entries import read_entries
 from aleat.store.objects import StoredObject, get_variants, iterate_objects
 from aleat.store.withdrawn import copies_given, newest_given, withdrawn_copies
 from aleat.trust.corpora import CorpusPolicy
+from aleat.trust.markings import read_marking
 
 __all__ = ["Knowledge", "collect_knowledge"]
 
@@ -39,7 +40,7 @@ def collect_knowledge(
 ) -> Knowledge:
     """Return everything stored; `root` is the workspace's folder (its lists lie below), `policy` the signed one."""
     names = ally_names or {}
-    definitions = {stored.object.id: stored.object for stored in iterate_objects(connection, ["marking-definition"])}
+    definitions = _definitions(connection)
     subjects: list[Subject] = []
     lists: dict[str, tuple[ListRow, ...]] = {}
     withdrawn = withdrawn_copies(connection)
@@ -62,6 +63,21 @@ def collect_knowledge(
             )
         )
     return Knowledge(tuple(subjects), lists, definitions)
+
+
+def _definitions(connection: Connection) -> dict[str, StixObject]:
+    """Return the marking definitions that mean one thing here; one that two givers tell otherwise means nothing.
+
+    Somebody who sends another's definition again, with other words, can't loosen it so. Of one sharing group, that
+    with fewer organisations counts.
+    """
+    found: dict[str, StixObject] = {}
+    for newest in iterate_objects(connection, ["marking-definition"]):
+        id_ = newest.object.id
+        told = {read_marking(id_, one.object): one.object for one in get_variants(connection, id_)}
+        if len(told) == 1 or {marking.kind for marking in told} == {"distribution"}:
+            found[id_] = told[min(told, key=lambda marking: (len(marking.organisations), marking.organisations))]
+    return found
 
 
 def _variants(connection: Connection, stored: StoredObject, names: Mapping[str, str]) -> tuple[StoredObject, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
@@ -39,6 +39,7 @@ from aleat.trust.seal import Opened, open_sealed
 __all__ = ["Received", "receive"]
 
 _MAX_ROWS = 5_000_000
+_MarkingId = Annotated[str, msgspec.Meta(pattern=r"^marking-definition--[0-9a-f-]{36}\Z")]
 
 
 class _Agreed(msgspec.Struct, frozen=True):
@@ -51,6 +52,7 @@ class _Listed(msgspec.Struct, frozen=True):
     version: str
     digest: str
     label: Label | None = None
+    markings: Annotated[tuple[_MarkingId, ...], msgspec.Meta(max_length=64)] = ()
 
 
 class _Manifest(msgspec.Struct, frozen=True):
@@ -183,8 +185,8 @@ def _provenance(
 ) -> Provenance:
     manifest, objects = listed
     label = objects[item.id].label
-    marking = marking_id(f"tlp:{label}") if label is not None else None
-    beside = (marking,) if marking is not None and marking not in item.object_marking_refs else ()
+    given = [*objects[item.id].markings, *([marking_id(f"tlp:{label}")] if label is not None else [])]
+    beside = tuple(sorted({*given} - {*item.object_marking_refs}))
     return Provenance(giver=giver, received=desk.time, markings=beside, agreement=manifest.agreement.name, source=place)
 
 

@@ -19,6 +19,9 @@ _RANKS = (0, 4, 1, 2, 3)
 # organisation and its clients, of which the server knows nothing; GREEN for the recipient's community.
 _REACH = {"red": 0, "amber+strict": 0, "amber": 0, "green": 1, "clear": 3}
 
+_NOT_TAGS = {"unknown", "classified", "distribution", "iep"}
+"""Markings that MISP carries only where they came from it."""
+
 
 class Labels:
     """The markings of objects: their own, and those `beside` them (by object id)."""
@@ -44,7 +47,7 @@ class Labels:
 
     def writable(self, ids: Iterable[str]) -> bool:
         """Tell whether MISP can carry all of these markings."""
-        found = [marking for marking in self.markings(ids) if marking.kind in {"unknown", "classified"}]
+        found = [marking for marking in self.markings(ids) if marking.kind in _NOT_TAGS]
         return all(self.facts(marking.id) is not None for marking in found)
 
     def limit(self, ids: Iterable[str]) -> int | None:

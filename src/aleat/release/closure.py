@@ -51,6 +51,7 @@ class _Node:
         self.playbook = _playbook_text(properties)
         strings = [*strings_of(properties), *self.playbook]
         self.refs = uuids_of(strings) - {self.uuid}
+        self.beside = uuids_of(decision.markings)
         self.text = "\n".join(fold(text) for text in (*strings, *subject.values, *subject.notes))
         self.words = words_of(properties, subject.values)
         self.stands = decision.allow
@@ -76,6 +77,7 @@ class _Node:
             form="withheld",
             copy=None,
             label=None,
+            markings=(),
             ask=tuple(sorted({*ask})),
             parameters={**self.decision.parameters, "because": sorted(found)[:10]},
         )
@@ -152,7 +154,9 @@ def _cut(
         if not node.stands or node.published:
             continue
         refs, hits = node.refs & hidden, (node.hits & words) | node.internal
-        if resting := {_uuid(id_) for id_ in node.subject.rests_on} & hidden:
+        if unnamed := node.beside & hidden:
+            node.withhold("refers-to-withheld", unnamed, chain.from_iterable(ask[uuid] for uuid in unnamed))
+        elif resting := {_uuid(id_) for id_ in node.subject.rests_on} & hidden:
             node.withhold("rests-on-withheld", resting, chain.from_iterable(ask[uuid] for uuid in resting))
         elif refs or hits:
             tellable = node.ours and node.uuid not in known and not node.playbook
@@ -187,7 +191,9 @@ def _spread(
 
 def _keep_unused_definitions(nodes: Sequence[_Node]) -> None:
     """Definitions of markings and extensions leave only with what uses them."""
-    used = {ref for node in nodes if node.stands and node.decision.rule != "definition" for ref in node.refs}
+    used = {
+        ref for node in nodes if node.stands and node.decision.rule != "definition" for ref in node.refs | node.beside
+    }
     for node in nodes:
         if node.stands and node.decision.rule == "definition" and node.uuid not in used:
             node.withhold("not-used")

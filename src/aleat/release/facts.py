@@ -12,7 +12,7 @@ from aleat.stix.objects import StixObject
 from aleat.store.objects import Provenance, StoredObject
 from aleat.trust.agreements import Label
 from aleat.trust.corpora import CorpusPolicy
-from aleat.trust.markings import EffectiveMarkings, effective_markings
+from aleat.trust.markings import EffectiveMarkings, effective_markings, read_marking, tell_definition
 
 __all__ = ["describe_derived", "describe_stored", "strictest_label"]
 
@@ -20,8 +20,8 @@ _ORDER: tuple[Label, ...] = ("clear", "green", "amber", "amber+strict", "red")
 
 
 def strictest_label(markings: EffectiveMarkings) -> Label | None:
-    """Return the strictest TLP label on the whole or any part of a copy, or None where it has none."""
-    levels = {marking.level for marking in markings.all if marking.kind == "tlp"}
+    """Return the strictest TLP label on the whole or any part of a copy, that of a policy (IEP) too; None: no label."""
+    levels = {marking.level for marking in markings.all if marking.kind in {"tlp", "iep"}}
     found = [label for label in _ORDER if label in levels]
     return found[-1] if found else None
 
@@ -47,7 +47,8 @@ def describe_stored(
         msgspec.structs.replace(copy, weakened=_weakened(copy, strictest, ally_names or {}))
         for copy in _copies(stored, definitions, policy)
     ]
-    return Subject(object=stored.object, copies=tuple(copies), values=tuple(values), notes=tuple(notes))
+    told = tell_definition(stored.object)
+    return Subject(object=told, copies=tuple(copies), values=tuple(values), notes=tuple(notes))
 
 
 def describe_derived(
@@ -80,7 +81,16 @@ def _facts(
         classified=any(marking.kind == "classified" for marking in markings.all),
         unknown=tuple(marking.id for marking in markings.all if marking.kind == "unknown"),
         public_corpus=copy.corpus if trusted else None,
+        named=tuple(frozenset(marking.organisations) for marking in markings.all if marking.kind == "distribution"),
+        policies=tuple(marking.policy for marking in markings.all if marking.policy is not None),
+        beside=_beside(item, copy, definitions),
     )
+
+
+def _beside(item: StixObject, copy: Provenance, definitions: Mapping[str, StixObject]) -> tuple[str, ...]:
+    """Return the markings that stand beside this copy only, but for TLP, which a release tells as the label."""
+    found = sorted({*copy.markings} - {*item.object_marking_refs})
+    return tuple(id_ for id_ in found if read_marking(id_, definitions.get(id_)).kind != "tlp")
 
 
 def _rank(label: Label | None) -> int:

@@ -10,6 +10,7 @@ import msgspec
 
 from aleat.stix.objects import StixObject
 from aleat.trust.agreements import Agreement, AllyCard, Label, Permission
+from aleat.trust.iep import Policy
 
 __all__ = ["RULES", "CopyFacts", "Decision", "Rule", "Subject", "Terms"]
 
@@ -27,7 +28,12 @@ Rule = Literal[
     "agreement-forbids",
     "amber-not-a-client",
     "classified",
+    "distribution",
     "green-outside-community",
+    "iep-attribution",
+    "iep-dates",
+    "iep-instruction",
+    "iep-notification",
     "legal-hold",
     "marking-weakened",
     "names-withheld",
@@ -63,7 +69,12 @@ RULES: Mapping[Rule, str] = {
     "agreement-forbids": "its label would allow it, its giver's agreement does not",
     "amber-not-a-client": "AMBER is for our organisation and its clients; the recipient is neither",
     "classified": "it carries a state's or an alliance's classification",
+    "distribution": "its giver named who may have it (one organisation, a sharing group), and not the recipient",
     "green-outside-community": "GREEN, and the recipient is in no community that its giver's agreement names",
+    "iep-attribution": "its giver's policy (IEP) says whether its maker is named, and it would leave otherwise",
+    "iep-dates": "the policy (IEP) under which it was given is not yet, or no longer, in effect",
+    "iep-instruction": "its giver's policy (IEP) permits no action, or none without the giver's instruction",
+    "iep-notification": "its giver's policy (IEP) forbids to notify affected parties, and the recipient may be one",
     "legal-hold": "it is under a legal hold",
     "marking-weakened": "another version here is marked more strictly, and who gave this one didn't make it",
     "names-internal": "ours, and it names a host, an account or an internal address, which the agreement keeps here",
@@ -101,6 +112,12 @@ class CopyFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Another version or variant of this id is marked more strictly, and this giver is not its originator."""
     public_corpus: str | None = None
     """The public corpus that it is part of, where the signed policy treats that as CLEAR."""
+    named: tuple[frozenset[str], ...] = ()
+    """For each distribution or sharing group that it bears, the identities that may have it."""
+    policies: tuple[Policy, ...] = ()
+    """The Information Exchange Policies that it bears."""
+    beside: tuple[str, ...] = ()
+    """Ids of markings that stand beside the object, not on it (its container's), but for TLP: they go with it."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,3 +175,5 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     copy: int | None = None
     form: Literal["as-is", "labelled", "told-again", "withheld"] = "withheld"
     parameters: dict[str, Any] = {}
+    markings: tuple[str, ...] = ()
+    """Ids of markings that stood beside the object and go with it, in the manifest."""

@@ -80,14 +80,15 @@ def prepare(
     leaves_as = {d.object: str(d.parameters.get("as", d.object)) for d in closed.decisions if d.allow}
     chosen = None if selection is None else {leaves_as[id_] for id_ in selection if id_ in leaves_as}
     objects = [item for item in closed.objects if chosen is None or item.id in chosen]
-    objects = _with_definitions(objects, closed.objects)
+    beside = {leaves_as[d.object]: d.markings for d in closed.decisions if d.allow}
+    objects = _with_definitions(objects, closed.objects, [id_ for item in objects for id_ in beside.get(item.id, ())])
     entries = {
         leaves_as[id_]: _lines(rows)
         for id_, rows in (lists or {}).items()
         if id_ in leaves_as and (chosen is None or leaves_as[id_] in chosen)
     }
-    labels = {leaves_as[d.object]: d.label for d in closed.decisions if d.allow}
-    manifest = _manifest(objects, labels, entries, terms, agreements[0].name, agreements[0].version)
+    permitted = {leaves_as[d.object]: d for d in closed.decisions if d.allow}
+    manifest = _manifest(objects, permitted, entries, terms, agreements[0].name, agreements[0].version)
     bundle_id = f"bundle--{keyed_uuid(secret, hashlib.sha256(manifest).hexdigest())}"
     decisions = closed.decisions
     if selection is not None:
@@ -105,10 +106,13 @@ def prepare(
     )
 
 
-def _with_definitions(objects: Sequence[StixObject], permitted: Sequence[StixObject]) -> list[StixObject]:
-    """Add the definitions that the objects use: permitted ones of others, published ones, the project's own."""
+def _with_definitions(
+    objects: Sequence[StixObject], permitted: Sequence[StixObject], beside: Sequence[str]
+) -> list[StixObject]:
+    """Add the definitions that the objects use, or have `beside` them: permitted ones, published ones, our own."""
     there = {item.id for item in objects}
     used = {uuid for item in objects for uuid in uuids_of(strings_of(item.properties()))}
+    used |= uuids_of(beside)
     published = {
         **{item.id: item for item in permitted if item.type in {"marking-definition", "extension-definition"}},
         **{id_: None for id_ in known_marking_ids() if id_ != _ALIAS},
@@ -127,7 +131,7 @@ def _with_definitions(objects: Sequence[StixObject], permitted: Sequence[StixObj
 
 def _manifest(
     objects: Sequence[StixObject],
-    labels: Mapping[str, str | None],
+    permitted: Mapping[str, Decision],
     lists: Mapping[str, bytes],
     terms: Terms,
     agreement: str,
@@ -138,13 +142,16 @@ def _manifest(
         "from": terms.own,
         "to": terms.recipient.identity,
         "agreement": {"name": agreement, "version": version},
-        "objects": [
-            {"id": item.id, "version": item.version, "digest": item.digest, "label": labels.get(item.id)}
-            for item in objects
-        ],
+        "objects": [_listed(item, permitted.get(item.id)) for item in objects],
         "lists": [{"id": id_, "sha256": hashlib.sha256(lines).hexdigest()} for id_, lines in sorted(lists.items())],
     }
     return canonical_json(content)
+
+
+def _listed(item: StixObject, decision: Decision | None) -> dict[str, Any]:
+    """Return an object's row in the manifest: markings that stood beside it here go along, so that none is lost."""
+    row = {"id": item.id, "version": item.version, "digest": item.digest, "label": decision.label if decision else None}
+    return {**row, "markings": list(decision.markings)} if decision is not None and decision.markings else row
 
 
 def _lines(rows: Sequence[ListRow]) -> bytes:

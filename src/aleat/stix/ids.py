@@ -13,7 +13,7 @@ from typing import Any
 
 from aleat.stix.canonical import canonical_json
 
-__all__ = ["ALEAT_NAMESPACE", "STIX_OBSERVABLE_NAMESPACE", "content_id", "observable_id", "random_id"]
+__all__ = ["ALEAT_NAMESPACE", "STIX_OBSERVABLE_NAMESPACE", "content_id", "is_content_id", "observable_id", "random_id"]
 
 ALEAT_NAMESPACE = uuid.UUID("9c3d0ab2-4dda-4b3a-8a4a-3c9fdf9cd90c")
 
@@ -24,6 +24,14 @@ STIX_OBSERVABLE_NAMESPACE = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
 def content_id(type_: str, content: Any) -> str:
     """Return the id of an object of STIX type `type_` whose identity is the JSON value `content`."""
     return f"{type_}--{uuid.uuid5(ALEAT_NAMESPACE, canonical_json([type_, content]).decode())}"
+
+
+def is_content_id(id_: str, content: Any) -> bool:
+    """Tell whether `id_` is the one that `content_id` gives: `content` may come from outside, and be no canonical JSON."""
+    try:
+        return id_ == content_id(id_.partition("--")[0], content)
+    except (ValueError, TypeError, RecursionError):
+        return False
 
 
 def observable_id(type_: str, contributing: dict[str, Any]) -> str:

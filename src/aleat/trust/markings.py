@@ -21,8 +21,11 @@ from typing import Any, Literal
 import msgspec
 
 from aleat.errors import TrustError
+from aleat.stix.extensions import extend, read_extension
+from aleat.stix.ids import is_content_id
 from aleat.stix.objects import StixObject, make_object
 from aleat.stix.times import parse_timestamp
+from aleat.trust.iep import Policy, read_policy
 
 __all__ = [
     "EffectiveMarkings",
@@ -34,9 +37,10 @@ __all__ = [
     "marking_definition",
     "marking_id",
     "read_marking",
+    "tell_definition",
 ]
 
-MarkingKind = Literal["tlp", "pap", "statement", "classified", "unknown"]
+MarkingKind = Literal["tlp", "pap", "statement", "classified", "distribution", "iep", "unknown"]
 
 Resolver = Callable[[str], StixObject | None]
 """Gives the marking definition with an id, or None where it isn't there."""
@@ -46,8 +50,9 @@ class Marking(msgspec.Struct, frozen=True, order=True):
     """What one marking definition says.
 
     `kind` "tlp" and "pap" have a `level` ("clear", "green", "amber", "amber+strict", "red"; white is clear) and
-    the `version` of the scheme; a "statement" or "classified" one has its `text`. "unknown" is everything whose
-    meaning isn't known here, `text` the name it gives itself.
+    the `version` of the scheme; a "statement" or "classified" one has its `text`. An "iep" one has its `policy`, a
+    "distribution" the `organisations` (STIX identity ids) that its giver named, none where it stays in one
+    organisation. "unknown" is everything whose meaning isn't known here, `text` the name it gives itself.
     """
 
     id: str
@@ -55,6 +60,8 @@ class Marking(msgspec.Struct, frozen=True, order=True):
     level: str = ""
     version: str = ""
     text: str = ""
+    organisations: tuple[str, ...] = ()
+    policy: Policy | None = None
 
     @property
     def name(self) -> str:
@@ -129,7 +136,60 @@ def read_marking(id_: str, definition: StixObject | None) -> Marking:
     classification = _classification(properties)
     if classification is not None:
         return Marking(id_, "classified", text=definition.name or classification)
-    return Marking(id_, "unknown", text=definition.name or "")
+    return _structured(definition, definition.name or "")
+
+
+def _structured(definition: StixObject, name: str) -> Marking:
+    """Return what a marking with a structure of its own says: a policy, a distribution, or nothing that is known."""
+    id_ = definition.id
+    if (policy := read_policy(definition)) is not None:
+        return Marking(id_, "iep", policy.tlp, "2.0", name, policy=policy)
+    if (facts := _distribution(definition)) is not None:
+        return Marking(id_, "distribution", text=name, organisations=_organisations(definition, facts))
+    return Marking(id_, "unknown", text=name)
+
+
+def tell_definition(definition: StixObject) -> StixObject:
+    """Return a marking definition as it may be told: one of a sharing group without its name and its members.
+
+    Who is in a group is no business of who gets an object. Without them the marking names nobody: what bears it
+    stays with whoever gets it.
+    """
+    if definition.type != "marking-definition" or (facts := _distribution(definition)) is None:
+        return definition
+    if facts["distribution"] != 4:
+        return definition
+    properties = definition.properties()
+    created = properties.get("created")
+    return make_object(
+        "marking-definition",
+        definition.id,
+        created=parse_timestamp(str(created)),
+        name="MISP sharing group",
+        extensions=extend("misp", {"kind": "marking", "distribution": 4}),
+    )
+
+
+def _distribution(definition: StixObject) -> dict[str, Any] | None:
+    """Return what a marking of MISP's own says of distribution, else None."""
+    extensions = definition.properties().get("extensions")
+    if not isinstance(extensions, dict) or len(extensions) != 1:
+        return None
+    facts = read_extension(definition, "misp")
+    if facts is None or facts.get("kind") != "marking" or facts.get("distribution") not in (0, 4):
+        return None
+    return facts
+
+
+def _organisations(definition: StixObject, facts: dict[str, Any]) -> tuple[str, ...]:
+    """Return the identities of a sharing group's organisations, if its id says that they are the ones MISP named."""
+    found = facts.get("organisations")
+    if facts["distribution"] != 4 or not isinstance(found, list):
+        return ()
+    said = {name: value for name, value in facts.items() if name != "kind"}
+    if not is_content_id(definition.id, ["misp", "sharing group", said]):
+        return ()
+    return tuple(sorted({f"identity--{text.lower()}" for text in found if isinstance(text, str)}))
 
 
 def definition_is_statement(properties: dict[str, Any]) -> bool:

@@ -2,7 +2,8 @@
 
 TLP 2.0, TLP 1.0 and PAP tags are the published marking definitions, however they are spelled. What restricts and has
 no such definition (``tlp:ex:chr``, a classification, "your organisation only", a sharing group) becomes a marking
-definition of our own: `aleat.trust` doesn't know what it permits, so the gate keeps what bears it.
+definition of our own. `aleat.trust` knows distributions and sharing groups by it; of the others it doesn't know what
+they permit, so the gate keeps what bears them.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ __all__ = [
 _LABEL = re.compile(r"\s*(tlp|pap)(?![a-z0-9])\s*[:_-]?\s*(.*)", re.IGNORECASE | re.DOTALL)
 _LEVEL = re.compile(r"[^a-z]+")
 _LARGEST_SET = 32
+_LARGEST_GROUP = 1000
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LEVELS = {"amberstrict": "amber+strict"}
 
 
@@ -101,11 +104,25 @@ def sharing_marking(item: Mapping[str, Any]) -> StixObject | None:
         group = group if isinstance(group, Mapping) else {}
         group_id = str(group.get("uuid") or item.get("sharing_group_id") or "")[:200]
         name = str(group.get("name") or "")[:200]
-        facts = {"distribution": 4, "sharing_group": group_id, "name": name}
+        facts = {"distribution": 4, "sharing_group": group_id, "name": name, "organisations": _members(group)}
         return _make_definition("sharing group", name or group_id, facts)
     if level in {None, 0}:
         return _make_definition("distribution", distribution_words(0), {"distribution": 0})
     return None
+
+
+def _members(group: Mapping[str, Any]) -> list[str]:
+    """Return the UUIDs of a sharing group's organisations; none of a group that is no longer in use.
+
+    MISP's `extend` says who may change the group, `releasability` is prose, and servers (`roaming`) are no
+    organisations: who may have something is who is listed (MISP core format, "SharingGroupOrg").
+    """
+    rows = group.get("SharingGroupOrg")
+    if not isinstance(rows, list) or len(rows) > _LARGEST_GROUP or group.get("active") in (False, 0, "0"):
+        return []
+    named = (row.get("Organisation") for row in rows if isinstance(row, Mapping))
+    found = {str(one.get("uuid", "")).lower() for one in named if isinstance(one, Mapping)}
+    return sorted(uuid for uuid in found if _UUID.fullmatch(uuid))
 
 
 def _published(tag: str) -> str | None:
@@ -124,7 +141,7 @@ def _is_classification(tag: str) -> bool:
 
 
 def _make_definition(kind: str, name: str, facts: dict[str, Any]) -> StixObject:
-    kept = {key: value for key, value in facts.items() if value != ""}
+    kept = {key: value for key, value in facts.items() if value not in ("", [])}
     return make_object(
         "marking-definition",
         content_id("marking-definition", ["misp", kind, kept]),
