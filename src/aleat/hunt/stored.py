@@ -95,12 +95,16 @@ def encode_found(
     facts: list[_Facts] = []
     hits: dict[tuple[int, int, str], _Hit] = {}
     for one in sightings:
+        # A list's entries differ in what follows its id; a rule's own id can differ between givers of one content.
+        indicator = indicators[one.rule_digest]
+        part = ""
+        if indicator.pattern_type == "aleat-list":
+            if not one.indicator.startswith(f"{indicator.id}#"):
+                continue  # by a list with the same rows under another name, which finds the same
+            part = one.indicator.removeprefix(f"{indicator.id}#")
         place = records.setdefault(one.record, len(records))
         if place == len(facts):
             facts.append(_facts(one))
-        # A list's entries differ in what follows its id; a rule's own id can differ between givers of one content.
-        indicator = indicators[one.rule_digest]
-        part = one.indicator.partition("#")[2] if indicator.pattern_type == "aleat-list" else ""
         title = one.title.removeprefix(indicator.title) if part else ""
         rule = rules.setdefault(one.rule_digest, len(rules))
         alert = _Alert(one.indicator, one.title, one.level, tool_of(one), one.tags) if is_alert(one) else None
