@@ -6,7 +6,7 @@ import http.client
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,19 +16,21 @@ from urllib.parse import urlsplit
 import pytest
 
 from aleat import Workspace
+from aleat.errors import Place
 from aleat.exchange.taxii_messages import MEDIA_TYPE
+from aleat.knowledge import KnowledgeItem
 from aleat.stix import StixObject
 from aleat.store.allies import add_agreement, add_ally
-from aleat.store.objects import Provenance, put_objects
 from aleat.trust.agreements import export_card, fingerprint
 from aleat.trust.keys import AgeKey, SigningKey
 from aleat.web import Listening, WebLimits, serve
 from aleat.workspace.accounts import Account, make_token
+from aleat.workspace.knowledge import keep
 from tests.exchange.teams import AGREEMENT, START, indicator
 
 NORTH, SOUTH, EAST = (f"identity--{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "123")
 PASSWORD = "a long word between us"
-LIMITS = WebLimits(page_objects=50, requests=1e6, burst=10**6, body_bytes=2 * 1024**2, body_seconds=5.0)
+LIMITS = WebLimits(page_objects=50, requests=1e6, burst=10**6, body_bytes=2 * 1024**2, body_seconds=1.0)
 
 
 @dataclass
@@ -105,8 +107,14 @@ class Served:
 
     def know(self, *objects: StixObject, giver: str = NORTH) -> None:
         """Take objects in, as given by `giver`."""
-        with self.ws.writing(), self.ws.write() as connection:
-            put_objects(connection, [(item, Provenance(giver=giver, received=START)) for item in objects])
+        take_in(self.ws, objects, giver)
+
+
+def take_in(ws: Workspace, objects: Iterable[StixObject], giver: str = NORTH) -> None:
+    """Keep objects as given by `giver`."""
+    items = [KnowledgeItem(object=item, place=Place("test")) for item in objects]
+    with ws.writing(), ws.write() as connection:
+        keep(ws, connection, items, giver=giver)
 
 
 def befriend(ws: Workspace, name: str, identity: str) -> None:
@@ -145,14 +153,7 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
         befriend(ws, "east", EAST)
         ws.add_account("south", "south", push=True, token=tokens["south"], password=PASSWORD)
         ws.add_account("east", "east", push=True, token=tokens["east"])
-        with ws.writing(), ws.write() as connection:
-            ours = [
-                (indicator(number, NORTH, "green"), Provenance(giver=NORTH, received=START)) for number in range(20)
-            ]
-            hidden = [
-                (indicator(number, NORTH, "red"), Provenance(giver=NORTH, received=START)) for number in range(20, 30)
-            ]
-            put_objects(connection, [*ours, *hidden])
+        take_in(ws, (indicator(number, NORTH, "green" if number < 20 else "red") for number in range(30)))
     return folder, tokens
 
 

@@ -197,6 +197,10 @@ class Sharing:
 
     def push(self, account: Account, body: bytes) -> Status:
         """Take an envelope of an ally's in, object by object, and say what became of each; see `take_push`."""
+        with self.ws.read() as connection:
+            begun = read_shelf_state(connection, account.ally) is not None
+        if not begun:
+            self._refresh(account.ally)  # what it may have had from us is held against what it pushes
         with self.writing(), self.ws._desk(write=True) as desk:
             terms = terms_for(desk, trusted_ally(desk, account.ally).card)
             if not account.push:

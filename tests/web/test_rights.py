@@ -1,0 +1,155 @@
+"""Rights are judged for each page: what an ally may no longer have isn't there, and nothing tells that it was."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from aleat.errors import Place
+from aleat.stix import StixObject, make_object
+from aleat.stix.objects import parse_object
+from aleat.trust.markings import marking_id
+from tests.exchange.malware import malware
+from tests.exchange.teams import START, indicator
+from tests.web.conftest import AGREEMENT, EAST, NORTH, SOUTH, Served
+
+
+def test_a_hold_counts_with_the_next_page(served: Served) -> None:
+    """Between two pages of one poll an object is held: the next page is without it."""
+    page = served.ask(f"{served.collection()}objects/?limit=5").json
+    held = [indicator(7, NORTH, "green").id, indicator(8, NORTH, "green").id]
+    served.ws.hold(held, "legal-hold", "a court asked for it")
+    rest = served.ids(f"next={page['next']}")
+    assert not set(held) & set(rest)
+    assert len(rest) == 14
+    for path in (f"objects/{held[0]}/", f"objects/{held[0]}/versions/"):
+        absent = served.ask(f"{served.collection()}{path.replace(held[0], indicator(999, NORTH).id)}")
+        got = served.ask(f"{served.collection()}{path}")
+        assert (got.status, got.body) == (absent.status, absent.body) == (404, got.body)
+    assert held[0] not in [one["id"] for one in served.ask(f"{served.collection()}manifest/").json["objects"]]
+
+
+def test_what_may_leave_again_is_new(served: Served) -> None:
+    """After a hold is lifted the object comes to whoever asks for what was added since."""
+    last = served.ask(f"{served.collection()}objects/").headers["x-taxii-date-added-last"]
+    held = indicator(7, NORTH, "green").id
+    served.ws.hold([held], "legal-hold", "a court asked for it")
+    assert served.ids(f"added_after={last}") == []
+    served.ws.lift_hold(held, "legal-hold", "the court is done")
+    assert served.ids(f"added_after={last}") == [held]
+    assert len(served.ids()) == 21
+
+
+def test_without_an_agreement_nothing_is_there(served: Served) -> None:
+    """When the agreement has ended, an ally's collection is empty, and it can push nothing."""
+    assert len(served.ids()) == 21
+    text = AGREEMENT.format(*sorted((NORTH, SOUTH))).replace("mutual-aid", "mutual-aid-south")
+    ended = text.replace("version = 1", "version = 2").replace("2023-08-31", "2022-09-02")
+    path = served.ws.folder / "ended.toml"
+    path.write_text(ended, encoding="utf-8")
+    served.ws.add_agreement(path)
+    assert served.ids() == []
+    assert served.push(malware(1)).status == 403
+    assert len(served.ids(who="east")) == 21
+
+
+def test_red_and_unmarked_never_leave(served: Served) -> None:
+    """RED of ours, others' without a marking, and AMBER of a third party stay, whoever asks, however."""
+    third = "identity--99999999-9999-4999-8999-999999999999"
+    served.know(indicator(200, third), indicator(201, third, "amber"), giver=EAST)
+    hidden = [indicator(number, NORTH, "red").id for number in range(20, 30)]
+    hidden += [indicator(200, third).id, indicator(201, third).id]
+    assert not set(hidden) & set(served.ids("limit=50"))
+    for one in hidden:
+        assert served.ids(f"match[id]={one}") == []
+        assert served.ask(f"{served.collection()}objects/{one}/").status == 404
+
+
+def test_what_names_something_withheld_stays_too(served: Served) -> None:
+    """A relationship to a RED object isn't there: the gate's closure holds on every endpoint."""
+    link = make_object(
+        "relationship",
+        "relationship--00000000-0000-4000-8000-000000000001",
+        created=START,
+        created_by_ref=NORTH,
+        markings=[marking_id("tlp:green")],
+        relationship_type="related-to",
+        source_ref=indicator(1, NORTH).id,
+        target_ref=indicator(20, NORTH).id,
+    )
+    served.know(link)
+    assert served.ids("match[type]=relationship") == []
+    assert len(served.ids()) == 21
+
+
+def test_a_removed_account_is_out_at_once(served: Served) -> None:
+    """The running server asks for the accounts with each request."""
+    assert served.ask("").status == 200
+    served.ws.remove_account("south")
+    assert served.ask("").status == 401
+
+
+def test_a_next_of_another_ally_is_none(served: Served) -> None:
+    """What one ally was given to go on with is of no use to another."""
+    mine = served.ask(f"{served.collection()}objects/?limit=5").json["next"]
+    assert served.ask(f"{served.collection('east')}objects/?next={mine}", who="east").status == 400
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (indicator(1, NORTH, "green", name="Changed"), "another team made it"),
+        (indicator(20, NORTH, "green"), "another team made it"),
+        (indicator(500, EAST, "green"), "another team made it"),
+        (indicator(501, NORTH), "another team made it"),
+    ],
+)
+def test_nobody_speaks_for_another_team(served: Served, said: StixObject, reason: str) -> None:
+    """Other teams' ids with changed content are refused: whether that object is here or not, in the same words."""
+    pushed = served.push(said).json
+    assert (pushed["success_count"], pushed["failure_count"]) == (0, 1)
+    assert reason in pushed["failures"][0]["message"]
+    assert len(served.ids()) == 21
+
+
+def test_what_one_had_from_us_may_come_back_as_it_was(served: Served) -> None:
+    """The very object that an ally was given is no forgery; a second copy changes nothing that it sees."""
+    assert served.push(indicator(1, NORTH, "green")).json["success_count"] == 1
+    assert len(served.ids()) == 21
+
+
+def test_weaker_markings_and_changed_content_are_refused(served: Served) -> None:
+    """What an ally can see it can't change under its id, nor mark weaker in a version that follows."""
+    served.know(*(marked(number, "green") for number in range(3)))
+    assert len(served.ids("match[type]=malware")) == 3
+    same = served.push(marked(0, "green", name="other")).json
+    assert "same id and version" in same["failures"][0]["message"]
+    weaker = served.push(marked(1, "clear", version=2)).json
+    assert "weaker" in weaker["failures"][0]["message"]
+    assert served.push(marked(2, "green", version=2)).json["success_count"] == 1
+
+
+def test_a_replayed_push_changes_nothing(served: Served) -> None:
+    """The same envelope again succeeds, and nothing is there twice."""
+    first = served.push(malware(1), indicator(100, SOUTH, "green")).json
+    again = served.push(malware(1), indicator(100, SOUTH, "green")).json
+    assert first["success_count"] == again["success_count"] == 2
+    assert served.ids().count(indicator(100, SOUTH).id) == 1
+
+
+def test_every_page_and_push_is_in_the_ledger(served: Served) -> None:
+    """What left, to whom, and what was taken, are entries of the exchange ledger; `verify` finds no fault."""
+    served.ids()
+    served.push(malware(1))
+    lines = b"".join(served.ws.export_ledgers())
+    assert b'"kind":"given"' in lines
+    assert b'"kind":"taken"' in lines
+    assert not served.ws.verify().faults
+
+
+def marked(number: int, label: str, *, version: int = 0, name: str = "") -> StixObject:
+    """A malware object without a maker, under a label."""
+    made = malware(number, version, name)
+    changed = {**made.properties(), "object_marking_refs": [marking_id(f"tlp:{label}")]}
+    return parse_object(json.dumps(changed).encode(), Place("test"))
