@@ -40,7 +40,7 @@ RULE_FAULTS = {
     "empty folder": (bad_inputs.empty_folder, "empty", r"no files"),
     "nothing there": (lambda folder: folder / "absent", "absent", r"no such file or folder.*Check"),
     "climbing zip": (bad_inputs.climbing_rules_zip, "climbs.zip", r"leads out|outside|climb"),
-    "exploding zip": (bad_inputs.exploding_zip, "explodes.zip", r"expand more than 200 times"),
+    "exploding zip": (bad_inputs.exploding_zip, "explodes.zip", r"limit: expansion_ratio"),
     "nested bundle": (bad_inputs.small_deep_bundle, "deep.json", r"nested deeper"),
     "not knowledge": (bad_inputs.no_knowledge, "noise.bin", r"."),
 }

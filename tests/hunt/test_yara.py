@@ -359,6 +359,7 @@ def test_an_explanation_of_a_file_looks_into_its_bytes() -> None:
 # ------------------------------------------------------------------------------------------------- real rules
 
 
+@pytest.mark.long
 @pytest.mark.data
 def test_every_rule_of_a_public_collection_is_compiled(test_data: Path) -> None:
     """3,587 rules of signature-base, those with external variables and modules among them, each alone: all compile."""

@@ -315,6 +315,7 @@ def test_every_kind_in_the_table_makes_valid_objects() -> None:
         assert strict_errors(item) == [], type_
 
 
+@pytest.mark.long
 @pytest.mark.data
 def test_the_galaxies_of_misp_go_in_and_their_objects_are_valid(test_data: Path) -> None:
     """All clusters; a sample through the validator; ids differ from ATT&CK's own."""
@@ -354,6 +355,7 @@ def test_a_hundred_thousand_clusters_go_in_one_by_one() -> None:
     assert sum(isinstance(one, KnowledgeItem) for one in told) == 1 + count + count // 10
 
 
+@pytest.mark.long
 @pytest.mark.data
 def test_attack_and_the_galaxies_go_in_in_any_order_without_a_conflict(test_data: Path) -> None:
     """And a group that ATT&CK knows has the sponsor that only galaxies name: suspected, with its source."""

@@ -235,6 +235,7 @@ def test_what_a_rule_lists_is_bounded_and_of_any_form() -> None:
     assert strict_errors(item.object) == []
 
 
+@pytest.mark.long
 @pytest.mark.data
 def test_all_of_sigmahq_goes_in(test_data: Path) -> None:
     """3,780 rules, recognised as the corpus that they are; 96 descriptions of tests, counted as no rules."""

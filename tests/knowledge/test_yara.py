@@ -246,6 +246,7 @@ def test_any_text_is_taken_apart_without_a_fault_of_ours(text: str) -> None:
         assert text.split("\n")[rule.line - 1 :]
 
 
+@pytest.mark.long
 @pytest.mark.data
 def test_every_rule_of_a_public_collection_is_an_indicator(test_data: Path) -> None:
     """Counted apart, by a scan of the files' lines outside comments: none is lost, none is made up."""

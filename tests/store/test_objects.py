@@ -311,6 +311,7 @@ def test_objects_are_found_by_value_marking_and_giver(database: Database) -> Non
     assert found(marking=f"marking-definition--{UUID}") == ["indicator"]
 
 
+@pytest.mark.long
 @pytest.mark.data
 def test_attacks_bundles_go_in_and_stay_themselves(database: Database, test_data: Path) -> None:
     """28,985 different contents of 29,131 objects, no conflict; a second time nothing changes; all bytes as given."""

@@ -86,7 +86,7 @@ def strings_of(value: Any) -> Iterator[str]:
 def strings_of_json(data: bytes) -> Iterator[str]:
     """Yield every string in JSON text; the text itself, where it is no JSON.
 
-    >>> list(strings_of_json(b'{"name": "\\u0061"}'))
+    >>> list(strings_of_json(b'{"name": "a"}'))
     ['name', 'a']
     """
     try:
