@@ -70,7 +70,13 @@ def test_workers_change_nothing() -> None:
         ("text behind the end", bundle(GOOD) + b"x", 1, "no JSON"),
         ("another type behind", b'{"objects":[%s],"type":"x-own"}' % GOOD, 1, "no bundle"),
         ("a brace for the bracket", b'{"objects":[%s}}' % GOOD, 1, "closed by a brace"),
-        ("nesting without end", b'{"objects":[' + b"[" * 100_000, 0, "nested deeper"),
+        ("nesting without end", b'{"objects":[%s,' % GOOD + b"[" * 100_000, 1, "breaks off"),
+        (
+            "nesting of 100,000",
+            bundle(GOOD, b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", GOOD),
+            2,
+            "nested deeper",
+        ),
     ],
 )
 def test_a_break_is_an_issue_and_what_was_whole_goes_in(fault: str, data: bytes, count: int, reason: str) -> None:

@@ -90,7 +90,7 @@ def test_one_bad_object_costs_only_itself() -> None:
 
 def test_an_object_that_nests_too_deep_costs_only_itself() -> None:
     """Also where the decoder would give up on the whole file."""
-    bomb = b'{"type":"x","y":' + b"[" * 20_000 + b"]" * 20_000 + b"}"
+    bomb = b'{"type":"x","y":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     quoted = GOOD.replace(b"evil", b'],[{\\"objects\\":[')
     parsed = parse_bundle(bundle(GOOD, bomb, quoted), "b.json")
     assert [item.raw for item in parsed.objects] == [GOOD, quoted]

@@ -115,10 +115,13 @@ def test_an_object_that_is_too_large_costs_only_itself_and_no_memory() -> None:
     assert errors[0].place == Place("b.json", offset=data.index(large))
 
 
-def test_nesting_without_end_is_refused() -> None:
-    """Whatever the size of the blocks."""
-    with pytest.raises(LimitError, match="nested deeper"):
-        split(b"[" * 200_000, 4_096)
+@pytest.mark.parametrize("closed", [True, False])
+def test_nesting_costs_only_the_object_that_has_it(closed: bool) -> None:
+    """However deep, and whatever the size of the blocks; one that is never closed takes what follows with it."""
+    deep = b'{"x":' + b"[" * 200_000 + (b"]" * 200_000 + b"}" if closed else b"")
+    found, errors, _ = split(bundle(GOOD, deep, GOOD), 4_096)
+    assert [raw for _, raw in found] == ([GOOD, deep, GOOD] if closed else [GOOD])
+    assert ["breaks off" in str(error) for error in errors] == ([] if closed else [True])
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def _parse_all(
 
 def _split_deep(data: bytes, path: str, limits: ObjectLimits) -> tuple[str | None, int, list[bytes]]:
     """Split a bundle that nests too deep for the decoder, so that its other objects still go in."""
-    spans = list(_member_spans(data, path, limits))
+    spans = list(_member_spans(data))
     if not spans:
         raise LimitError(
             f"The file is nested deeper than {limits.depth} levels outside its objects (depth).", Place(path)
@@ -154,7 +154,7 @@ def _split_deep(data: bytes, path: str, limits: ObjectLimits) -> tuple[str | Non
     return None, spans[0][0], [data[start:end] for start, end in spans]
 
 
-def _member_spans(data: bytes, path: str, limits: ObjectLimits) -> Iterator[tuple[int, int]]:
+def _member_spans(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of the members of the first list named ``objects`` on the bundle's own level."""
     level, expecting, inside, begin = 0, False, False, None
     for match in _TOKENS.finditer(data):
@@ -164,8 +164,6 @@ def _member_spans(data: bytes, path: str, limits: ObjectLimits) -> Iterator[tupl
             if level == 1 and expecting and not inside and first == ord("["):
                 inside, begin = True, match.start() + 1
             level += width
-            if level > limits.hopeless_depth:
-                raise LimitError(f"The file is nested deeper than {limits.hopeless_depth} levels.", Place(path))
         elif first in b"]}":
             level -= width
             if inside and level <= 1:

@@ -12,13 +12,12 @@ class ObjectLimits:
     """Limits on one STIX bundle; sizes in bytes.
 
     `depth` is how deep lists and objects may stand in each other within one STIX object: the specification's
-    deepest (an extension within an object of observed data) needs about ten. Above `hopeless_depth` the
-    whole file is refused, because nobody means that.
+    deepest (an extension within an object of observed data) needs about ten. An object that nests deeper costs
+    only itself.
     """
 
     bundle_bytes: int = 2 * 1024**3
     object_bytes: int = 64 * 1024**2
     objects: int = 5_000_000
     depth: int = 100
-    hopeless_depth: int = 50_000
     issues: int = 10_000

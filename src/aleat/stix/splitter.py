@@ -167,10 +167,7 @@ class MemberSplitter:
         elif len(depth):
             self._depth = int(depth[-1])
         self._in_string = (self._in_string + len(quotes)) & 1
-        deepest = int(depth.max(initial=0))
-        if deepest > self.limits.hopeless_depth:
-            raise LimitError(f"The file is nested deeper than {self.limits.hopeless_depth} levels.", Place(self.path))
-        return at[opens & (depth == 1)], at[~opens & (depth == 0)] + 1, stop, deepest
+        return at[opens & (depth == 1)], at[~opens & (depth == 0)] + 1, stop, int(depth.max(initial=0))
 
     def _quotes(self, block: bytes, codes: np.ndarray[Any, np.dtype[np.uint8]]) -> _Positions:
         """Return where quotes stand that no backslash escapes."""
