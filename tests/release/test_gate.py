@@ -91,7 +91,7 @@ CASES: dict[str, tuple[Subject, dict[str, str]]] = {
     "giver's clear": (given("g1", GIVER, "clear"), {"north": "CLEAR", "bank": "CLEAR", "third": "no-agreement"}),
     "giver's green": (
         given("g2", GIVER, "green"),
-        {"north": "GREEN-COMMUNITY", "bank": "green-outside-community", "giver": "BACK-TO-GIVER"},
+        {"north": "GREEN-COMMUNITY", "bank": "agreement-forbids", "giver": "BACK-TO-GIVER"},
     ),
     "giver's amber": (
         given("g3", GIVER, "amber"),
@@ -120,7 +120,7 @@ CASES: dict[str, tuple[Subject, dict[str, str]]] = {
     "third's clear through the giver": (given("t1", THIRD, "clear"), {"north": "CLEAR"}),
     "third's green through the giver": (
         given("t2", THIRD, "green"),
-        {"north": "GREEN-COMMUNITY", "bank": "third-party"},
+        {"north": "GREEN-COMMUNITY", "bank": "agreement-forbids"},
     ),
     "third's amber through the giver": (
         given("t3", THIRD, "amber"),

@@ -11,9 +11,9 @@ of something stated by somebody (not derived here) that leaves on its own permis
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -153,21 +153,33 @@ def _cut(
     for node in nodes:
         if not node.stands or node.published:
             continue
-        refs, hits = node.refs & hidden, (node.hits & words) | node.internal
-        if unnamed := node.beside & hidden:
-            node.withhold("refers-to-withheld", unnamed, chain.from_iterable(ask[uuid] for uuid in unnamed))
-        elif resting := {_uuid(id_) for id_ in node.subject.rests_on} & hidden:
+        found = {name: find(node, hidden, words) for name, find in FINDERS.items()}
+        refs, names, internal = (found[name] for name in ("refers-to-withheld", "names-withheld", "names-internal"))
+        if marked := found["marked-by-withheld"]:
+            node.withhold("refers-to-withheld", marked, chain.from_iterable(ask[uuid] for uuid in marked))
+        elif resting := found["rests-on-withheld"]:
             node.withhold("rests-on-withheld", resting, chain.from_iterable(ask[uuid] for uuid in resting))
-        elif refs or hits:
+        elif refs or names or internal:
+            hits = names | internal
             tellable = node.ours and node.uuid not in known and not node.playbook
             cut = cut_object(node.subject.object, refs, hits) if tellable else None
             if cut is None or node.subject.values:
                 asked = chain.from_iterable(ask[uuid] for uuid in refs)
-                named: Rule = "names-withheld" if node.hits & words else "names-internal"
+                named: Rule = "names-withheld" if names else "names-internal"
                 node.withhold("refers-to-withheld" if refs else named, refs or hits, asked)
             else:
                 cuts[node.id] = cut
     return _spread(nodes, cuts, known)
+
+
+FINDERS: Final[dict[str, Callable[[_Node, set[str], frozenset[str]], frozenset[str]]]] = {
+    "marked-by-withheld": lambda node, hidden, _: node.beside & hidden,
+    "rests-on-withheld": lambda node, hidden, _: frozenset(map(_uuid, node.subject.rests_on)) & hidden,
+    "refers-to-withheld": lambda node, hidden, _: node.refs & hidden,
+    "names-withheld": lambda node, _, words: words & node.hits,
+    "names-internal": lambda node, _, __: node.internal,
+}
+"""What of the withheld is in an object, by the ids hidden and the words that must not be told."""
 
 
 def _spread(

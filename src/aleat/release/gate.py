@@ -34,6 +34,7 @@ _PREFERRED: tuple[Rule, ...] = (
     "permission",
     "onward-term",
     "green-community",
+    "green-client",
     "amber-client",
     "amber-own-organisation",
 )

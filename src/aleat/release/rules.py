@@ -285,10 +285,11 @@ def _communities(case: Case) -> set[str]:
 
 
 def _label_allows(case: Case, shared_community: bool) -> Rule | None:
-    """Return the rule by which TLP itself allows this recipient, if it does."""
+    """Return the rule by which TLP itself allows this recipient, if it does: GREEN goes wherever AMBER may."""
     label, relation = case.copy.label, case.own_terms.relation
     if label == "green":
-        return "green-community" if shared_community else None
+        outside: Rule | None = "green-client" if relation != "ally" else None
+        return "green-community" if shared_community else outside
     if relation == "own-organisation":
         return "amber-own-organisation"
     return "amber-client" if label == "amber" and relation == "constituent" else None
@@ -345,6 +346,7 @@ COPY_RULES: Final[dict[str, CopyRule]] = {
     "third-party": _third_party,
     "onward-term": _onward_term,
     "green-community": _by_label("green-community"),
+    "green-client": _by_label("green-client"),
     "amber-client": _by_label("amber-client"),
     "amber-own-organisation": _by_label("amber-own-organisation"),
     "agreement-forbids": _agreement_forbids,

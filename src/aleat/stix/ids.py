@@ -27,7 +27,7 @@ def content_id(type_: str, content: Any) -> str:
 
 
 def is_content_id(id_: str, content: Any) -> bool:
-    """Tell whether `id_` is the one that `content_id` gives: `content` may come from outside, and be no canonical JSON."""
+    """Tell whether `id_` is the one that `content_id` gives; `content` from outside may be no canonical JSON."""
     try:
         return id_ == content_id(id_.partition("--")[0], content)
     except (ValueError, TypeError, RecursionError):
