@@ -105,14 +105,14 @@ class Served:
         assert found.status == 200, found.body
         return [item["id"] for item in found.json.get("objects", ())]
 
-    def know(self, *objects: StixObject, giver: str = NORTH) -> None:
-        """Take objects in, as given by `giver`."""
-        take_in(self.ws, objects, giver)
+    def know(self, *objects: StixObject, giver: str = NORTH, markings: tuple[str, ...] = ()) -> None:
+        """Take objects in, as given by `giver`, under `markings` that stand beside them."""
+        take_in(self.ws, objects, giver, markings)
 
 
-def take_in(ws: Workspace, objects: Iterable[StixObject], giver: str = NORTH) -> None:
+def take_in(ws: Workspace, objects: Iterable[StixObject], giver: str = NORTH, markings: tuple[str, ...] = ()) -> None:
     """Keep objects as given by `giver`."""
-    items = [KnowledgeItem(object=item, place=Place("test")) for item in objects]
+    items = [KnowledgeItem(object=item, place=Place("test"), markings=markings) for item in objects]
     with ws.writing(), ws.write() as connection:
         keep(ws, connection, items, giver=giver)
 
@@ -168,7 +168,7 @@ def running(ws: Workspace, limits: WebLimits = LIMITS, listening: Listening | No
         urls.append(url)
         ready.set()
 
-    sharing = ws.share()
+    sharing = ws.share(quick_seconds=1e9)
     where = listening or Listening(port=0)
     thread = threading.Thread(
         target=serve, args=(sharing, where, limits), kwargs={"started": started, "stop": ends.append}

@@ -66,6 +66,20 @@ def test_red_and_unmarked_never_leave(served: Served) -> None:
         assert served.ask(f"{served.collection()}objects/{one}/").status == 404
 
 
+def test_no_label_is_lost_on_the_way(served: Served) -> None:
+    """Ours under a label beside it leaves with that label in it; another's, which isn't ours to change, stays."""
+    green = (marking_id("tlp:green"),)
+    served.know(indicator(300, NORTH), markings=green)
+    served.know(indicator(301, EAST), giver=EAST, markings=green)
+    served.know(indicator(302, EAST, "green"), giver=EAST)
+    assert served.ids("match[id]=" + ",".join(indicator(number, None).id for number in (300, 301, 302))) == [
+        indicator(300, NORTH).id,
+        indicator(302, EAST).id,
+    ]
+    for item in served.ask(f"{served.collection()}objects/?match[type]=indicator").json["objects"]:
+        assert item["object_marking_refs"] == list(green)
+
+
 def test_what_names_something_withheld_stays_too(served: Served) -> None:
     """A relationship to a RED object isn't there: the gate's closure holds on every endpoint."""
     link = make_object(

@@ -68,11 +68,18 @@ def serve(
         if not ws.accounts():
             error("Warning: there is no account yet; nobody can come. Make one: aleat account add NAME --ally ALLY")
         sharing = ws.share()
+        sharing.prepare()
         try:
-            serve(sharing, listening, started=lambda url: line(f"Serving at {url}. Stop with Ctrl-C."))
+            serve(sharing, listening, started=_tell)
         finally:
             sharing.close()
     return 0
+
+
+def _tell(url: str) -> None:
+    """Say where the server is, at once: whoever started it waits for that."""
+    line(f"Serving at {url}. Stop with Ctrl-C.")
+    sys.stdout.flush()
 
 
 def account_add(

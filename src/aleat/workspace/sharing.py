@@ -27,7 +27,9 @@ from aleat.errors import InputError, NotPermittedError, TrustError, WorkspaceBus
 from aleat.exchange import prepare_release
 from aleat.exchange.desk import agreed, terms_for, trusted_ally
 from aleat.exchange.taxii_messages import Status
+from aleat.release import Release, strictest_label
 from aleat.stix.canonical import canonical_json
+from aleat.stix.objects import StixObject
 from aleat.stix.times import format_timestamp
 from aleat.store.database import Connection
 from aleat.store.ledger import append_entry, ledger_head
@@ -42,6 +44,7 @@ from aleat.store.shelves import (
     take_snapshot,
     terms_mark,
 )
+from aleat.trust.markings import effective_markings
 from aleat.workspace.accounts import Account, load_accounts, make_account, save_accounts
 from aleat.workspace.core import POLICY_NAME
 from aleat.workspace.exchange import ExchangeVerbs
@@ -49,22 +52,26 @@ from aleat.workspace.pushed import take_push
 
 __all__ = ["Sharing", "SharingVerbs"]
 
-_QUICK_SECONDS = 0.5
-"""A shelf that was made in less is made anew before each page that finds new knowledge, a slower one beside."""
+_QUICK_SECONDS = 2.0
 
 _PATIENCE_SECONDS = 25.0
 _LOCK_SECONDS = 10.0
 _ATTEMPTS = 3
+_NEED_NO_LABEL = frozenset({"back-to-giver", "public-corpus", "definition", "permission"})
 
 
 class SharingVerbs(ExchangeVerbs):
     """What a workspace's keeper does about allies who fetch and push."""
 
-    def share(self) -> Sharing:
-        """Return what a server needs of this workspace; `aleat.web.serve` is one."""
+    def share(self, *, quick_seconds: float = _QUICK_SECONDS) -> Sharing:
+        """Return what a server needs of this workspace; `aleat.web.serve` is one.
+
+        What an ally may have is judged anew before each page that finds new knowledge, where that took less than
+        `quick_seconds` the last time, and beside otherwise.
+        """
         with self.writing():
             self.database.create_tables()
-        return Sharing(self)
+        return Sharing(self, quick_seconds)
 
     def accounts(self) -> tuple[Account, ...]:
         """Return the accounts by which allies may come to our server, by name."""
@@ -107,8 +114,9 @@ class SharingVerbs(ExchangeVerbs):
 class Sharing:
     """A workspace as its server sees it; all methods may be called from several threads."""
 
-    def __init__(self, ws: SharingVerbs) -> None:
+    def __init__(self, ws: SharingVerbs, quick_seconds: float = _QUICK_SECONDS) -> None:
         self.ws = ws
+        self._quick = quick_seconds
         self._tokens = AESSIV(ws.key.derive_secret("taxii-next"))
         self._pool = ThreadPoolExecutor(1, "aleat-shelf")
         self._making: dict[str, Future[None]] = {}
@@ -125,6 +133,11 @@ class Sharing:
     def accounts(self) -> tuple[Account, ...]:
         """Return the accounts as they are now."""
         return load_accounts(self.ws.folder)
+
+    def prepare(self) -> None:
+        """Begin to judge what each ally may have, so that the first who asks needn't wait for it."""
+        for ally in sorted({account.ally for account in self.accounts()}):
+            self._make(ally)
 
     @property
     def folder(self) -> Path:
@@ -258,7 +271,7 @@ class Sharing:
         if state is not None and (state.terms, state.mark) == (terms, mark):
             return
         made = self._make(ally)
-        if state is not None and state.terms == terms and self._seconds.get(ally, 0.0) > _QUICK_SECONDS:
+        if state is not None and state.terms == terms and self._seconds.get(ally, 0.0) > self._quick:
             return  # only knowledge came: what was judged before goes on until the new shelf is there
         try:
             made.result(_PATIENCE_SECONDS)
@@ -279,9 +292,28 @@ class Sharing:
             take_snapshot(desk.connection)
             terms, mark = self._terms(desk.connection), knowledge_mark(desk.connection)
             try:
-                items = prepare_release(desk, ally).objects
+                items = _fit_to_travel(prepare_release(desk, ally))
             except NotPermittedError:  # no agreement in force, or nobody compared the card
-                items = ()
+                items = []
         with self._writer, self.ws.write() as connection:
             put_shelf(connection, ally, items, terms=terms, mark=mark, time=self.ws.now())
         self._seconds[ally] = time.monotonic() - began
+
+
+def _fit_to_travel(release: Release) -> list[StixObject]:
+    """Return what of a release can go without its manifest: each object must carry its label itself.
+
+    What another gave under a label that stands beside it (its container's) would arrive without one; it isn't
+    changed, as it isn't ours, so that it stays for a sealed file, whose manifest says the label.
+    """
+    beside = {
+        decision.object
+        for decision in release.decisions
+        if decision.allow and decision.form == "as-is" and decision.rule not in _NEED_NO_LABEL
+    }
+    labels = {decision.object: decision.label for decision in release.decisions if decision.object in beside}
+    return [
+        item
+        for item in release.objects
+        if item.id not in labels or strictest_label(effective_markings(item, lambda _: None)) == labels[item.id]
+    ]
