@@ -37,7 +37,7 @@ def case(*, language: Language = "en", workspace: WorkspaceOption = None) -> int
     wrapped(built.answer(language).paragraph)
     for incident in built.case.incidents:
         line()
-        line(f"{say.count('incidents', 1)} {incident.number}: {_time(incident.first)} – {_time(incident.last)}")
+        line(f"{say.say('label', 'incident')} {incident.number}: {_time(incident.first)} – {_time(incident.last)}")
         line(f"  {say.say('label', 'hosts')}: {', '.join(incident.hosts)}")
         if incident.effects:
             effects = ", ".join(say.say("effect", effect) for effect in incident.effects)
