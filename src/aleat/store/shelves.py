@@ -65,6 +65,7 @@ shelf = sa.Table(
     sa.Column("object", sa.Integer),  # the row of `objects` with these very bytes
     sa.Column("raw", sa.LargeBinary),  # the bytes, where there is no such row
     sa.Index("shelf_by_id", "ally", "id"),
+    sa.Index("shelf_by_added", "ally", "added"),
     sa.Index("shelf_by_type", "ally", "type", "seq"),
 )
 
@@ -246,15 +247,22 @@ def _rows(connection: sa.Connection, ally: str, query: ShelfQuery) -> Iterator[S
         source = shelf.outerjoin(objects, shelf.c.object == objects.c.seq).outerjoin(
             packs, objects.c.pack == packs.c.seq
         )
-    chosen = sa.select(*columns).select_from(source).where(shelf.c.ally == ally, shelf.c.seq > query.after)
+    after = query.after
     if query.added_after is not None:
-        chosen = chosen.where(shelf.c.added > query.added_after)
+        after = max(after, _last_before(connection, ally, query.added_after))
+    chosen = sa.select(*columns).select_from(source).where(shelf.c.ally == ally, shelf.c.seq > after)
     for column, values in ((shelf.c.id, query.ids), (shelf.c.type, query.types), (shelf.c.time, query.versions)):
         if values is not None:
             chosen = chosen.where(column.in_(sorted(values)))
     for row in connection.execute(chosen.order_by(shelf.c.seq).limit(query.limit + 1)):
         raw = bytes(row[4] if row[4] is not None else row[5]) if query.raw else b""
         yield ShelfRow(row[0], row[1], row[2], row[3], raw)
+
+
+def _last_before(connection: sa.Connection, ally: str, time: int) -> int:
+    """Return the number of the last row that was added at `time` or before: numbers and times grow together."""
+    query = sa.select(shelf.c.seq).where(shelf.c.ally == ally, shelf.c.added <= time)
+    return connection.execute(query.order_by(shelf.c.added.desc()).limit(1)).scalar() or 0
 
 
 def _stored(connection: sa.Connection, items: Sequence[StixObject]) -> dict[tuple[str, bytes], int]:

@@ -1,0 +1,46 @@
+"""The server of a workspace whose database is PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aleat import Workspace
+from aleat.workspace.accounts import make_token
+from tests.exchange.malware import malware
+from tests.exchange.teams import START, indicator
+from tests.postgres import PostgresServer
+from tests.web.conftest import NORTH, SOUTH, Served, befriend, running, take_in
+
+
+@pytest.mark.long
+def test_a_server_on_postgresql(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    """Pages, filters, a push, and a hold that counts at once."""
+    with (
+        postgres_server.schema() as url,
+        Workspace.init(
+            tmp_path / "case",
+            organisation="North",
+            identity=NORTH,
+            actor="ana",
+            key_folder=tmp_path / "keys",
+            clock=lambda: START,
+            database=url,
+        ) as ws,
+    ):
+        befriend(ws, "south", SOUTH)
+        token = make_token()
+        account = ws.add_account("south", "south", push=True, token=token)
+        take_in(ws, [indicator(number, NORTH, "green") for number in range(10)])
+        with running(ws) as there:
+            served = Served(ws, there, account, account, {"south": token})
+            first = served.ask(f"{served.collection()}objects/?limit=4")
+            rest = served.ids(f"next={first.json['next']}")
+            assert len(first.json["objects"]) + len(rest) == 11
+            assert served.ids(f"added_after={first.headers['x-taxii-date-added-last']}") == rest
+            assert served.push(malware(1)).json["success_count"] == 1
+            assert served.ids("match[type]=malware") == [malware(1).id]
+            ws.hold([indicator(1, NORTH).id], "legal-hold", "a court asked for it")
+            assert len(served.ids()) == 11
+        assert not ws.verify().faults
