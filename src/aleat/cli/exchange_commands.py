@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import cyclopts
 from cyclopts import Parameter
 
+from aleat.cli import openpgp_commands
 from aleat.cli.exit_codes import INCOMPLETE, USAGE
 from aleat.cli.options import Actor, WorkspaceOption, open_workspace
 from aleat.cli.terminal import error, issues, line, table
@@ -31,6 +32,7 @@ def register(app: cyclopts.App) -> None:
     allies.command(ally_add, name="add")
     allies.command(ally_list, name="list")
     app.command(allies)
+    openpgp_commands.register(app)
     agreements = cyclopts.App(name="agreement", help="Agreements with allies.")
     agreements.command(agreement_draft, name="draft")
     agreements.command(agreement_add, name="add")

@@ -14,6 +14,7 @@ from aleat.store.decisions import read_holds, read_permissions
 from aleat.trust.agreements import Agreement, AllyCard
 from aleat.trust.corpora import CorpusPolicy
 from aleat.trust.keys import AgeKey, SigningKey
+from aleat.trust.openpgp import PgpKey
 
 __all__ = ["Desk", "agreed", "terms_for", "trusted_ally"]
 
@@ -38,6 +39,7 @@ class Desk:
     policy: CorpusPolicy | None = None
     own_names: frozenset[str] = frozenset()
     internal_words: frozenset[str] = frozenset()
+    openpgp_keys: tuple[PgpKey, ...] = ()
 
     @property
     def own(self) -> str:

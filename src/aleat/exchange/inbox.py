@@ -92,6 +92,7 @@ def receive(desk: Desk, data: bytes, *, path: str = "sealed file", limits: Objec
         senders={id_: [card.public_key] for id_, card in allies.items()},
         received=received_files(desk.connection),
         withdrawn=withdrawn_releases(desk.connection),
+        openpgp_keys=desk.openpgp_keys,
     )
     sender = allies[opened.header.sender]
     messages = _messages(opened, desk.own)

@@ -398,6 +398,7 @@ def _send(
         serial=next_serial(desk.connection, to.identity),
         time=desk.time,
         release=release_id,
+        certificate=to.openpgp,
     )
     row = FileRow(
         file=opened.header.file,

@@ -24,6 +24,7 @@ from aleat.stix.canonical import canonical_json
 from aleat.trust.decay import DecayTerms
 from aleat.trust.jws import sign_detached, verify_detached
 from aleat.trust.keys import PublicKey, SigningKey, check_age_recipient
+from aleat.trust.openpgp import PgpCertificate
 
 __all__ = [
     "Agreement",
@@ -79,6 +80,8 @@ class AllyCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     age_recipient: str
     people: tuple[Person, ...] = ()
     issued: str
+    openpgp: Annotated[str, msgspec.Meta(max_length=65536)] = ""
+    """The team's OpenPGP certificate in ASCII armour: with one, sealed files for it are OpenPGP messages."""
 
     @property
     def public_key(self) -> PublicKey:
@@ -182,6 +185,8 @@ def export_card(card: AllyCard, key: SigningKey) -> bytes:
     if card.signing_key != key.public.text:
         raise TrustError("The card names another signing key than the one that signs it.")
     fields = msgspec.to_builtins(card)
+    if not card.openpgp:
+        del fields["openpgp"]
     signature = sign_detached(canonical_json(fields), key, typ=_CARD_TYPE)
     return msgspec.json.format(msgspec.json.encode({"card": fields, "signature": signature}), indent=2) + b"\n"
 
@@ -197,6 +202,8 @@ def read_card(data: bytes, path: str = "card") -> AllyCard:
         raise InputError(f"That is no ally's card: {error}.", Place(path)) from error
     try:
         check_age_recipient(card.age_recipient)
+        if card.openpgp:
+            PgpCertificate.from_bytes(card.openpgp.encode())
         verify_detached(
             str(document.get("signature")), canonical_json(document["card"]), [card.public_key], typ=_CARD_TYPE
         )
@@ -209,7 +216,10 @@ def read_card(data: bytes, path: str = "card") -> AllyCard:
 
 def fingerprint(card: AllyCard) -> str:
     """Return what two people read to each other: 40 hex digits in groups of four, over identity and keys."""
-    digest = hashlib.sha256(canonical_json([_CARD_TYPE, card.identity, card.signing_key, card.age_recipient]))
+    keys = [_CARD_TYPE, card.identity, card.signing_key, card.age_recipient]
+    if card.openpgp:
+        keys.append(PgpCertificate.from_bytes(card.openpgp.encode()).recipient)
+    digest = hashlib.sha256(canonical_json(keys))
     text = digest.hexdigest()[:40].upper()
     return " ".join(text[start : start + 4] for start in range(0, 40, 4))
 

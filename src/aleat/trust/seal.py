@@ -1,6 +1,7 @@
 """Sealed files: signed by their sender, then encrypted to one named ally, for teams with no network between them.
 
-Inside the encryption (age, https://age-encryption.org/v1, to the ally's X25519 recipient) lie one after another::
+Inside the encryption (age, https://age-encryption.org/v1, to the ally's X25519 recipient; or OpenPGP, to the
+certificate in the ally's card: `aleat.trust.openpgp`) lie one after another::
 
     aleat-sealed 1\\n
     <detached JWS of the sender over the header>\\n
@@ -10,11 +11,12 @@ Inside the encryption (age, https://age-encryption.org/v1, to the ally's X25519 
 
 The header names sender *and* recipient, so that a recipient can't pass the file on as if it had been meant for
 another; a serial number for this pair and a random file id, so that a file counts once; and each part's size
-and SHA-256. Outside the encryption there is nothing but what age needs, and the file's name is random.
+and SHA-256. Outside the encryption there is nothing but what age needs (with OpenPGP the id of the key that opens
+it), and the file's name is random.
 
 Nothing is compressed: a length after compression tells more about what is inside. What this does not protect:
 that a file was sent, when, and roughly how large it is; anything, once a recipient has opened it; old files, if
-the recipient's private key is lost later (age has no forward secrecy).
+the recipient's private key is lost later (neither age nor OpenPGP has forward secrecy).
 """
 
 from __future__ import annotations
@@ -33,12 +35,14 @@ from aleat.stix.canonical import canonical_json
 from aleat.stix.times import format_timestamp
 from aleat.trust.jws import sign_detached, verify_detached
 from aleat.trust.keys import AgeKey, PublicKey, SigningKey
+from aleat.trust.openpgp import PgpCertificate, PgpKey, is_openpgp
 
-__all__ = ["MAX_SEALED", "Opened", "Part", "SealHeader", "open_sealed", "seal", "sealed_name"]
+__all__ = ["MAX_SEALED", "Opened", "Part", "SealHeader", "is_sealed", "open_sealed", "seal", "sealed_name"]
 
 MAX_SEALED = 512 * 1024 * 1024
 """The largest sealed file that is opened, in bytes: read no more than one byte beyond it."""
 
+_AGE = b"age-encryption.org/v1\n"
 _MAGIC = b"aleat-sealed 1\n"
 _TYPE = "aleat-sealed"
 _MAX_HEADER = 64 * 1024
@@ -94,17 +98,18 @@ def seal(
     serial: int,
     time: datetime,
     release: str = "",
+    certificate: str = "",
 ) -> tuple[bytes, Opened]:
     """Return the sealed file's bytes, and its inside as the sender keeps it.
 
-    `sender` and `recipient` are STIX identity ids, `recipient_key` the ally's age recipient. Raises `SealError`.
+    `sender` and `recipient` are STIX identity ids, `recipient_key` the ally's age recipient, `certificate` its OpenPGP
+    certificate: where there is one, the file is encrypted to that. Raises `SealError`.
     """
-    import pyrage  # noqa: PLC0415 (only those who seal and open pay for it)
-
+    openpgp = PgpCertificate.from_bytes(certificate.encode()) if certificate else None
     header = SealHeader(
         sender=sender,
         recipient=recipient,
-        recipient_key=recipient_key,
+        recipient_key=recipient_key if openpgp is None else openpgp.recipient,
         serial=serial,
         file=str(uuid.uuid4()),
         sealed=format_timestamp(time),
@@ -117,11 +122,22 @@ def seal(
     plain += bytes(_padded(len(plain)) - len(plain))
     if len(plain) > MAX_SEALED - _MAX_HEADER:
         raise SealError(f"That is too much for one sealed file ({MAX_SEALED} bytes). Release fewer objects at once.")
+    sealed = openpgp.encrypt(plain) if openpgp is not None else _encrypt_age(plain, recipient_key)
+    return sealed, Opened(header, header_bytes, signature, dict(parts))
+
+
+def _encrypt_age(plain: bytes, recipient_key: str) -> bytes:
+    import pyrage  # noqa: PLC0415 (only those who seal and open pay for it)
+
     try:
-        sealed = pyrage.encrypt(plain, [pyrage.x25519.Recipient.from_str(recipient_key)])
+        return bytes(pyrage.encrypt(plain, [pyrage.x25519.Recipient.from_str(recipient_key)]))
     except (pyrage.RecipientError, pyrage.EncryptError) as error:
         raise SealError("The ally's age recipient can't be used. Import the ally's card again.") from error
-    return sealed, Opened(header, header_bytes, signature, dict(parts))
+
+
+def is_sealed(start: bytes) -> bool:
+    """Tell whether a file that begins with `start` may be a sealed one."""
+    return start.startswith(_AGE) or is_openpgp(start)
 
 
 def open_sealed(
@@ -132,13 +148,14 @@ def open_sealed(
     senders: Mapping[str, Sequence[PublicKey]],
     received: Container[str] = frozenset(),
     withdrawn: Container[str] = frozenset(),
+    openpgp_keys: Sequence[PgpKey] = (),
 ) -> Opened:
     """Decrypt and check a sealed file; nothing of it is returned before everything fits.
 
     `own` is our STIX identity id, `senders` the known allies' keys by identity, `received` the file ids that
     were opened before, `withdrawn` the releases that were withdrawn. Raises `SealError`, `SignatureError`.
     """
-    plain = _decrypt(data, age_keys)
+    plain = _decrypt(data, age_keys, openpgp_keys)
     signature, header_bytes, header, start = _split(plain)
     keys = senders.get(header.sender)
     if not keys:
@@ -147,7 +164,8 @@ def open_sealed(
             "Import the card with the fingerprint that its people read to you."
         )
     verify_detached(signature, header_bytes, keys, typ=_TYPE)
-    if header.recipient != own or header.recipient_key not in {key.recipient for key in age_keys}:
+    ours = {key.recipient for key in age_keys} | {key.certificate.recipient for key in openpgp_keys}
+    if header.recipient != own or header.recipient_key not in ours:
         raise SealError("The file was sealed for somebody else, and passed on. Tell its sender.")
     if header.release and header.release in withdrawn:
         raise SealError("Its sender has withdrawn this release. It stays shut.")
@@ -156,18 +174,31 @@ def open_sealed(
     return Opened(header, header_bytes, signature, _parts(plain, header, start))
 
 
-def _decrypt(data: bytes, age_keys: Sequence[AgeKey]) -> bytes:
+def _decrypt(data: bytes, age_keys: Sequence[AgeKey], openpgp_keys: Sequence[PgpKey]) -> bytes:
     import pyrage  # noqa: PLC0415
 
     if len(data) > MAX_SEALED:
         raise SealError(f"The file is larger than a sealed file may be ({MAX_SEALED} bytes).")
-    if not data.startswith(b"age-encryption.org/v1\n"):
-        raise SealError("That is no sealed file (it does not begin as age's do).")
+    if not is_sealed(data):
+        raise SealError("That is no sealed file (it does not begin as age's or OpenPGP's do).")
+    if not data.startswith(_AGE):
+        return _decrypt_openpgp(data, openpgp_keys)
     try:
         plain: bytes = pyrage.decrypt(data, [key.identity for key in age_keys])
     except pyrage.DecryptError as error:
         raise SealError("The file can't be decrypted: it was damaged, or is not for a key of ours.") from error
     return plain
+
+
+def _decrypt_openpgp(data: bytes, keys: Sequence[PgpKey]) -> bytes:
+    if not keys:
+        raise SealError("That is an OpenPGP message, and this workspace has no OpenPGP key. See: aleat openpgp --help.")
+    for key in keys[:-1]:
+        try:
+            return key.decrypt(data)
+        except SealError:
+            continue
+    return keys[-1].decrypt(data)
 
 
 def _split(plain: bytes) -> tuple[str, bytes, SealHeader, int]:

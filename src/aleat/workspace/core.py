@@ -47,6 +47,7 @@ from aleat.trust.agreements import AllyCard
 from aleat.trust.chain import Head
 from aleat.trust.corpora import CorpusPolicy, policy_bytes, sign_policy, verify_policy
 from aleat.trust.keys import AgeKey, PublicKey, SigningKey
+from aleat.trust.openpgp import PgpKey
 from aleat.workspace.config import CONFIG_NAME, check_zone, load_config, new_config, save_config
 
 __all__ = ["Session", "default_actor"]
@@ -192,6 +193,14 @@ class Session:
         return AgeKey(load_private_text(self.key_folder, f"{self.config.signing_key}.age"))
 
     @property
+    def openpgp_key(self) -> PgpKey | None:
+        """The OpenPGP key with which sealed files for us are opened too, where there is one."""
+        name = f"{self.config.signing_key}.pgp"
+        if not (self.key_folder / name).is_file():
+            return None
+        return PgpKey.from_bytes(load_private_text(self.key_folder, name).encode())
+
+    @property
     def public_keys(self) -> dict[str, PublicKey]:
         """The public keys that may have signed this workspace's ledgers, by their id."""
         public = PublicKey.from_text(self.config.signing_public)
@@ -225,6 +234,7 @@ class Session:
     def card(self) -> AllyCard:
         """Return what this workspace's team says about itself to allies."""
         config = self.config
+        openpgp = self.openpgp_key
         return AllyCard(
             identity=config.identity,
             name=config.name,
@@ -234,6 +244,7 @@ class Session:
             signing_key=config.signing_public,
             age_recipient=config.age_recipient,
             issued=config.created,
+            openpgp=openpgp.certificate.text if openpgp is not None else "",
         )
 
     def heads(self) -> tuple[Head, ...]:

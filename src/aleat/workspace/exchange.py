@@ -37,12 +37,14 @@ from aleat.exchange.overview import open_answer, open_delivery
 from aleat.release import Release
 from aleat.stix import random_id
 from aleat.store.allies import StoredAlly, add_agreement, add_ally, find_ally, read_allies
-from aleat.store.decisions import add_permission, lift_hold, place_hold, set_roles
+from aleat.store.decisions import add_permission, lift_hold, place_hold, require, set_roles
 from aleat.store.entries_verify import list_facts
 from aleat.store.files import write_file
+from aleat.store.keyring import save_private_text
 from aleat.store.ledger import append_entry
 from aleat.store.objects import iterate_objects
 from aleat.trust.agreements import Agreement, Permission, export_card
+from aleat.trust.openpgp import PgpCertificate, PgpKey
 from aleat.workspace.case import CaseVerbs
 from aleat.workspace.knowledge import giver_id
 
@@ -58,6 +60,21 @@ class ExchangeVerbs(CaseVerbs):
     def export_card(self) -> bytes:
         """Return our signed card, for allies to import."""
         return export_card(self.card(), self.key)
+
+    def make_openpgp_key(self) -> PgpCertificate:
+        """Make an OpenPGP key of ours, kept beside the signing key; our card carries its certificate from now on."""
+        return self._keep_openpgp(PgpKey.generate(self.config.organisation))
+
+    def import_openpgp_key(self, path: str | Path) -> PgpCertificate:
+        """Take a private OpenPGP key (without a passphrase) as ours; our card carries its certificate from now on."""
+        return self._keep_openpgp(PgpKey.from_bytes(_read(Path(path))))
+
+    def openpgp_certificate(self) -> PgpCertificate:
+        """Return our OpenPGP certificate; raises `TrustError` where we have none."""
+        key = self.openpgp_key
+        if key is None:
+            raise TrustError("This workspace has no OpenPGP key. Make one: aleat openpgp make.")
+        return key.certificate
 
     def add_ally(self, card: str | Path, *, compared: str | None = None) -> StoredAlly:
         """Import an ally's card; `compared` is the fingerprint that its people read out over another channel."""
@@ -249,17 +266,29 @@ class ExchangeVerbs(CaseVerbs):
 
     # --------------------------------------------------------------------------------------- inside
 
+    def _keep_openpgp(self, key: PgpKey) -> PgpCertificate:
+        facts = {"openpgp": key.certificate.fingerprint}
+        with self.writing(), self.write() as connection:
+            require(connection, self.actor, "administrator")
+            if self.openpgp_key is not None:
+                raise TrustError("There is an OpenPGP key already: files that were sealed to it need it.")
+            append_entry(connection, "decisions", "openpgp-key", facts, **self._signing())
+            save_private_text(self.key_folder, f"{self.config.signing_key}.pgp", key.text)
+        return key.certificate
+
     def _signing(self) -> dict[str, Any]:
         return {"actor": self.actor, "time": self.now(), "key": self.key}
 
     @contextmanager
     def _desk(self, *, write: bool) -> Iterator[Desk]:
+        openpgp = self.openpgp_key
         with self.write() if write else self.read() as connection:
             yield Desk(
                 connection=connection,
                 card=self.card(),
                 key=self.key,
                 age_keys=(self.age_key,),
+                openpgp_keys=(openpgp,) if openpgp is not None else (),
                 actor=self.actor,
                 time=self.now(),
                 root=self.folder,

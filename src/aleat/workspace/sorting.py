@@ -17,13 +17,14 @@ from aleat.errors import Issue, Place
 from aleat.evidence import Limits, ReadOptions, Secrets, Source, open_sources
 from aleat.knowledge import Document, detect_reader
 from aleat.knowledge.opener import open_documents
+from aleat.trust.seal import is_sealed
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import Sorted
 
 __all__ = ["sealed_files", "sort_paths"]
 
 _STAGE = "sorting"
-_AGE_HEAD = b"age-encryption.org/v1\n"
+_HEAD = 64
 
 
 def sort_paths(
@@ -73,7 +74,7 @@ def _paths(places: Sequence[Path | str]) -> list[Path]:
 
 
 def sealed_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the sealed files (age's binary form) at and below `paths`, folders in sorted order."""
+    """Return the sealed files (age's binary form, OpenPGP messages) at and below `paths`, folders in sorted order."""
     return [found for found in _files(paths) if isinstance(found, Path) and _is_sealed(found)]
 
 
@@ -82,7 +83,7 @@ def _is_sealed(path: Path) -> bool:
         if not path.is_file():  # a pipe would wait for a writer
             return False
         with path.open("rb") as file:
-            return file.read(len(_AGE_HEAD)) == _AGE_HEAD
+            return is_sealed(file.read(_HEAD))
     except OSError:
         return False
 
