@@ -1,10 +1,11 @@
 """Our TAXII 2.1 server under its own load: pushing, the gate's judging of a shelf, and polling it page by page.
 
-    python benchmarks/taxii.py [--objects N] [--page N]
+    python benchmarks/taxii.py [--objects N] [--page N] [--shelf N]
 
 A workspace with one ally is made in a temporary folder; indicators are made here, GREEN. The server runs in a process
 of its own on loopback; the client is `http.client` with one connection, so that mostly the server is measured. The
-first page is asked for until the ally's shelf is judged (answers of 503 until then are its time).
+first page is asked for until the ally's shelf is judged (answers of 503 until then are its time). Last, pages are cut
+from a shelf of a million rows that was written as it is, without judging.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aleat import Workspace
+from aleat.store.database import Database
+from aleat.store.object_tables import insert_rows, objects, packs
+from aleat.store.shelves import ShelfQuery, read_shelf, shelf
 from aleat.workspace.accounts import make_token
 
 TYPE = "application/taxii+json;version=2.1"
@@ -34,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objects", type=int, default=100_000)
     parser.add_argument("--page", type=int, default=1_000)
+    parser.add_argument("--shelf", type=int, default=1_000_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -52,6 +57,7 @@ def main() -> None:
                 )
             finally:
                 process.terminate()
+        large(folder, options.shelf, options.page)
 
 
 def found(folder: Path) -> tuple[str, str, str]:
@@ -84,9 +90,9 @@ class Client:
         return answer.status, answer.read()
 
 
-def run(client: Client, ally: str, objects: int, page: int) -> None:
+def run(client: Client, ally: str, count: int, page: int) -> None:
     print("| what | objects | seconds | objects/s | page, median ms | page, p95 ms |\n|---|---:|---:|---:|---:|---:|")
-    bodies = [envelope(range(start, min(start + page, objects)), ally) for start in range(0, objects, page)]
+    bodies = [envelope(range(start, min(start + page, count)), ally) for start in range(0, count, page)]
     times: list[float] = []
     for body in bodies:
         began = time.perf_counter()
@@ -94,16 +100,16 @@ def run(client: Client, ally: str, objects: int, page: int) -> None:
         times.append(time.perf_counter() - began)
         if status != 202 or json.loads(said)["failure_count"]:
             raise SystemExit(f"A push failed: {status} {said[:300]!r}")
-    tell("push", objects, times)
+    tell("push", count, times)
     began = time.perf_counter()
     while client.ask("GET", "?limit=1")[0] != 200:
         time.sleep(0.5)
-    tell("judge all for one ally", objects, [time.perf_counter() - began])
+    tell("judge all for one ally", count, [time.perf_counter() - began])
     for name in ("poll", "poll again"):
-        times, count = poll(client, page)
-        if count < objects:
-            raise SystemExit(f"Only {count} of {objects} came.")
-        tell(name, count, times)
+        times, came = poll(client, page)
+        if came < count:
+            raise SystemExit(f"Only {came} of {count} came.")
+        tell(name, came, times)
     print(f"Last page against first (medians of five): {edges(times):.2f}")
 
 
@@ -121,6 +127,34 @@ def poll(client: Client, page: int) -> tuple[list[float], int]:
         if not found.get("more"):
             return times, count
         query = f"?limit={page}&next={found['next']}"
+
+
+def large(folder: Path, rows: int, page: int) -> None:
+    """Tell how long a page takes at the beginning and at the end of a large shelf."""
+    database = Database.at(folder / "large.db")
+    database.create_tables()
+    raw = json.dumps(json.loads(envelope(range(1), "identity--" + str(uuid.uuid4())))["objects"][0]).encode()
+    each = 40
+    with database.write() as connection:
+        packed = ((number + 1, raw * each) for number in range(rows // each))
+        insert_rows(connection, packs, list(packed))
+        for start in range(0, rows, 50_000):
+            part = range(start, min(start + 50_000, rows))
+            ids = [f"indicator--{number * 7919 % rows:032d}" for number in part]
+            named = list(zip(part, ids, strict=True))
+            stored = [(n + 1, id_, 1, 1, b"d" * 32, n // each + 1, n % each * len(raw), len(raw)) for n, id_ in named]
+            insert_rows(connection, objects, stored)
+            kept = [("ally", n + 1, id_, "indicator", "", 1, 10**15 + n, b"d" * 32, n + 1, None) for n, id_ in named]
+            insert_rows(connection, shelf, kept)
+    for name, after in (("first", 0), ("last", rows - page)):
+        times = []
+        for _ in range(50):
+            with database.read() as connection:
+                began = time.perf_counter()
+                read_shelf(connection, "ally", ShelfQuery(after=after, limit=page))
+                times.append(time.perf_counter() - began)
+        tell(f"{name} page of {rows:,}, the store alone", page * len(times), times)
+    database.close()
 
 
 def envelope(numbers: range, ally: str) -> bytes:

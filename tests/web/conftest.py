@@ -193,6 +193,18 @@ def workspace(founded: tuple[Path, dict[str, str]], tmp_path: Path) -> Iterator[
         yield ws
 
 
+@pytest.fixture(scope="module")
+def shared(founded: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A running server for tests that change nothing."""
+    folder = tmp_path_factory.mktemp("shared") / "served"
+    shutil.copytree(founded[0], folder)
+    with (
+        Workspace.open(folder / "case", actor="ana", key_folder=folder / "keys", clock=lambda: START) as ws,
+        running(ws) as url,
+    ):
+        yield served_at(ws, url, founded[1])
+
+
 @pytest.fixture
 def served(founded: tuple[Path, dict[str, str]], workspace: Workspace) -> Iterator[Served]:
     """The workspace's server, running."""

@@ -179,9 +179,9 @@ def test_random_requests_get_an_answer(
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ],
 )
-def test_raw_bytes_end_the_connection_not_the_server(served: Served, data: bytes) -> None:
-    """Bytes that are no HTTP are answered with a 4xx, or not at all; the next request is served."""
-    parts = urlsplit(served.url)
+def test_raw_bytes_end_the_connection_not_the_server(shared: Served, data: bytes) -> None:
+    """Bytes that are no HTTP are answered with a 4xx, or not at all; the next request is shared."""
+    parts = urlsplit(shared.url)
     with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=10) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
@@ -192,7 +192,7 @@ def test_raw_bytes_end_the_connection_not_the_server(served: Served, data: bytes
         except ConnectionError:
             pass
     assert not said or said.split()[1].startswith((b"4", b"1")), said[:100]
-    assert served.ask("").status == 200
+    assert shared.ask("").status == 200
 
 
 def test_who_says_nothing_is_not_waited_for(workspace: Workspace) -> None:
@@ -205,15 +205,15 @@ def test_who_says_nothing_is_not_waited_for(workspace: Workspace) -> None:
             assert connection.recv(100) == b""
 
 
-def test_a_body_that_does_not_come_ends_its_request(served: Served) -> None:
+def test_a_body_that_does_not_come_ends_its_request(shared: Served) -> None:
     """After its time it is a 408."""
-    parts = urlsplit(served.url)
-    path = urlsplit(served.collection()).path
+    parts = urlsplit(shared.url)
+    path = urlsplit(shared.collection()).path
     head = (
-        f"POST {path}objects/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {served.tokens['south']}\r\n"
+        f"POST {path}objects/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {shared.tokens['south']}\r\n"
         "Content-Type: application/taxii+json\r\nContent-Length: 100\r\n\r\n{"
     )
     with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=20) as connection:
         connection.sendall(head.encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
-    assert served.ask("").status == 200
+    assert shared.ask("").status == 200
