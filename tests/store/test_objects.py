@@ -172,6 +172,41 @@ def test_an_upgrade_from_stix_2_0_is_no_conflict(database: Database) -> None:
             assert len(get_variants(connection, new.id)) == 2
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"pattern": "[domain-name:value = 'other.example']"},
+        {"name": "Another"},
+        {"revoked": True},
+        {"valid_until": "2030-01-01T00:00:00Z"},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_what_says_something_else_in_stix_2_1_is_no_upgrade(database: Database, other: dict[str, Any]) -> None:
+    """It is a conflict, in either order."""
+    new = indicator(**other)
+    old = indicator(spec_version=None, pattern_type=None, labels=["malicious-activity"])
+    assert put(database, (old, copy()), (new, copy()))[3] == ["same-version-differs"]
+    with database.read() as connection:
+        assert [conflict.digests for conflict in find_conflicts(connection)] == [(new.digest, old.digest)]
+        stored = get_object(connection, new.id)
+        assert stored is not None
+        assert stored.conflicts == (old.digest,)
+
+
+def test_thousands_of_contents_of_one_version_are_read_one_by_one(database: Database) -> None:
+    """Each names some of the others, not all: that would be as many names as the square of them."""
+    count = 3_000
+    put(database, *((indicator(name=f"n{number}"), copy()) for number in range(count)))
+    with database.read() as connection:
+        variants = get_variants(connection, indicator().id)
+        (conflict,) = find_conflicts(connection)
+    assert [one.object.name for one in variants] == [f"n{number}" for number in range(count)]
+    assert all(0 < len(one.conflicts) <= 100 and one.object.digest not in one.conflicts for one in variants)
+    assert all(len(one.copies) == 1 for one in variants)
+    assert len(conflict.digests) == count
+
+
 def test_variants_within_one_public_corpus_are_no_conflict(database: Database) -> None:
     """ATT&CK's three bundles differ so; the same from somebody else is one."""
     one, two, three = (indicator(name=name) for name in ("enterprise", "ics", "somebody's"))

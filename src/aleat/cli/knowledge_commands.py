@@ -10,7 +10,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from aleat.cli.exit_codes import INCOMPLETE
-from aleat.cli.knowledge_words import fitted_table, folded, is_narrow, kind_words, label_words, list_rows, says
+from aleat.cli.knowledge_words import fitted_table, folded, is_narrow, kind_words, label_words, list_rows, permits, says
 from aleat.cli.options import Language, WorkspaceOption, moment, open_workspace
 from aleat.cli.playbook_lines import print_playbook
 from aleat.cli.terminal import error, line
@@ -187,6 +187,7 @@ def _print_shown(shown: ShownKnowledge, language: str) -> None:
         "Confidence": _confidence(row),
         "State": f"{row.state}{f': {row.reason}' if row.reason else ''}",
         "Not hunted": " ".join(shown.not_evaluated),
+        "Permits": permits(row.markings, language),
         "Doubtful": _doubts(row, language),
         "Links": "\n".join(shown.external[:_FEW]),
     }
@@ -314,9 +315,11 @@ def knowledge_conflicts(*, workspace: WorkspaceOption = None) -> int:
     reasons = {"same-version-differs": "same id and time, other content", "creator-differs": "not by its maker"}
     for conflict, rows in found[:_LIMIT]:
         line(f"{conflict.id}, version {conflict.version[:19]}: {reasons.get(conflict.reason, conflict.reason)}")
-        for number, row in enumerate(rows):
+        for number, row in enumerate(rows[:_LIMIT]):
             marks = ", ".join(row.markings) or "no marking"
             line(f"  {'kept' if number else 'counts'}: {row.name or row.id}, from {', '.join(row.givers)}, {marks}")
+        if len(rows) > _LIMIT:
+            line(f"  … and {len(rows) - _LIMIT:,} more, kept too")
     more = f" The first {_LIMIT} are shown." if len(found) > _LIMIT else ""
     error(f"{len(found):,} conflicts.{more}")
     return 0

@@ -166,7 +166,10 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredObject(msgspec.Struct, frozen=True):
-    """An object and all its copies, in the order in which they came; `conflicts` are digests of other variants."""
+    """An object and all its copies, in the order in which they came.
+
+    `conflicts` are digests of other variants of the same time: the first hundred, the one that counts first.
+    """
 
     object: StixObject
     copies: tuple[Provenance, ...]

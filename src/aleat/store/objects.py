@@ -37,7 +37,7 @@ from aleat.store.object_tables import (
     provenance_of,
     traits,
 )
-from aleat.store.objects_conflicts import CHUNK, find_conflicts, in_order, raw_bytes, rivals
+from aleat.store.objects_conflicts import CHUNK, NAMED_RIVALS, find_conflicts, in_order, raw_bytes, rivals
 from aleat.store.objects_put import ObjectWriter, known_kinds, put_objects
 from aleat.store.objects_verify import ObjectFault, knowledge_digest, verify_added, verify_objects
 
@@ -196,13 +196,14 @@ def _with_copies(connection: sa.Connection, rows: Sequence[Any]) -> Iterator[Sto
         sa.select(copies, facts, arrivals)
         .join(facts, copies.c.facts == facts.c.seq)
         .join(arrivals, copies.c.arrival == arrivals.c.seq)
-        .where(copies.c.object.in_([row.seq for row in rows]))
         .order_by(copies.c.seq)
     )
-    for row in connection.execute(query):
-        given[row.object].append(provenance_of(row))
+    for start in range(0, len(rows), CHUNK):
+        some = copies.c.object.in_([row.seq for row in rows[start : start + CHUNK]])
+        for row in connection.execute(query.where(some)):
+            given[row.object].append(provenance_of(row))
     conflicts = rivals(connection, sorted({row.id for row in rows}))
     for row in rows:
         digest = row.digest.hex()
-        others = tuple(other for other in conflicts.get((row.id, row.time), ()) if other != digest)
-        yield StoredObject(restore_object(row.raw, digest), tuple(given[row.seq]), others)
+        others = (other for other in conflicts.get((row.id, row.time), ()) if other != digest)
+        yield StoredObject(restore_object(row.raw, digest), tuple(given[row.seq]), tuple(islice(others, NAMED_RIVALS)))

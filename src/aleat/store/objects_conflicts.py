@@ -9,12 +9,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from aleat.stix.columns import microseconds
 from aleat.stix.objects import restore_object
 from aleat.store.object_tables import Conflict, copies, facts, objects, packs, traits
 
-__all__ = ["CHUNK", "find_conflicts", "find_conflicts_of", "in_order", "raw_bytes", "rivals"]
+__all__ = ["CHUNK", "NAMED_RIVALS", "find_conflicts", "find_conflicts_of", "in_order", "raw_bytes", "rivals"]
 
 CHUNK = 400  # rows looked into at once
+NAMED_RIVALS = 100  # how many others a content in conflict names
 
 _RIVALS = (objects.c.id, objects.c.time, objects.c.digest, traits.c.native, traits.c.created_by_ref, objects.c.seq)
 
@@ -67,16 +69,34 @@ def _rivals(connection: sa.Connection, rows: Sequence[Any]) -> dict[tuple[str, i
         )
         for seq, corpus in connection.execute(query):
             corpora[seq].add(corpus)
+    groups = {key: group for key, group in groups.items() if not set.intersection(*(corpora[row.seq] for row in group))}
+    said = _said(connection, [row.seq for group in groups.values() if _in_both_forms(group) for row in group])
     return {
         key: tuple(row.digest.hex() for row in group)
         for key, group in groups.items()
-        if not _is_upgrade(group) and not set.intersection(*(corpora[row.seq] for row in group))
+        if not (_in_both_forms(group) and said[group[0].seq] == said[group[1].seq])
     }
 
 
-def _is_upgrade(group: Sequence[Any]) -> bool:
-    """One content as STIX 2.0 and one as STIX 2.1."""
+def _in_both_forms(group: Sequence[Any]) -> bool:
+    """One content as STIX 2.0 and one as STIX 2.1: an upgrade, where both say the same."""
     return len(group) == 2 and {row.native for row in group} == {0, 1}
+
+
+def _said(connection: sa.Connection, seqs: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+    """Return what each of these objects says that an upgrade from STIX 2.0 doesn't change."""
+    found: dict[int, tuple[Any, ...]] = {}
+    for start in range(0, len(seqs), CHUNK):
+        query = (
+            sa.select(objects.c.seq, raw_bytes())
+            .join(packs, objects.c.pack == packs.c.seq)
+            .where(objects.c.seq.in_(seqs[start : start + CHUNK]))
+        )
+        for seq, raw in connection.execute(query):
+            one = restore_object(raw, "")
+            what = (one.name, one.pattern, one.revoked, microseconds(one.valid_until or ""))
+            found[seq] = (*what, one.relationship_type, one.source_ref, one.target_ref)
+    return found
 
 
 def _conflicts(connection: sa.Connection, ids: Sequence[str], fresh: set[str] | None) -> Iterator[Conflict]:

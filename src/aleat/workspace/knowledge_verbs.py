@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from aleat.errors import InputError
-from aleat.store.objects import Conflict, find_conflicts, get_variants
+from aleat.store.objects import Conflict, StoredObject, find_conflicts, get_variants
 from aleat.workspace.giver_scores import giver_months
 from aleat.workspace.hunt import HuntVerbs
 from aleat.workspace.knowledge_diff import compare_packs
@@ -67,9 +67,11 @@ class KnowledgeVerbs(HuntVerbs):
         """Return each conflict with its contents as rows, the one that counts first."""
         with self.read() as connection:
             reader = KnowledgeReader(self, connection)
-            rows = []
-            for conflict in find_conflicts(connection):
-                variants = {one.object.digest: one for one in get_variants(connection, conflict.id)}
+            rows: list[tuple[Conflict, tuple[KnowledgeRow, ...]]] = []
+            variants: dict[str, StoredObject] = {}
+            for conflict in sorted(find_conflicts(connection), key=lambda conflict: conflict.id):
+                if not rows or rows[-1][0].id != conflict.id:
+                    variants = {one.object.digest: one for one in get_variants(connection, conflict.id)}
                 told = tuple(reader.row(variants[digest]) for digest in conflict.digests if digest in variants)
                 rows.append((conflict, told))
             return tuple(rows)
