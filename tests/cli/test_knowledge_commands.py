@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aleat.trust.markings import marking_id
 from tests.cli.command import Call
 from tests.workspace.samples import bundle, write_logs, write_pack
 
@@ -95,3 +96,18 @@ def test_conflicts_are_told_and_none_is_told_too(case: Path, run: Call, tmp_path
     told = run("knowledge", "conflicts", "-w", case)
     assert "counts: Server 1, from north, no marking" in told.out
     assert "kept: Another name, from east" in told.out
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "passive work on what we hold only"), ("sq", "vetëm punë")])
+def test_an_object_under_pap_says_what_may_be_done_with_it(
+    tmp_path: Path, run: Call, language: str, words: str
+) -> None:
+    """In words, beside its hits; the strictest of several labels."""
+    content = json.loads(bundle([1]))
+    content["objects"][0]["object_marking_refs"] = [marking_id("pap:green"), marking_id("pap:red")]
+    (tmp_path / "pack.json").write_text(json.dumps(content))
+    folder = tmp_path / "pap"
+    run("init", folder, "--organisation", "Team")
+    run("add", "knowledge", tmp_path / "pack.json", "-w", folder)
+    shown = run("knowledge", "show", content["objects"][0]["id"], "--language", language, "-w", folder)
+    assert words in " ".join(shown.out.split())

@@ -21,6 +21,7 @@ __all__ = [
     "kind_words",
     "label_words",
     "list_rows",
+    "permits",
     "print_doubts",
     "row_state",
     "says",
@@ -41,6 +42,17 @@ _KINDS = {
     "file:path": "file at",
 }
 _OPERATORS = {"LIKE": "like", "MATCHES": "matching", "ISSUBSET": "within", "ISSUPERSET": "containing"}
+
+
+def permits(markings: Iterable[str], language: str) -> str:
+    """Return what the strictest PAP label among the names of `markings` permits, "" where there is none."""
+    levels = {name.removeprefix("PAP:").lower() for name in markings if name.startswith("PAP:")}
+    strictest = next((level for level in ("red", "amber", "green", "clear") if level in levels), "")
+    if not strictest:
+        return ""
+    from aleat.report import load_messages  # noqa: PLC0415
+
+    return load_messages(language).say("pap", strictest)
 
 
 def width() -> int:
