@@ -48,8 +48,8 @@ test: $(VENV)/ready-dev ## Lint, types and the fast tests
 test-all: $(VENV)/ready-dev ## The fast tests and the long ones
 	$(BIN)/python -m pytest -n $(WORKERS) -m "long or not long"
 
-fuzz: $(VENV)/ready-dev ## Fuzz rules, patterns, events and lists, ten minutes each (or SECONDS=n)
-	for target in rules patterns events lists containers; do \
+fuzz: $(VENV)/ready-dev ## Fuzz every parser, ten minutes each (or SECONDS=n)
+	for target in $$($(BIN)/python -c "from tests.fuzz.targets import TARGETS; print(*TARGETS)"); do \
 		$(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS) --seed $$(date +%j) || exit 1; done
 
 lint: $(VENV)/ready-dev ## Check style
