@@ -36,6 +36,8 @@ DOUBTFUL = {
     "[domain-name:value LIKE '%']": "any-text",
     "[file:name MATCHES '.*']": "any-text",
     "[file:name MATCHES 'a']": "any-text",
+    r"[domain-name:value MATCHES '\\.com$']": "top-level-domain",
+    r"[domain-name:value MATCHES '^.*\\.com$']": "top-level-domain",
     "[ipv4-addr:value = '0.0.0.0/0']": "wide-network",
     "[ipv4-addr:value = '45.0.0.0/8']": "wide-network",
     "[ipv6-addr:value = '2a00::/12']": "wide-network",
@@ -68,6 +70,8 @@ GOOD = (
     "[ipv4-addr:value = '10.0.0.1' AND network-traffic:dst_port = 4444]",
     "[domain-name:value != 'com']",
     "[file:name = 'AND [ ( it''s']".replace("it''s", "it\\'s"),
+    r"[domain-name:value MATCHES '^evil[0-9]+']",
+    r"[domain-name:value MATCHES '(a+)+$']",
 )
 
 

@@ -14,8 +14,9 @@ import pytest
 
 from aleat import Workspace
 from aleat.errors import InputError
+from aleat.store.objects import StoredObject, get_variants
 from aleat.trust.markings import marking_id
-from aleat.workspace import KnowledgeFilter, write_sightings
+from aleat.workspace import KnowledgeFilter, knowledge_view, write_sightings
 from tests.workspace.samples import BAD_ADDRESS, bundle, write_logs, write_pack
 
 NOW = datetime(2022, 9, 20, 12, 0, tzinfo=UTC)
@@ -162,6 +163,25 @@ def test_a_conflict_is_shown_with_both_contents(copied: Workspace, tmp_path: Pat
     assert [(row.name, row.givers) for row in rows] == [("QuillWiper", ("west",)), ("QuillEraser", ("east",))]
     found = copied.knowledge(KnowledgeFilter(states=("conflict",)), limit=None)
     assert [row.name for row in found.rows] == ["QuillWiper"]
+
+
+def test_a_conflict_of_many_contents_looks_at_the_versions_once(
+    copied: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not once for each of them: a file of a few megabytes holds twenty thousand."""
+    asked: list[str] = []
+
+    def counted(connection: Any, id_: str) -> tuple[StoredObject, ...]:
+        asked.append(id_)
+        return get_variants(connection, id_)
+
+    monkeypatch.setattr(knowledge_view, "get_variants", counted)
+    (address,) = json.loads(bundle())["objects"]
+    many = [{**address, "id": WIDE.replace("0002", "0009"), "name": f"n{number}"} for number in range(50)]
+    (tmp_path / "many.json").write_bytes(bundle_of(*many))
+    copied.add_knowledge(tmp_path / "many.json", giver="east")
+    ((_, rows),) = copied.knowledge_conflicts()
+    assert (len(rows), len(asked)) == (50, 1)
 
 
 def test_packs_are_compared_object_by_object_and_rule_by_rule(known: Workspace, tmp_path: Path) -> None:

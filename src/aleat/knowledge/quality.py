@@ -69,6 +69,7 @@ _TEXTS = re.compile(r"'(?:[^'\\]|\\.)*+('?)", re.DOTALL)  # the last may be open
 _ALL_OF = re.compile(r"\b(?:AND|FOLLOWEDBY)\b")
 _HOST = re.compile(r"(?:\*\.|\.)?(?:[^\s\x00-\x20./:@\\'\"<>]{1,63}\.)*[^\s\x00-\x20./:@\\'\"<>]{1,63}\.?")
 _ANY = re.compile(r"[\^$.*+?()%_\\/\[\]]*|\(?\.[*+]\)?|.|\\.|\[\^?..?.?\]")
+_TOP_LEVEL = re.compile(r"\^?(?:\.[*+])?\\{0,2}\.[A-Za-z]{2,63}\$?")  # a regular expression: .com, \.com$, ^.*\.com$
 _WIDE = {4: 8, 6: 20}
 _DOCUMENTATION = tuple(
     map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
@@ -156,9 +157,10 @@ def _of_pattern(pattern: str) -> Iterator[QualityLabel]:
 def _of_comparison(comparison: Comparison) -> QualityLabel | None:
     kind, operator, value = comparison.type, comparison.operator, comparison.value
     if operator in ("LIKE", "MATCHES"):
-        if _ANY.fullmatch(value) or (kind == "domain-name" and _is_top_level(value.lstrip("%."))):
-            return _label("any-text" if _ANY.fullmatch(value) else "top-level-domain", value)
-        return None
+        if _ANY.fullmatch(value):
+            return _label("any-text", value)
+        whole = _TOP_LEVEL.fullmatch(value) if operator == "MATCHES" else _is_top_level(value.lstrip("%."))
+        return _label("top-level-domain", value) if kind == "domain-name" and whole else None
     check = _CHECKS.get(kind)
     if operator == "ISSUPERSET":  # of addresses: the network that is looked for holds this one
         return None

@@ -65,6 +65,7 @@ class KnowledgeReader:
         self.doubts = Doubts(connection, session.folder)
         self._marks: dict[str, str] = {}
         self._ends: dict[str | None, str] = {}
+        self._versions: dict[str, tuple[QualityLabel, ...]] = {}
 
     @cached_property
     def definitions(self) -> Mapping[str, StixObject]:
@@ -202,11 +203,16 @@ class KnowledgeReader:
         """Return the quality labels of these objects by id; their versions are looked at where one was revoked."""
         found = dict(self.doubts.labels([one.object for one in batch]))
         for one in batch:
-            if b'"revoked"' in one.object.raw or one.conflicts:
-                versions = (other.object for other in get_variants(self.connection, one.object.id))
-                if labels := version_labels(versions):
-                    found[one.object.id] = (*found.get(one.object.id, ()), *labels)
+            doubtful = b'"revoked"' in one.object.raw or one.conflicts
+            if doubtful and (labels := self._of_versions(one.object.id)):
+                found[one.object.id] = (*found.get(one.object.id, ()), *labels)
         return found
+
+    def _of_versions(self, id_: str) -> tuple[QualityLabel, ...]:
+        if id_ not in self._versions:
+            variants = get_variants(self.connection, id_)
+            self._versions[id_] = version_labels(one.object for one in variants)
+        return self._versions[id_]
 
     def _fitting(self, wanted: KnowledgeFilter, hits: Mapping[str, int] | None) -> Iterator[StoredObject]:
         types = list(wanted.types) or (["indicator"] if wanted.pattern_types else None)
