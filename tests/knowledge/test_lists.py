@@ -395,3 +395,9 @@ def test_real_lists_go_in(test_data: Path) -> None:
         "hash-iocs.txt": {"file:hashes": 3053},
         "keywords.txt": {"text": 13, "domain-name": 1},
     }
+
+
+def test_a_list_of_which_nothing_is_known_says_so() -> None:
+    """Beside the lines: who named the file is told that nothing came of it."""
+    _, issues = read("domain,note\na%d.example.org,x\nb c,y\n", "bad.csv")
+    assert [(issue.code, issue.records) for issue in issues] == [("list-value", 2), ("empty", None)]

@@ -84,6 +84,8 @@ def read(document: Document, limits: Limits) -> Iterator[KnowledgeItem | Issue]:
     if untyped:
         yield _lines_issue(document, "list-value", untyped, "of no type that can be hunted for")
     stated = head_labels(decode_text(document.head)[0])
+    if len(untyped) == collector.rows:
+        yield Issue(_STAGE, "empty", Place(document.path), "The list holds no values of a type that is known.")
     for label, first, entries in collector.entries():
         own = (label_marking(label, classifier.scheme),) if label else ()
         yield KnowledgeItem(
