@@ -132,3 +132,23 @@ def test_reading_a_list_leaves_the_csv_module_as_it_was(text: str, tmp_path: Pat
     (tmp_path / "list.csv").write_text(text)
     list(read_knowledge([tmp_path / "list.csv"]))
     assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_json_in_utf_16_is_read_as_in_utf_8(tmp_path: Path, encoding: str) -> None:
+    """As Windows tools write it; the objects are the same, whatever the file's encoding was."""
+    text = json.dumps({"type": "bundle", "id": f"bundle--{UUID}", "objects": [{**TECHNIQUE, "name": "Tiranë 🦅"}]})
+    (tmp_path / "plain.json").write_text(text, "utf-8")
+    (tmp_path / "wide.json").write_bytes(("\ufeff" + text).encode(encoding))
+    first, second = (item for item in read_knowledge([tmp_path]) if isinstance(item, KnowledgeItem))
+    assert (first.object.raw, first.place.offset) == (second.object.raw, second.place.offset)
+
+
+def test_json_that_is_no_utf_16_is_named(tmp_path: Path) -> None:
+    """With the reason, and nothing else."""
+    item = json.dumps(TECHNIQUE)
+    data = ("\ufeff" + f'{{"type": "bundle", "id": "bundle--{UUID}", "objects": [{item}').encode("utf-16-le")
+    (tmp_path / "wide.json").write_bytes(data + b"\x00\xdc\x00")
+    found = list(read_knowledge([tmp_path]))
+    assert [type(one).__name__ for one in found] == ["Issue"]
+    assert "no UTF-16" in str(found[0])

@@ -152,8 +152,10 @@ def _print_gaps(result: HuntResult) -> None:
 
 
 def _print_rows(rows: Iterable[NotEvaluated]) -> None:
-    for row in rows:
-        error(f"  {row.place}: {row.title}: {row.reason}")
+    """Print each reason once, with how often it holds (a rule has one for each part that can't be evaluated)."""
+    told = Counter(f"{row.place}: {row.title}: {row.reason}" for row in rows)
+    for text, count in told.items():
+        error(f"  {text}{f' ({count:,} times)' if count > 1 else ''}")
 
 
 def _peak_memory() -> str:

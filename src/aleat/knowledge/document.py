@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-__all__ = ["HEAD_BYTES", "ByteStream", "Document"]
+from aleat.errors import InputError, Place
+
+__all__ = ["HEAD_BYTES", "ByteStream", "Document", "json_in_utf8"]
 
 HEAD_BYTES = 8192
+_BLOCK = 1024 * 1024
 _PATH_CHARACTERS = 4096
 
 
@@ -46,7 +50,7 @@ class Document:
     stream: Callable[[], ByteStream] | None = None
     collected: Callable[[str], bytes | None] | None = None
 
-    def blocks(self, size: int) -> Iterator[bytes]:
+    def blocks(self, size: int) -> Generator[bytes]:
         """Yield all bytes in blocks of `size`, within the limits; raises `InputError` as `read` does."""
         with closing(self.stream() if self.stream is not None else io.BytesIO(self.read())) as stream:
             while block := stream.read(size):
@@ -88,3 +92,49 @@ class Document:
         """The file's extension in lower case, with its dot, or the empty string."""
         head, dot, extension = self.name.rpartition(".")
         return f".{extension.lower()}" if dot and head else ""
+
+
+def json_in_utf8(document: Document) -> Document:
+    """Return JSON that stands in UTF-16 (with its mark, as Windows tools write it) as the same JSON in UTF-8.
+
+    RFC 8259 §8.1 wants UTF-8 between systems. Places in such a file are bytes of its UTF-8 form; what is no UTF-16
+    ends in `InputError`. Any other document is returned as it is.
+    """
+    if not document.head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return document
+    head = codecs.getincrementaldecoder("utf-16")("replace").decode(document.head)
+    if not head.lstrip().startswith(("{", "[")):
+        return document
+
+    def read() -> bytes:
+        with closing(_Utf8Stream(document)) as stream:
+            return b"".join(iter(lambda: stream.read(_BLOCK), b""))
+
+    return replace(document, head=head.encode()[:HEAD_BYTES], read=read, stream=lambda: _Utf8Stream(document))
+
+
+class _Utf8Stream:
+    """The UTF-8 form of a document in UTF-16."""
+
+    def __init__(self, document: Document) -> None:
+        self._place = Place(document.path)
+        self._blocks = document.blocks(_BLOCK)
+        self._decoder = codecs.getincrementaldecoder("utf-16")()
+        self._rest = b""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        while not self._rest:
+            block = next(self._blocks, None)
+            try:
+                self._rest = self._decoder.decode(block or b"", final=block is None).encode()
+            except UnicodeDecodeError as error:
+                raise InputError(f"The file is no UTF-16: {error.reason}.", self._place) from None
+            if block is None:
+                break
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+    def close(self) -> None:
+        """Let go of the document."""
+        self._blocks.close()

@@ -17,7 +17,7 @@ from pathlib import Path
 from aleat.errors import InputError, Issue, Place
 from aleat.knowledge.blocks import KnowledgeBlock, Known, read_blocks
 from aleat.knowledge.corpus_stream import recognise_stream
-from aleat.knowledge.document import Document
+from aleat.knowledge.document import Document, json_in_utf8
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.limits import Limits
 from aleat.knowledge.places import open_places
@@ -202,6 +202,7 @@ def _read_collection(
         if isinstance(document, Issue):
             yield document
             continue
+        document = json_in_utf8(document)  # noqa: PLW2901 (the same, told so that every reader can read it)
         reader = detect_reader(document)
         if reader is None:
             yield Issue(
