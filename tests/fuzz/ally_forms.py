@@ -1,6 +1,7 @@
-"""The targets "network-rules", "openioc", "json-lists", "spreadsheets": further forms in which allies write.
+"""The targets "network-rules", "openioc", "json-lists", "spreadsheets", "yara", "prose", "warning-lists".
 
-An input is a file's bytes; what is made of it is read again the same, in valid objects, whose patterns are patterns.
+Forms in which allies write. An input is a file's bytes; what is made of it is read again the same, in valid objects,
+whose patterns are patterns.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from aleat.hunt import compile_plan
 from aleat.hunt.from_store import indicators_of_items
 from aleat.hunt.stix_syntax import parse_pattern
 from aleat.knowledge import Document, KnowledgeItem, Limits
-from aleat.knowledge.readers import list_json, network_rules, openioc, spreadsheets
+from aleat.knowledge.readers import list_json, misp_warninglists, network_rules, openioc, prose, spreadsheets, yara
 from aleat.stix.entries import entries_digest
 from aleat.stix.extensions import read_extension
+from tests.fuzz.ally_texts import make_prose, make_warning_list, make_yara
 from tests.fuzz.mutation import mutate_bytes, mutate_text
 
 __all__ = ["ALLY_FORMS", "AllyFormTarget"]
@@ -200,5 +202,13 @@ ALLY_FORMS: dict[str, tuple[Any, str, Callable[[random.Random], str | bytes], tu
     "openioc": (openioc, "own.ioc", _openioc, ("<Indicator>", "</Indicator>", "<!DOCTYPE x>", "&x;", "<![CDATA[", "'")),
     "json-lists": (list_json, "feed.json", _json, ("{", "}", "[", "]", ",", '"', ":", "\n", "null", "1e999")),
     "spreadsheets": (spreadsheets, "ally.xlsx", _sheet, ()),
+    "yara": (yara, "own.yar", make_yara, ("{", "}", "rule x {", '"', "/*", "*/", "//", "\\", "condition:", "$a", "(")),
+    "prose": (prose, "advisory.md", make_prose, ("[.]", "hxxp", "|", "\n", "https://", "\u200b", "%", "@", "(dot)")),
+    "warning-lists": (
+        misp_warninglists,
+        "list.json",
+        make_warning_list,
+        ("{", "}", "[", "]", '"', ",", "null", "1e999"),
+    ),
 }
 """Reader, file name, maker, tokens."""

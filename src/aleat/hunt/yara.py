@@ -104,24 +104,17 @@ def compile_rules(indicators: Sequence[Indicator]) -> CompiledRules:
     """Compile the indicators' patterns to one set; one that can't be costs only itself, and is named with its place."""
     import yara_x  # noqa: PLC0415 - heavy
 
-    compiler = yara_x.Compiler(includes_enabled=False)
-    compiler.max_warnings(0)
-    for name in VARIABLES:
-        compiler.define_global(name, "")
-    for module in _unfed_modules():
-        compiler.ignore_module(module)
+    compiler = _new_compiler()
     failed: dict[str, RuleError] = {}
-    errors = ignored = 0
+    ignored = 0
     patterns = {indicator.digest: indicator for indicator in reversed(indicators)}
     for digest, indicator in reversed(patterns.items()):
         compiler.new_namespace(digest)
         try:
             compiler.add_source(indicator.pattern)
         except (yara_x.CompileError, ValueError) as error:
-            told = compiler.errors()
-            failed[digest] = _explained(indicator, told[errors] if len(told) > errors else None, error)
-            errors = len(told)
-        passed_over: list[Any] = compiler.ignored_rules()  # type: ignore[misc] # the stub forgot `self`
+            failed[digest] = _explained(indicator, _first_error(indicator.pattern), error)
+        passed_over: list[Any] = compiler.ignored_rules()
         if len(passed_over) > ignored:
             failed.setdefault(digest, _unfed(indicator, str(passed_over[ignored].message)))
             ignored = len(passed_over)
@@ -141,6 +134,33 @@ def compile_rules(indicators: Sequence[Indicator]) -> CompiledRules:
     rules.serialize_into(buffer)
     data = buffer.getvalue()
     return CompiledRules(hashlib.sha256(data).digest() + data, tuple(rejected))
+
+
+def _new_compiler() -> Any:
+    import yara_x  # noqa: PLC0415 - heavy
+
+    compiler = yara_x.Compiler(includes_enabled=False)
+    compiler.max_warnings(0)
+    for name in VARIABLES:
+        compiler.define_global(name, "")
+    for module in _unfed_modules():
+        compiler.ignore_module(module)
+    return compiler
+
+
+def _first_error(pattern: str) -> Any:
+    """Return what is first wrong with a pattern that can't be compiled, or None where that isn't said.
+
+    A compiler of its own is asked: one tells the errors of all that it was ever given, each time.
+    """
+    import yara_x  # noqa: PLC0415 - heavy
+
+    compiler = _new_compiler()
+    try:
+        compiler.add_source(pattern)
+    except (yara_x.CompileError, ValueError):
+        return next(iter(compiler.errors()), None)
+    return None
 
 
 def _is_reported(indicator: Indicator, names: set[str], failed: bool) -> bool:
