@@ -52,7 +52,7 @@ def test_nothing_breaks_that_a_stranger_can_send(name: str, tmp_path: Path) -> N
 def test_nothing_breaks_at_length(name: str, tmp_path: Path) -> None:
     """More of the same."""
     with make_target(name) as target:
-        report = run(target, tmp_path, seed=4, count=20 * COUNTS[name])
+        report = run(target, tmp_path, seed=4, count=8 * COUNTS[name])
     assert not report.findings, report.findings[0].text
 
 

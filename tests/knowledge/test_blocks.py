@@ -99,7 +99,7 @@ def test_limits_bound_what_is_read() -> None:
     """On objects, on their size, on issues listed."""
     data = bundle(*[GOOD] * 5, *[b"3"] * 9)
     assert any("(objects)" in issue.reason for issue in read(data, Limits(objects=ObjectLimits(objects=3)))[1])
-    assert len(read(data, Limits(objects=ObjectLimits(object_bytes=10)))[1]) == 5 + 9
+    assert len(read(data, Limits(objects=ObjectLimits(object_bytes=60)))[1]) == 5 + 9
     assert [issue.records for issue in read(data, Limits(objects=ObjectLimits(issues=2)))[1]] == [1, 1, 7]
 
 

@@ -203,3 +203,21 @@ def test_columns_say_what_each_object_says(layout: dict[str, Any], chosen: list[
     assert parsed.offsets == offsets
     assert parsed.issues == issues
     assert parsed.kinds == kinds_of(items) == Counter(parsed.kinds)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 100_000])
+def test_what_stands_between_objects_is_bounded_wherever_blocks_end(size: int) -> None:
+    """What stood before goes in, and the place is named; a quote that is missing makes all behind it look so."""
+    limits = ObjectLimits(object_bytes=500)
+    data = b'{"type": "bundle", "objects": [' + GOOD + b", " + b"7, " * 400 + GOOD + b"]}"
+    at = find_members(data)
+    assert at is not None
+    splitter = MemberSplitter("b.json", limits, at)
+    blocks = (data[start : start + size] for start in range(at, len(data), size))
+    parts = (part for block in blocks for part in splitter.feed(block))
+    first = next(parts)
+    assert isinstance(first, Members)
+    assert len(first.starts) == 1
+    with pytest.raises(LimitError, match="between two objects") as caught:
+        next(parts)
+    assert caught.value.place == Place("b.json", offset=at + len(GOOD))

@@ -137,8 +137,7 @@ class MemberSplitter:
             self._skipped = len(self._carry) - self._open
             self._carry, self._open = b"", 0
         elif self._open is None and len(self._carry) > self.limits.object_bytes:
-            reason = f"What stands between two objects is larger than object_bytes ({self.limits.object_bytes} bytes)."
-            raise LimitError(reason, self._place(base + last))
+            raise self._too_wide(base + last)
 
     def finish(self) -> Iterator[Members | InputError]:
         """Say what is wrong with the end, where the list was not closed."""
@@ -200,6 +199,12 @@ class MemberSplitter:
             return
         begun = begun[: len(ended)]
         gaps = [0, *ended[:-1]]
+        if len(data) > self.limits.object_bytes:  # else no gap can be too wide
+            widths = (start - gap for gap, start in zip(gaps, begun, strict=True))
+            wide = next((at for at, width in enumerate(widths) if width > self.limits.object_bytes), None)
+            if wide is not None:
+                yield from self._members(data, base, begun[:wide], ended[:wide], depth)
+                raise self._too_wide(base + gaps[wide])
         odd = {gap for gap in {data[a:b] for a, b in zip(gaps, begun, strict=True)} if gap.strip(_SPACE) != b","}
         starts, ends = begun, ended
         if odd:
@@ -234,6 +239,8 @@ class MemberSplitter:
 
     def _end(self, data: bytes, base: int, last: int, stop: int) -> Iterator[Members | InputError]:
         starts, ends = [], []
+        if stop - last > self.limits.object_bytes:
+            raise self._too_wide(base + last)
         for one in self._between(data[last:stop], base + last, last=True):
             if isinstance(one, InputError):
                 yield one
@@ -253,6 +260,10 @@ class MemberSplitter:
             if len(self.tail) > _TAIL:
                 reason = f"Behind the list of objects stand more than {_TAIL} bytes; they were not read."
                 yield LimitError(reason, self._place(self.offset))
+
+    def _too_wide(self, at: int) -> InputError:
+        reason = f"What stands between two objects is larger than object_bytes ({self.limits.object_bytes} bytes)."
+        return LimitError(reason, self._place(at))
 
     def _too_large(self, at: int, length: int) -> InputError:
         reason = f"The object is larger than object_bytes ({self.limits.object_bytes} bytes)."
