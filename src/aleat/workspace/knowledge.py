@@ -34,13 +34,18 @@ from aleat.workspace.progress import Progress, silent
 from aleat.workspace.quality import Doubts
 from aleat.workspace.results import KnowledgeAdded
 
-__all__ = ["STATEMENT_LABEL", "add_knowledge", "add_statements", "giver_id", "keep", "statements"]
+__all__ = ["STATEMENT_LABEL", "add_knowledge", "add_statements", "giver_id", "keep", "stated_markings", "statements"]
 
 STATEMENT_LABEL = "public-statement"
 """The label of a note that holds a public statement's text."""
 
 _BATCH = 4_000
 _MAX_STATEMENT = 5 * 1024 * 1024
+
+
+def stated_markings(marking: str | None) -> tuple[str, ...]:
+    """Return the ids of the marking that somebody states: a TLP level, a label with its scheme, or an id."""
+    return (marking_id(marking if ":" in marking else f"tlp:{marking}"),) if marking else ()
 
 
 def giver_id(session: Session, connection: Connection, giver: str | None) -> str:
@@ -73,7 +78,7 @@ def add_knowledge(
     A text among `paths` is a URL, which is fetched. What is known of each collection as a whole (a checkout's commit,
     what was fetched) stands in the entry's "places"; `facts` stand there, too. `version` is the declared corpus'.
     """
-    labels = (marking_id(marking if ":" in marking else f"tlp:{marking}"),) if marking else ()
+    labels = stated_markings(marking)
     limits = limits or Limits()
     places: dict[str, Mapping[str, str]] = {}
 

@@ -18,9 +18,8 @@ from aleat.exchange.sources import SOURCES, Source, open_source
 from aleat.knowledge import Document, read_documents
 from aleat.store.ledger import append_entry
 from aleat.store.polls import put_bookmark, read_bookmark
-from aleat.trust.markings import marking_id
 from aleat.workspace.core import Session
-from aleat.workspace.knowledge import giver_id, keep
+from aleat.workspace.knowledge import giver_id, keep, stated_markings
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import KnowledgeAdded, Polled, PolledFeed
 
@@ -64,7 +63,7 @@ def poll(
     or a later one earlier; what lies between the last poll and `since` is never left out. Raises `RemoteError` where
     the server can't even say what it has.
     """
-    labels = (marking_id(marking if ":" in marking else f"tlp:{marking}"),) if marking else ()
+    labels = stated_markings(marking)
     source = open_source(access)
     try:
         found = source.feeds()
