@@ -61,8 +61,8 @@ def _seen() -> bool:
 @pytest.mark.long
 @pytest.mark.parametrize("rule", [*OBJECT_RULES, *COPY_RULES])
 def test_no_rule_can_go_unseen(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each row of the gate's tables, taken out alone."""
-    monkeypatch.delitem(OBJECT_RULES if rule in OBJECT_RULES else COPY_RULES, rule)
+    """Each row of the gate's tables, taken out alone: it stays in its place, as the order decides, and is silent."""
+    monkeypatch.setitem(OBJECT_RULES if rule in OBJECT_RULES else COPY_RULES, rule, lambda *_: None)
     assert _seen()
 
 
