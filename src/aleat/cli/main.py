@@ -15,10 +15,13 @@ import cyclopts
 
 from aleat import __version__
 from aleat.cli import (
+    ally_commands,
+    asks_commands,
     case_commands,
     clock_commands,
     custody_commands,
     exchange_commands,
+    gate_commands,
     hunt_commands,
     knowledge_commands,
     lake_commands,
@@ -53,7 +56,10 @@ for commands in (
     custody_commands,
     case_commands,
     clock_commands,
+    ally_commands,
     exchange_commands,
+    gate_commands,
+    asks_commands,
     poll_commands,
     pull_commands,
     serve_commands,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Actor",
     "Encoding",
+    "Folder",
     "KnowledgeLimit",
     "Language",
     "Limit",
@@ -49,6 +50,7 @@ _MAX_PASSWORDS = 1024 * 1024
 
 WorkspaceOption = Annotated[Path | None, Parameter(name=["--workspace", "-w"], help="The workspace's folder.")]
 Actor = Annotated[str | None, Parameter(help="Who acts (default: $ALEAT_ACTOR, else your user name).")]
+Folder = Annotated[Path, Parameter(name=["--output", "-o"], help="The folder that the sealed file is written to.")]
 Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="No progress.")]
 NoColor = Annotated[bool, Parameter(negative="", help="No colours.")]
 Workers = Annotated[int | None, Parameter(help="Worker processes (default: one a core, one for little input).")]

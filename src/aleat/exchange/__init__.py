@@ -13,6 +13,7 @@ from aleat.exchange.collect import Knowledge, collect_knowledge
 from aleat.exchange.desk import Desk, terms_for, trusted_ally
 from aleat.exchange.feeds import Feed, Page
 from aleat.exchange.findings import Finding, NotLookedAt, findings_of_hunt, read_findings
+from aleat.exchange.giving import answer, deliver, prepare_release
 from aleat.exchange.inbox import Received, receive
 from aleat.exchange.messages import (
     Acceptance,
@@ -26,18 +27,7 @@ from aleat.exchange.messages import (
     Request,
     Withdrawal,
 )
-from aleat.exchange.outbox import (
-    Sent,
-    accept,
-    answer,
-    ask,
-    close_thread,
-    deliver,
-    offer,
-    prepare_release,
-    refuse,
-    withdraw,
-)
+from aleat.exchange.outbox import accept, ask, close_thread, offer, refuse, withdraw
 from aleat.exchange.overview import (
     asks,
     delivered_indicators,
@@ -46,6 +36,7 @@ from aleat.exchange.overview import (
     open_delivery,
     rule_ids,
 )
+from aleat.exchange.sending import Sent
 from aleat.exchange.sources import SOURCES, Source, open_source
 from aleat.exchange.taxii_client import TaxiiClient
 from aleat.exchange.taxii_push import Pushed, PushFailure, push_objects
