@@ -67,7 +67,7 @@ def serve(
     with open_workspace(workspace, actor) as ws:
         if not ws.accounts():
             error("Warning: there is no account yet; nobody can come. Make one: aleat account add NAME --ally ALLY")
-        sharing = ws.share()
+        sharing = ws.share(channel="tls" if certificate is not None else "plain")
         sharing.prepare()
         try:
             serve(sharing, listening, started=_tell)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from aleat.errors import NotPermittedError, TrustError
-from aleat.release import Terms, agreement_with
+from aleat.release import Channel, Terms, agreement_with
 from aleat.store.allies import StoredAlly, find_ally, read_agreements, read_allies
 from aleat.store.database import Connection
 from aleat.store.decisions import read_holds, read_permissions
@@ -65,8 +65,8 @@ def trusted_ally(desk: Desk, name: str) -> StoredAlly:
     return ally
 
 
-def terms_for(desk: Desk, card: AllyCard) -> Terms:
-    """Return the terms of a release to an ally, now."""
+def terms_for(desk: Desk, card: AllyCard, channel: Channel = "sealed") -> Terms:
+    """Return the terms of a release to an ally, now, by a sealed file or another `channel`."""
     return Terms(
         own=desk.own,
         own_names=desk.own_names | {desk.card.name},
@@ -76,6 +76,7 @@ def terms_for(desk: Desk, card: AllyCard) -> Terms:
         permissions=tuple(read_permissions(desk.connection)),
         holds=read_holds(desk.connection),
         internal_words=desk.internal_words,
+        channel=channel,
         ally_names={ally.card.name: ally.card.identity for ally in read_allies(desk.connection)},
     )
 

@@ -9,12 +9,13 @@ call back what has left.
 from aleat.release.closure import Closed, close
 from aleat.release.facts import describe_derived, describe_stored, strictest_label
 from aleat.release.gate import agreement_with, decide
-from aleat.release.records import RULES, CopyFacts, Decision, Rule, Subject, Terms
+from aleat.release.records import RULES, Channel, CopyFacts, Decision, Rule, Subject, Terms
 from aleat.release.redact import Victim, coarsen_time, enough, tell_victim
 from aleat.release.release import ListRow, Release, prepare
 
 __all__ = [
     "RULES",
+    "Channel",
     "Closed",
     "CopyFacts",
     "Decision",

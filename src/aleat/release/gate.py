@@ -51,6 +51,7 @@ _REASONS: tuple[Rule, ...] = (
     "iep-attribution",
     "iep-instruction",
     "iep-dates",
+    "iep-encryption",
     "distribution",
     "marking-weakened",
     "unknown-marking",

@@ -12,7 +12,10 @@ from aleat.stix.objects import StixObject
 from aleat.trust.agreements import Agreement, AllyCard, Label, Permission
 from aleat.trust.iep import Policy
 
-__all__ = ["RULES", "CopyFacts", "Decision", "Rule", "Subject", "Terms"]
+__all__ = ["RULES", "Channel", "CopyFacts", "Decision", "Rule", "Subject", "Terms"]
+
+Channel = Literal["sealed", "tls", "plain"]
+"""How something leaves: in a sealed file, through a server that speaks TLS, or through one that doesn't."""
 
 Rule = Literal[
     "back-to-giver",
@@ -33,6 +36,7 @@ Rule = Literal[
     "green-outside-community",
     "iep-attribution",
     "iep-dates",
+    "iep-encryption",
     "iep-instruction",
     "iep-notification",
     "legal-hold",
@@ -75,6 +79,7 @@ RULES: Mapping[Rule, str] = {
     "green-outside-community": "GREEN, and the recipient is in no community that its giver's agreement names",
     "iep-attribution": "its giver's policy (IEP) says whether its maker is named, and it would leave otherwise",
     "iep-dates": "the policy (IEP) under which it was given is not yet, or no longer, in effect",
+    "iep-encryption": "its giver's policy (IEP) wants it encrypted on its way, and this way isn't",
     "iep-instruction": "its giver's policy (IEP) permits no action, or none without the giver's instruction",
     "iep-notification": "its giver's policy (IEP) forbids to notify affected parties, and the recipient may be one",
     "legal-hold": "it is under a legal hold",
@@ -153,6 +158,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     holds: Mapping[str, tuple[str, ...]] = {}
     internal_words: frozenset[str] = frozenset()
     """Names of our hosts, accounts and victims, which leave only where the agreement says so."""
+    channel: Channel = "sealed"
+    """How it leaves: what must be encrypted on its way (IEP) leaves by no plain one."""
     ally_names: Mapping[str, str] = {}
     """The identity ids of allies by the short names under which they may appear as givers."""
 

@@ -148,6 +148,13 @@ def _distribution(case: Case) -> Verdict | None:
     return case.refuse("distribution")
 
 
+def _iep_encryption(case: Case) -> Verdict | None:
+    """ENCRYPT IN TRANSIT: MUST (IEP framework §8) binds whoever sends it, ourselves too, and whoever permits it."""
+    if case.terms.channel != "plain" or all(policy.encrypt_in_transit == "may" for policy in case.copy.policies):
+        return None
+    return case.refuse("iep-encryption")
+
+
 def _iep_dates(case: Case) -> Verdict | None:
     if all(policy.holds(case.terms.reference_time) for policy in case.copy.policies) or case.released:
         return None
@@ -329,6 +336,7 @@ COPY_RULES: Final[dict[str, CopyRule]] = {
     "red": _red,
     "marking-weakened": _weakened,
     "distribution": _distribution,
+    "iep-encryption": _iep_encryption,
     "iep-dates": _iep_dates,
     "iep-instruction": _iep_instruction,
     "iep-attribution": _iep_attribution,

@@ -59,8 +59,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     `tlp` is a level of TLP 2.0 in lower case, `attribution` says whether whoever passes it on names the provider.
     `start` and `end` are UTC; the policy holds from the one until the other, both included, and `end` None means no
-    end. That it is to be encrypted on its way, and not sold, decides nothing: sealed files are encrypted, nothing is
-    sold here, and the policy travels with what it marks.
+    end. That it isn't to be sold decides nothing: nothing is sold here, and the policy travels with what it marks.
     """
 
     tlp: str

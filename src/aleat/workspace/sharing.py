@@ -27,7 +27,7 @@ from aleat.errors import InputError, NotPermittedError, TrustError, WorkspaceBus
 from aleat.exchange import prepare_release
 from aleat.exchange.desk import agreed, terms_for, trusted_ally
 from aleat.exchange.taxii_messages import Status
-from aleat.release import Release, strictest_label
+from aleat.release import Channel, Release, strictest_label
 from aleat.stix.canonical import canonical_json
 from aleat.stix.objects import StixObject
 from aleat.stix.times import format_timestamp
@@ -36,6 +36,7 @@ from aleat.store.ledger import append_entry, ledger_head
 from aleat.store.shelves import (
     ShelfPage,
     ShelfQuery,
+    ShelfRow,
     knowledge_mark,
     put_shelf,
     read_shelf,
@@ -63,15 +64,16 @@ _NEED_NO_LABEL = frozenset({"back-to-giver", "public-corpus", "definition", "per
 class SharingVerbs(ExchangeVerbs):
     """What a workspace's keeper does about allies who fetch and push."""
 
-    def share(self, *, quick_seconds: float = _QUICK_SECONDS) -> Sharing:
+    def share(self, *, quick_seconds: float = _QUICK_SECONDS, channel: Channel = "plain") -> Sharing:
         """Return what a server needs of this workspace; `aleat.web.serve` is one.
 
         What an ally may have is judged anew before each page that finds new knowledge, where that took less than
-        `quick_seconds` the last time, and beside otherwise.
+        `quick_seconds` the last time, and beside otherwise. `channel` is "tls" where the server speaks TLS itself:
+        what must be encrypted on its way is on no other's shelf.
         """
         with self.writing():
             self.database.create_tables()
-        return Sharing(self, quick_seconds)
+        return Sharing(self, quick_seconds, channel)
 
     def accounts(self) -> tuple[Account, ...]:
         """Return the accounts by which allies may come to our server, by name."""
@@ -114,8 +116,11 @@ class SharingVerbs(ExchangeVerbs):
 class Sharing:
     """A workspace as its server sees it; all methods may be called from several threads."""
 
-    def __init__(self, ws: SharingVerbs, quick_seconds: float = _QUICK_SECONDS) -> None:
+    def __init__(
+        self, ws: SharingVerbs, quick_seconds: float = _QUICK_SECONDS, channel: Channel = "plain"
+    ) -> None:
         self.ws = ws
+        self.channel: Channel = channel
         self._quick = quick_seconds
         self._tokens = AESSIV(ws.key.derive_secret("taxii-next"))
         self._pool = ThreadPoolExecutor(1, "aleat-shelf")
@@ -170,16 +175,17 @@ class Sharing:
             self._record_page(account, page, facts)
         return page
 
-    def token(self, account: Account, seq: int) -> str:
-        """Return what stands for "behind row `seq`" in a URL: opaque, and of no use to another ally."""
-        sealed = self._tokens.encrypt(str(seq).encode(), [account.ally.encode()])
+    def token(self, account: Account, row: ShelfRow) -> str:
+        """Return what stands for "behind `row`" in a URL: opaque, and of no use to another ally."""
+        sealed = self._tokens.encrypt(f"{row.seq}.{row.added}".encode(), [account.ally.encode()])
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
-    def seq_of(self, account: Account, token: str) -> int:
-        """Return the row of a token; raises `InputError` where it isn't one of this ally's."""
+    def place_of(self, account: Account, token: str) -> tuple[int, int]:
+        """Return a token's row and when that was added; raises `InputError` where it isn't one of this ally's."""
         try:
             sealed = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
-            return int(self._tokens.decrypt(sealed, [account.ally.encode()]))
+            seq, _, added = self._tokens.decrypt(sealed, [account.ally.encode()]).partition(b".")
+            return int(seq), int(added)
         except (ValueError, InvalidTag, OverflowError):
             raise InputError("That 'next' is none that this server gave you.") from None
 
@@ -248,6 +254,7 @@ class Sharing:
         facts = [
             *terms_mark(connection),
             ws.now().date().isoformat(),
+            self.channel,
             [ws.config.identity, ws.config.name, ws.config.organisation],
             self._words_of(ledger_head(connection, "custody").hash),
             hashlib.sha256(policy.read_bytes()).hexdigest() if policy.is_file() else "",
@@ -292,7 +299,7 @@ class Sharing:
             take_snapshot(desk.connection)
             terms, mark = self._terms(desk.connection), knowledge_mark(desk.connection)
             try:
-                items = _fit_to_travel(prepare_release(desk, ally))
+                items = _fit_to_travel(prepare_release(desk, ally, channel=self.channel))
             except NotPermittedError:  # no agreement in force, or nobody compared the card
                 items = []
         with self._writer, self.ws.write() as connection:

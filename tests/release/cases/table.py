@@ -32,7 +32,7 @@ from tests.release.world import (
     terms,
 )
 
-RECIPIENTS = ("north", "bank", "west", "sister", "giver")
+RECIPIENTS = ("north", "bank", "west", "sister", "giver", "plain")
 HOST = "dc01.inside.example.org"
 _FILE = Path(__file__).with_name("cases.toml")
 _TLP1 = {
@@ -48,7 +48,7 @@ _OPEN = {
     "iep_version": 2.0,
     "name": "A policy",
     "start_date": "2022-01-01T00:00:00Z",
-    "encrypt_in_transit": "must",
+    "encrypt_in_transit": "may",
     "permitted_actions": "externally-visible-direct-actions",
     "affected_party_notifications": "may",
     "tlp": "white",
@@ -57,6 +57,7 @@ _OPEN = {
 }
 _POLICIES: dict[str, dict[str, Any]] = {
     "clear": {},
+    "encrypted": {"encrypt_in_transit": "must"},
     "amber": {"tlp": "amber"},
     "red": {"tlp": "red"},
     "over": {"end_date": "2022-09-19T00:00:00Z"},
@@ -165,10 +166,12 @@ class Case(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     west: str = ""
     sister: str = ""
     giver: str = ""
+    plain: str = ""
 
     def expected(self, recipient: str) -> str:
-        """The decision for a recipient, as it was written beforehand."""
-        return str(getattr(self, recipient) or self.all)
+        """The decision for a recipient, as it was written beforehand; `plain` is north's, by a way without TLS."""
+        said = getattr(self, recipient) or (self.north if recipient == "plain" else "")
+        return str(said or self.all)
 
     @property
     def word(self) -> str:
@@ -299,7 +302,8 @@ def terms_for(recipient: str) -> Terms:
     ]
     holds = {case.id: (case.hold,) for case in read_cases() if case.hold}
     return terms(
-        recipient,
+        "north" if recipient == "plain" else recipient,
+        channel="plain" if recipient == "plain" else "sealed",
         agreements=agreements,
         permissions=tuple(permissions),
         holds=holds,
