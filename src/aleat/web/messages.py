@@ -1,10 +1,12 @@
 """Requests and answers of TAXII 2.1 over HTTP: media types, queries, error messages; no state, no network.
 
 TAXII 2.1 §1.6.8 (media types), §3.4 (filters), §3.5 (paging), §3.6 (errors). https://docs.oasis-open.org/cti/taxii/v2.1/
+What the standard demands of a server stands statement by statement, each with its test, in docs/reference/taxii.md.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Query", "RequestError", "answer", "check_accept", "check_content_type", "failure_answer", "read_query"]
 
 _BASE_TYPE = "application/taxii+json"
+_STIX_TYPE = "application/stix+json"
+_QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 _MOST_VALUES = 500  # of one filter
 _LONGEST_QUERY = 64 * 1024
 _KNOWN = frozenset({"added_after", "limit", "next"})
@@ -64,17 +68,38 @@ def failure_answer(failure: RequestError) -> Response:
     return answer(msgspec.json.encode(content), failure.status, failure.headers)
 
 
-def check_accept(header: str | None) -> None:
-    """Raise a 406 unless TAXII 2.1 (with its version, or without) is among what is accepted."""
+def check_accept(header: str | None, *, manifest: bool = False) -> None:
+    """Raise a 406 unless TAXII 2.1 (with its version, or without) is accepted; of several ranges the closest counts.
+
+    RFC 9110 §12.5.1. `manifest`: STIX 2.1 is as good, as §5.3 names it for that endpoint.
+    """
     if header is None:
         return
+    kinds = (_BASE_TYPE, _STIX_TYPE) if manifest else (_BASE_TYPE,)
+    quality = dict.fromkeys(kinds, (-1, 0.0))
     for part in header[:4096].split(","):
         base, parameters = _media_type(part)
-        if parameters.pop("q", "1").strip("0.") == "":
-            continue
-        if base in {"*/*", "application/*"} or (base == _BASE_TYPE and parameters.get("version", "2.1") == "2.1"):
-            return
-    raise RequestError(406, "This server speaks TAXII 2.1.", f"Accept {MEDIA_TYPE}.")
+        weight = _weight(parameters.pop("q", "1"))
+        for kind in kinds:
+            close = _closeness(base, parameters, kind)
+            if close > quality[kind][0]:
+                quality[kind] = (close, weight)
+            elif close >= 0 and close == quality[kind][0]:
+                quality[kind] = (close, max(weight, quality[kind][1]))
+    if not any(weight > 0 for _, weight in quality.values()):
+        raise RequestError(406, "This server speaks TAXII 2.1.", f"Accept {MEDIA_TYPE}.")
+
+
+def _closeness(base: str, parameters: Mapping[str, str], kind: str) -> int:
+    """Return how closely a media range names `kind` in version 2.1: -1 is not at all."""
+    if base == kind and parameters.get("version", "2.1") == "2.1":
+        return 3 if "version" in parameters else 2
+    return {"application/*": 1, "*/*": 0}.get(base, -1)
+
+
+def _weight(text: str) -> float:
+    """Return a quality value (RFC 9110 §12.4.2); what is none counts as 1."""
+    return float(text) if _QUALITY.fullmatch(text) else 1.0
 
 
 def check_content_type(header: str | None) -> None:
@@ -148,6 +173,8 @@ def _list(matches: Mapping[str, str], name: str) -> frozenset[str] | None:
     found = matches[name].split(",")
     if len(found) > _MOST_VALUES or not all(found) or any("\x00" in value for value in found):
         raise RequestError(400, f"match[{name}] can't be read.", f"Give up to {_MOST_VALUES} values, with commas.")
+    if name == "version" and (len(set(found)) != len(found) or ("all" in found and len(found) > 1)):
+        raise RequestError(400, "match[version] names a version twice.", "'all' stands alone (TAXII 2.1 §3.4.1).")
     return frozenset(found)
 
 

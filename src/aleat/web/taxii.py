@@ -54,7 +54,6 @@ class _Asked:
     def __init__(self, request: Request, account: Account, parts: tuple[str, ...], body: bytes) -> None:
         self.account, self.parts, self.body = account, parts, body
         self.query = request.scope["query_string"].decode("latin-1")
-        self.base = str(request.base_url).rstrip("/")
 
 
 def make_app(
@@ -95,7 +94,7 @@ class _Desk:
         allowed = _methods_of(parts, account)
         if request.method not in allowed:
             raise RequestError(405, "There is no such method here.", headers={"Allow": ", ".join(allowed)})
-        check_accept(headers.get("accept"))
+        check_accept(headers.get("accept"), manifest=parts[-1:] == ("manifest",))
         body = b""
         if request.method == "POST":
             check_content_type(headers.get("content-type"))
@@ -136,7 +135,7 @@ class _Desk:
                 return self._status(asked, id_)
             case ("root",):
                 return self._api_root()
-        return self._discovery(asked)
+        return self._discovery()
 
     def _act_on_collection(self, method: str, asked: _Asked, rest: Sequence[str]) -> Response:
         match rest:
@@ -152,13 +151,10 @@ class _Desk:
 
     # ---------------------------------------------------------------------------------- about the server
 
-    def _discovery(self, asked: _Asked) -> Response:
-        url = asked.base + ROOT
-        return answer(
-            encode_resource(
-                Discovery(title=f"{self.sharing.organisation}: TAXII server", default=url, api_roots=(url,)),
-            )
-        )
+    def _discovery(self) -> Response:
+        """Name the API root by its path: whatever proxy, port or name the client came by (§4.1.1)."""
+        title = f"{self.sharing.organisation}: TAXII server"
+        return answer(encode_resource(Discovery(title=title, default=ROOT, api_roots=(ROOT,))))
 
     def _api_root(self) -> Response:
         root = ApiRoot(
@@ -185,16 +181,16 @@ class _Desk:
     # ------------------------------------------------------------------------------------------- objects
 
     def _objects(self, asked: _Asked, id_: str | None = None) -> Response:
-        page, query = self._page(asked, id_, "objects", raw=True)
+        page, query, behind = self._page(asked, id_, "objects", raw=True)
         if id_ is not None and not page.rows and not self._is_here(asked, id_, query):
             raise _not_here()
         content = b",".join(row.raw for row in page.rows)
         frame = _frame(asked, page, self.sharing)
         body = b'{"objects":[' + content + b"]" + (b"," + frame[1:] if frame != b"{}" else b"}") if content else frame
-        return answer(body, headers=_added(page.rows))
+        return answer(body, headers=_added(page.rows, behind))
 
     def _manifest(self, asked: _Asked) -> Response:
-        page, _ = self._page(asked, None, "manifest", raw=False)
+        page, _, behind = self._page(asked, None, "manifest", raw=False)
         records = [
             {"id": row.id, "date_added": _time(row.added), "version": row.version, "media_type": _STIX}
             for row in page.rows
@@ -203,31 +199,34 @@ class _Desk:
         frame.pop("next", None)
         content: dict[str, Any] = {"objects": records, **frame} if records else frame
         if page.more:
-            content["next"] = self.sharing.token(asked.account, page.rows[-1].seq)
-        return answer(msgspec.json.encode(content), headers=_added(page.rows))
+            content["next"] = self.sharing.token(asked.account, page.rows[-1])
+        return answer(msgspec.json.encode(content), headers=_added(page.rows, behind))
 
     def _versions(self, asked: _Asked, id_: str) -> Response:
-        page, query = self._page(asked, id_, "versions", raw=False)
+        page, query, behind = self._page(asked, id_, "versions", raw=False)
         if not page.rows and not self._is_here(asked, id_, query):
             raise _not_here()
         content = {"versions": [row.version for row in page.rows]} if page.rows else {}
-        return answer(msgspec.json.encode(content), headers=_added(page.rows))
+        return answer(msgspec.json.encode(content), headers=_added(page.rows, behind))
 
-    def _page(self, asked: _Asked, id_: str | None, what: str, *, raw: bool) -> tuple[ShelfPage, Query]:
+    def _page(self, asked: _Asked, id_: str | None, what: str, *, raw: bool) -> tuple[ShelfPage, Query, int]:
+        """Return a page, what was asked for, and the time behind which it lies (microseconds since 1970)."""
         query = read_query(asked.query, max_limit=self.limits.page_objects, of_object=id_ is not None)
         changes: dict[str, Any] = {"raw": raw}
+        behind = query.shelf.added_after or 0
         if id_ is not None:
             changes["ids"] = frozenset({id_})
         if query.next:
             try:
-                changes["after"] = self.sharing.seq_of(asked.account, query.next)
+                changes["after"], added = self.sharing.place_of(asked.account, query.next)
+                behind = max(behind, added)
             except InputError as error:
                 raise RequestError(400, error.reason) from None
         wanted = msgspec.structs.replace(query.shelf, **changes)
         if query.nothing:
-            return ShelfPage((), False), query
+            return ShelfPage((), False), query, behind
         facts = {"collection": asked.account.collection, "asked": what}
-        return self.sharing.page(asked.account, wanted, facts=facts), query
+        return self.sharing.page(asked.account, wanted, facts=facts), query, behind
 
     def _is_here(self, asked: _Asked, id_: str, query: Query) -> bool:
         """Tell whether an object is on the ally's shelf at all, where its filters left nothing of it."""
@@ -304,14 +303,16 @@ def _frame(asked: _Asked, page: ShelfPage, sharing: Sharing) -> bytes:
     """Return an envelope's members beside its objects (§3.7)."""
     if not page.more:
         return b"{}" if not page.rows else b'{"more":false}'
-    return msgspec.json.encode({"more": True, "next": sharing.token(asked.account, page.rows[-1].seq)})
+    return msgspec.json.encode({"more": True, "next": sharing.token(asked.account, page.rows[-1])})
 
 
-def _added(rows: tuple[ShelfRow, ...]) -> dict[str, str]:
-    """Return the headers of §1.6.8.1."""
-    if not rows:
-        return {}
-    return {"X-TAXII-Date-Added-First": _time(rows[0].added), "X-TAXII-Date-Added-Last": _time(rows[-1].added)}
+def _added(rows: tuple[ShelfRow, ...], behind: int) -> dict[str, str]:
+    """Return the headers of §3.2; of an empty page they name the time behind which it lies.
+
+    Each answer must have them; a poller that keeps that time has neither gone on nor gone back.
+    """
+    first, last = (rows[0].added, rows[-1].added) if rows else (behind, behind)
+    return {"X-TAXII-Date-Added-First": _time(first), "X-TAXII-Date-Added-Last": _time(last)}
 
 
 def _time(micros: int) -> str:

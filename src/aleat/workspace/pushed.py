@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -19,7 +20,7 @@ from aleat.knowledge import KnowledgeItem
 from aleat.release import Terms
 from aleat.release.facts import strictest_label
 from aleat.stix.objects import StixObject, parse_object
-from aleat.stix.times import format_timestamp, parse_timestamp
+from aleat.stix.times import parse_timestamp
 from aleat.store.database import Connection
 from aleat.store.ledger import append_entry
 from aleat.store.shelves import ShelfRow, find_on_shelf, put_status
@@ -146,7 +147,7 @@ def _keep(
         successes=successes,
         failures=tuple(failures),
     )
-    put_status(connection, id_, account.ally, _with_time(status, format_timestamp(now)), time=now)
+    put_status(connection, id_, account.ally, _status_body(status, now), time=now)
     data = {
         **facts,
         "ally": account.ally,
@@ -158,14 +159,19 @@ def _keep(
     return status
 
 
-def _with_time(status: Status, received: str) -> bytes:
-    """Return the status resource with `request_timestamp` (§4.3.1)."""
+def _status_body(status: Status, received: datetime) -> bytes:
+    """Return the status resource with its time (§4.3.1); what has no version of its own gets that time as one.
+
+    A version is required of each object, and a timestamp of TAXII has six digits behind the second (§2).
+    """
+    time = received.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
     content = msgspec.json.decode(encode_resource(status))
-    content["request_timestamp"] = received
+    content["request_timestamp"] = time
     for name in ("successes", "failures"):
         for detail in content.get(name, ()):
-            for key in [key for key, value in detail.items() if value == ""]:
-                del detail[key]
+            detail["version"] = detail["version"] or time
+            if not detail["message"]:
+                del detail["message"]
     return msgspec.json.encode(content)
 
 
