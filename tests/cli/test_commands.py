@@ -79,6 +79,7 @@ BEHIND = {
     "findings": "Workspace.findings",
     "poll": "Workspace.poll",
     "pull": "Workspace.pull",
+    "push": "Workspace.push",
     "serve": "Workspace.share",
     "account add": "Workspace.add_account",
     "account list": "Workspace.accounts",

@@ -28,6 +28,7 @@ from aleat.cli import (
     main_commands,
     poll_commands,
     pull_commands,
+    push_commands,
     serve_commands,
 )
 from aleat.cli.exit_codes import FAILED, INTERRUPTED, USAGE
@@ -62,6 +63,7 @@ for commands in (
     asks_commands,
     poll_commands,
     pull_commands,
+    push_commands,
     serve_commands,
     knowledge_commands,
 ):

@@ -13,13 +13,17 @@ __all__ = ["Feed", "Page", "page_document"]
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One thing that can be polled: `id` names it at its server, `url` (without secrets) is where it stands."""
+    """One thing that can be polled: `id` names it at its server, `url` (without secrets) is where it stands.
+
+    `messages` says that it holds sealed files between two teams (`aleat.exchange.letters`), not knowledge.
+    """
 
     id: str
     title: str
     url: str
     alias: str = ""
     description: str = ""
+    messages: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import msgspec
 from aleat.errors import Issue, RemoteError
 from aleat.exchange.access import Access
 from aleat.exchange.feeds import Feed, Page
+from aleat.exchange.letters import MESSAGES_ALIAS
 from aleat.exchange.taxii_client import TaxiiClient, read_api_root, read_collection
 from aleat.exchange.taxii_messages import Collection, decode
 from aleat.exchange.taxii_pages import read_pages
@@ -45,13 +46,32 @@ class TaxiiSource:
 
     def feeds(self) -> Sequence[Feed | Issue]:
         """Return the collections at the URL, and an issue for each API root and collection that can't be read."""
+        return [item if isinstance(item, Issue) else _feed(*item) for item in self._all()]
+
+    def targets(self) -> Sequence[Feed | Issue]:
+        """Return the collections at the URL that we may push into, and an issue for each API root that can't be read.
+
+        Raises `RemoteError` where there is none.
+        """
+        found = self._all()
+        writable = [item if isinstance(item, Issue) else _as_feed(*item) for item in found if _takes(item)]
+        if not any(isinstance(item, Feed) for item in writable):
+            raise RemoteError(
+                "There is no collection at this URL that is for us to push into.",
+                code="not-writable",
+                advice="Ask the server's keeper for the right.",
+            )
+        return writable
+
+    def _all(self) -> list[tuple[str, Collection] | Issue]:
+        """Return the collections at the URL, each with its own URL, whatever we may do with them."""
         head, middle, _ = self.url.rpartition("/collections/")
         if middle and self.url.endswith(middle):
             return list(self._collections(f"{head}/"))
         answer = self.client.get(self.url)
         found = decode(answer, _Anything, "answer")
         if found.can_read is not msgspec.UNSET:
-            return [_feed(self.url, read_collection(answer))]
+            return [(self.url, read_collection(answer))]
         if found.versions is not msgspec.UNSET:
             read_api_root(answer)
             return list(self._collections(self.url))
@@ -68,7 +88,7 @@ class TaxiiSource:
         """Yield the pages of a collection; see `aleat.exchange.sources.Source.pages`."""
         return read_pages(self.client, feed, bookmark=bookmark, since=since, reference_time=reference_time)
 
-    def _root(self, named: str) -> Iterator[Feed | Issue]:
+    def _root(self, named: str) -> Iterator[tuple[str, Collection] | Issue]:
         """Yield the collections of an API root that the discovery names; one that fails costs the others nothing."""
         try:
             root = urljoin(self.url, named if named.endswith("/") else f"{named}/")
@@ -78,9 +98,9 @@ class TaxiiSource:
             problem = error if isinstance(error, RemoteError) else RemoteError("That is no URL.", code="wrong-url")
             yield problem.issue(_STAGE, clip(visible(named.partition("?")[0]), 200))
 
-    def _collections(self, root: str) -> Iterator[Feed | Issue]:
+    def _collections(self, root: str) -> Iterator[tuple[str, Collection]]:
         for collection in self.client.collections(root):
-            yield _feed(urljoin(root, f"collections/{collection.id}/"), collection)
+            yield urljoin(root, f"collections/{collection.id}/"), collection
 
 
 def _feed(url: str, collection: Collection) -> Feed | Issue:
@@ -91,12 +111,21 @@ def _feed(url: str, collection: Collection) -> Feed | Issue:
             advice="Ask the server's keeper for the right.",
         )
         return error.issue(_STAGE, url)
+    return _as_feed(url, collection)
+
+
+def _takes(item: tuple[str, Collection] | Issue) -> bool:
+    return isinstance(item, Issue) or item[1].can_write
+
+
+def _as_feed(url: str, collection: Collection) -> Feed:
     return Feed(
         id=collection.id,
         title=clip(visible(collection.title), 100),
         url=url,
         alias=collection.alias,
         description=clip(visible(collection.description), 300),
+        messages=collection.alias == MESSAGES_ALIAS,
     )
 
 

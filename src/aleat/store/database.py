@@ -37,6 +37,7 @@ _TABLES = (
     "ledger",
     "object_tables",
     "polls",
+    "pushes",
     "shelves",
 )
 """The files of this room that declare tables."""

@@ -28,6 +28,7 @@ from aleat.workspace.lake import FieldSeen, LakeVerbs, Search
 from aleat.workspace.poll import PollVerbs
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.pull import PullVerbs
+from aleat.workspace.push import PushedFeed, PushedTo, PushVerbs
 from aleat.workspace.results import (
     EvidenceAdded,
     Fault,
@@ -41,7 +42,7 @@ from aleat.workspace.results import (
     Sorted,
     Verified,
 )
-from aleat.workspace.sharing import Sharing, SharingVerbs
+from aleat.workspace.sharing import Sharing
 
 __all__ = [
     "BuiltCase",
@@ -62,6 +63,8 @@ __all__ = [
     "Polled",
     "PolledFeed",
     "Pulled",
+    "PushedFeed",
+    "PushedTo",
     "ReportFiles",
     "Search",
     "Sharing",
@@ -77,7 +80,7 @@ __all__ = [
 ]
 
 
-class Workspace(InvestigateVerbs, SharingVerbs, LakeVerbs, PollVerbs, PullVerbs, KnowledgeVerbs):
+class Workspace(InvestigateVerbs, PushVerbs, LakeVerbs, PollVerbs, PullVerbs, KnowledgeVerbs):
     """Everything a case is made of, in one folder.
 
     >>> with Workspace.open_or_init("case") as ws:                             # doctest: +SKIP

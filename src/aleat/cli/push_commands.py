@@ -1,0 +1,100 @@
+"""The command that sends what an ally may have to a server: push."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cyclopts
+
+from aleat.cli.access_options import AccessOptions, access_to
+from aleat.cli.exit_codes import INCOMPLETE
+from aleat.cli.options import Actor, Quiet, WorkspaceOption, open_workspace
+from aleat.cli.terminal import error, issues, line, progress
+from aleat.errors import InputError
+from aleat.text import clip, visible
+
+if TYPE_CHECKING:
+    from aleat.exchange.access import Access
+    from aleat.workspace import PushedFeed, PushedTo, Workspace
+    from aleat.workspace.progress import Progress
+
+__all__ = ["PUSHERS", "PushAsked", "register"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushAsked:
+    """What the command was asked for, whatever kind of server it goes to."""
+
+    to: str
+    collection: str = ""
+    approver: str | None = None
+
+
+Pusher = Callable[["Workspace", "Access", PushAsked, "Progress"], "PushedTo"]
+
+
+def _to_taxii(ws: Workspace, access: Access, asked: PushAsked, show: Progress) -> PushedTo:
+    return ws.push(access, to=asked.to, collection=asked.collection, approver=asked.approver, progress=show)
+
+
+PUSHERS: dict[str, Pusher] = {"https": _to_taxii, "http": _to_taxii}
+"""What pushes to a server, by its URL's scheme."""
+
+
+def register(app: cyclopts.App) -> None:
+    """Add the command to `app`."""
+    app.command(push)
+
+
+def push(
+    url: str,
+    *,
+    to: str,
+    collection: str = "",
+    approver: str | None = None,
+    reach: AccessOptions | None = None,
+    workspace: WorkspaceOption = None,
+    actor: Actor = None,
+    quiet: Quiet = False,
+) -> int:
+    """Send an ally what it may have, and isn't there yet, to a server that it reads.
+
+    Args:
+        url: A TAXII 2.1 collection, an API root, or a server's discovery (https://…).
+        to: For which ally: what leaves is what this one may have.
+        collection: The collection to push into, by its id, alias or title, where there are several.
+        approver: The second releaser, where the agreement wants two people.
+        workspace: The workspace's folder.
+        actor: Who acts.
+        quiet: No progress.
+    """
+    scheme = url.partition("://")[0].lower()
+    if scheme not in PUSHERS:
+        known = ", ".join(f"{name}://" for name in PUSHERS)
+        raise InputError(
+            f"{clip(visible(scheme), 40)!r} is no scheme of a server to push to.", advice=f"Known are {known}."
+        )
+    access = access_to(url, reach or AccessOptions())
+    asked = PushAsked(to=to, collection=collection, approver=approver)
+    with open_workspace(workspace, actor) as ws, progress(quiet=quiet) as show:
+        pushed = PUSHERS[scheme](ws, access, asked, show)
+    for feed in pushed.feeds:
+        _tell(feed)
+    if pushed.issues:
+        error(f"{len(pushed.issues)} could not be done:")
+        issues(pushed.issues)
+    complete = all(feed.complete and not feed.refused for feed in pushed.feeds)
+    return 0 if complete and not pushed.issues else INCOMPLETE
+
+
+def _tell(feed: PushedFeed) -> None:
+    waiting = f", {feed.waiting:,} not taken in yet" if feed.waiting else ""
+    line(f"{feed.title}: {feed.taken:,} new, {feed.known:,} pushed before{waiting}.")
+    if feed.refused:
+        error(f"  {len(feed.refused)} were refused; the next push tries them again:")
+        for failure in feed.refused[:20]:
+            error(f"    {failure.id} {failure.version}: {failure.reason}")
+    if not feed.complete:
+        error("  It did not come to its end. What was pushed is remembered; push again to go on.")
