@@ -25,6 +25,7 @@ __all__ = [
     "Findings",
     "Message",
     "Offer",
+    "Receipt",
     "Refusal",
     "Request",
     "Withdrawal",
@@ -41,6 +42,8 @@ _Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _Line = Annotated[str, msgspec.Meta(max_length=500)]
 _Text = Annotated[str, msgspec.Meta(max_length=20_000)]
 _Lines = Annotated[tuple[_Line, ...], msgspec.Meta(max_length=100)]
+_StixId = Annotated[str, msgspec.Meta(pattern=rf"^[a-z][a-z0-9-]{{2,100}}--{_UUID}\Z")]
+_StixIds = Annotated[tuple[_StixId, ...], msgspec.Meta(max_length=10_000)]
 
 _MAX_MESSAGES = 100
 
@@ -139,13 +142,27 @@ class Closing(_Base, frozen=True, kw_only=True, tag="closing"):
 
 
 class Withdrawal(_Base, frozen=True, kw_only=True, tag="withdrawal"):
-    """A release of the sender's no longer holds; its recipients stop using it."""
+    """What the sender gave no longer holds; its recipients stop using it.
 
-    release: Annotated[str, msgspec.Meta(max_length=60)]
+    Either a whole `release`; or `objects` (STIX ids, as the recipient got them), however they came. What of these
+    the sender made itself comes with the message, revoked, as the release `carries` with the hash `sha256`.
+    """
+
+    release: Annotated[str, msgspec.Meta(max_length=60)] = ""
     reason: _Text
+    objects: _StixIds = ()
+    carries: Annotated[str, msgspec.Meta(max_length=60)] = ""
+    sha256: _Hex | None = None
 
 
-Message = Request | Offer | Acceptance | Refusal | Delivery | Findings | Closing | Withdrawal
+class Receipt(_Base, frozen=True, kw_only=True, tag="receipt"):
+    """A delivery, findings or a withdrawal (`of`) was opened, and kept: `sha256` is that of the sealed file."""
+
+    of: _Id
+    sha256: _Hex
+
+
+Message = Request | Offer | Acceptance | Refusal | Delivery | Findings | Closing | Withdrawal | Receipt
 
 _decoder = msgspec.json.Decoder(tuple[Message, ...])
 _one: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

@@ -18,6 +18,7 @@ from aleat.exchange.messages import (
     Findings,
     Message,
     Offer,
+    Receipt,
     Refusal,
     Request,
     Withdrawal,
@@ -25,7 +26,10 @@ from aleat.exchange.messages import (
 
 __all__ = ["State", "Thread", "ThreadFault", "fold_thread", "fold_threads"]
 
-State = Literal["asked", "offered", "accepted", "refused", "delivered", "answered", "closed", "incomplete"]
+State = Literal[
+    "asked", "offered", "accepted", "refused", "delivered", "answered", "closed", "withdrawn", "incomplete"
+]
+"""A thread that is a withdrawal of objects, and nothing else, is "withdrawn"."""
 
 
 class ThreadFault(msgspec.Struct, frozen=True):
@@ -53,7 +57,7 @@ class Thread(msgspec.Struct, frozen=True, kw_only=True):
         return next((item for item in reversed(self.messages) if isinstance(item, kind)), None)
 
 
-_ORDER = (Request, Offer, Acceptance, Refusal, Delivery, Findings, Withdrawal, Closing)
+_ORDER = (Request, Offer, Acceptance, Refusal, Delivery, Findings, Withdrawal, Receipt, Closing)
 """A message answers only messages of kinds before its own."""
 
 
@@ -84,7 +88,7 @@ def fold_thread(id_: str, messages: Iterable[Message]) -> Thread:
 
 
 def _fault(message: Message, thread: str, counted: dict[str, Message]) -> ThreadFault | None:
-    if message.id == thread and isinstance(message, Request | Offer):
+    if message.id == thread and isinstance(message, Request | Offer | Withdrawal):
         return None
     root = counted.get(thread)
     if root is None:
@@ -112,6 +116,7 @@ _ANSWERS: dict[type[msgspec.Struct], tuple[type[msgspec.Struct], ...]] = {
     Refusal: (Request, Offer),
     Delivery: (Request, Offer),
     Findings: (Delivery,),
+    Receipt: (Delivery, Findings, Withdrawal),
 }
 
 
@@ -135,4 +140,6 @@ def _state(messages: tuple[Message, ...]) -> State:
         return "refused"
     if offers:
         return "offered"
-    return "asked" if roots else "incomplete"
+    if roots:
+        return "asked"
+    return "withdrawn" if Withdrawal in kinds else "incomplete"
