@@ -1,5 +1,6 @@
 """Copies that their givers took back: told from the withdrawals that came, and the manifests of what came before;
-and copies of public sources that the source's newest version no longer has: told from the ledger's entries of pulls.
+from what an ally deleted of its own on our server; and copies of public sources that the source's newest version no
+longer has: told from the ledger's entries of pulls.
 
 Nothing is deleted: objects and copies stay as they are, and a copy counts as withdrawn while its giver's word stands.
 It is only that giver's copy; what somebody else gave goes on.
@@ -17,7 +18,19 @@ from aleat.store.exchanges import sealed_files, withdrawn
 from aleat.store.ledger import read_entries
 from aleat.store.objects import Provenance, StoredObject, get_variants
 
-__all__ = ["CopyKey", "WithdrawnCopy", "copies_given", "ended_by_pulls", "newest_given", "withdrawn_copies"]
+__all__ = [
+    "TAKEN_BACK",
+    "CopyKey",
+    "WithdrawnCopy",
+    "copies_given",
+    "ended_by_pulls",
+    "newest_given",
+    "taken_back",
+    "withdrawn_copies",
+]
+
+TAKEN_BACK = "taken-back"
+"""Entries (ledger "decisions") of what a giver deleted on our server: what is `gone`, and what came `back`."""
 
 CopyKey = tuple[str, str | None, str]
 """A giver, the agreement that a copy came under, and the object's digest."""
@@ -26,7 +39,7 @@ CopyKey = tuple[str, str | None, str]
 class WithdrawnCopy(msgspec.Struct, frozen=True):
     """An object that its giver took back: who, with which release, and when the withdrawal came (STIX timestamp).
 
-    Of a public source, `release` is the version that no longer has it.
+    Of a public source, `release` is the version that no longer has it; it is empty for what was deleted over TAXII.
     """
 
     giver: str
@@ -58,7 +71,22 @@ def withdrawn_copies(connection: sa.Connection) -> dict[CopyKey, WithdrawnCopy]:
     What the same giver gave again, in a release that it did not withdraw, is not among them.
     """
     gone = {row.release: row for row in connection.execute(sa.select(withdrawn))}
-    return ended_by_pulls(connection) | (_withdrawn_releases(connection, gone) if gone else {})
+    ended = ended_by_pulls(connection) | (_withdrawn_releases(connection, gone) if gone else {})
+    return ended | taken_back(connection)
+
+
+def taken_back(connection: sa.Connection, giver: str | None = None) -> dict[CopyKey, WithdrawnCopy]:
+    """Return the copies that allies (or one) deleted on our server, and did not give again since."""
+    found: dict[CopyKey, WithdrawnCopy] = {}
+    for entry in read_entries(connection, "decisions", TAKEN_BACK):
+        ally = str(entry.data.get("giver", ""))
+        if giver is not None and ally != giver:
+            continue
+        for agreement, digest in entry.data.get("gone", ()):
+            found[ally, agreement or None, digest] = WithdrawnCopy(ally, "", entry.time)
+        for agreement, digest in entry.data.get("back", ()):
+            found.pop((ally, agreement or None, digest), None)
+    return found
 
 
 def ended_by_pulls(connection: sa.Connection, giver: str | None = None) -> dict[CopyKey, WithdrawnCopy]:

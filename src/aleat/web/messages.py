@@ -45,11 +45,15 @@ class RequestError(Exception):
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What a URL's query asks for; `next` as it came. `nothing`: no object can fit (another version of STIX)."""
+    """What a URL's query asks for; `next` as it came; `limited`: by the client itself.
+
+    `nothing`: no object can fit (another version of STIX).
+    """
 
     shelf: ShelfQuery
     next: str = ""
     nothing: bool = False
+    limited: bool = False
 
 
 def answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -138,6 +142,7 @@ def read_query(text: str, *, max_limit: int, of_object: bool = False) -> Query:
         ),
         next=values.get("next", ""),
         nothing=specs is not None and "2.1" not in specs,
+        limited="limit" in values,
     )
 
 

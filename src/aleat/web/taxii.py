@@ -145,9 +145,7 @@ class _Desk:
                 return self._push(asked) if method == "POST" else self._objects(asked)
             case ["objects", id_, "versions"]:
                 return self._versions(asked, id_)
-        if method == "DELETE":
-            raise RequestError(403, "Nothing is deleted here.", "What was received is kept; tell us to withdraw it.")
-        return self._objects(asked, rest[1])
+        return self._delete(asked, rest[1]) if method == "DELETE" else self._objects(asked, rest[1])
 
     # ---------------------------------------------------------------------------------- about the server
 
@@ -209,6 +207,14 @@ class _Desk:
         content = {"versions": [row.version for row in page.rows]} if page.rows else {}
         return answer(msgspec.json.encode(content), headers=_added(page.rows, behind))
 
+    def _delete(self, asked: _Asked, id_: str) -> Response:
+        query = read_query(asked.query, max_limit=1, of_object=True)
+        if query.next or query.shelf.added_after is not None or query.limited:
+            raise RequestError(400, "There is no such filter here.", "A deletion takes match[version] at most.")
+        if query.nothing or not self.sharing.take_back(asked.account, id_, query.shelf.versions):
+            raise _not_here()
+        return answer(b"")
+
     def _page(self, asked: _Asked, id_: str | None, what: str, *, raw: bool) -> tuple[ShelfPage, Query, int]:
         """Return a page, what was asked for, and the time behind which it lies (microseconds since 1970)."""
         query = read_query(asked.query, max_limit=self.limits.page_objects, of_object=id_ is not None)
@@ -229,9 +235,15 @@ class _Desk:
         return self.sharing.page(asked.account, wanted, facts=facts), query, behind
 
     def _is_here(self, asked: _Asked, id_: str, query: Query) -> bool:
-        """Tell whether an object is on the ally's shelf at all, where its filters left nothing of it."""
+        """Tell whether an object is on the ally's shelf, where its filters left nothing of it.
+
+        A version that the ally itself deleted isn't there either (§5.7).
+        """
         plain = msgspec.structs.replace(read_query("", max_limit=1).shelf, ids=frozenset({id_}), raw=False)
-        return plain != query.shelf and bool(self.sharing.page(asked.account, plain).rows)
+        if plain == query.shelf or not self.sharing.page(asked.account, plain).rows:
+            return False
+        versions = query.shelf.versions
+        return not versions or not self.sharing.is_taken_back(asked.account, id_, versions)
 
     def _push(self, asked: _Asked) -> Response:
         if asked.query and _has_known(asked.query):

@@ -29,6 +29,7 @@ from aleat.trust.markings import effective_markings
 from aleat.workspace.accounts import Account
 from aleat.workspace.core import Session
 from aleat.workspace.knowledge import keep
+from aleat.workspace.taken_back import give_again
 
 __all__ = ["MAX_OBJECTS", "take_push"]
 
@@ -136,6 +137,7 @@ def _keep(
     facts = {"server": "taxii", "account": account.name, "push": id_}
     if items:
         keep(session, connection, items, giver=account.ally, agreement=agreement, facts=facts)
+        give_again(session, connection, account.ally, agreement, [item.object for item in items])
     successes = tuple(StatusDetail(item.object.id, item.object.version) for item in items)
     status = Status(
         id=id_,

@@ -15,7 +15,7 @@ import base64
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +37,7 @@ from aleat.store.shelves import (
     ShelfPage,
     ShelfQuery,
     ShelfRow,
+    find_on_shelf,
     knowledge_mark,
     put_shelf,
     read_shelf,
@@ -45,11 +46,13 @@ from aleat.store.shelves import (
     take_snapshot,
     terms_mark,
 )
+from aleat.store.withdrawn import taken_back
 from aleat.trust.markings import effective_markings
 from aleat.workspace.accounts import Account, load_accounts, make_account, save_accounts
 from aleat.workspace.core import POLICY_NAME
 from aleat.workspace.exchange import ExchangeVerbs
 from aleat.workspace.pushed import take_push
+from aleat.workspace.taken_back import take_back, version_time, versions_taken_back
 
 __all__ = ["Sharing", "SharingVerbs"]
 
@@ -116,9 +119,7 @@ class SharingVerbs(ExchangeVerbs):
 class Sharing:
     """A workspace as its server sees it; all methods may be called from several threads."""
 
-    def __init__(
-        self, ws: SharingVerbs, quick_seconds: float = _QUICK_SECONDS, channel: Channel = "plain"
-    ) -> None:
+    def __init__(self, ws: SharingVerbs, quick_seconds: float = _QUICK_SECONDS, channel: Channel = "plain") -> None:
         self.ws = ws
         self.channel: Channel = channel
         self._quick = quick_seconds
@@ -226,6 +227,27 @@ class Sharing:
                 raise NotPermittedError("This account may not push.")
             return take_push(self.ws, desk.connection, account, body, agreement=agreed(terms).name, terms=terms)
 
+    def take_back(self, account: Account, id_: str, versions: Collection[int] | None = None) -> bool:
+        """Take back what the account's ally gave of an object (`aleat.workspace.taken_back`); False: it isn't here.
+
+        Raises `NotPermittedError` where the ally may fetch it and gave none of it, or the account may not push.
+        """
+        if not account.push:
+            raise NotPermittedError("This account may not delete.")
+        self._refresh(account.ally)
+        with self.writing(), self.ws.write() as connection:
+            if take_back(self.ws, connection, account.ally, id_, versions, account=account.name):
+                return True
+            row = find_on_shelf(connection, account.ally, [id_]).get(id_)
+        if row is None or (versions is not None and version_time(row.version) not in versions):
+            return False
+        raise NotPermittedError("Only who gave an object may delete it.")
+
+    def is_taken_back(self, account: Account, id_: str, versions: Collection[int]) -> bool:
+        """Tell whether the account's ally took all of these versions of an object back."""
+        with self.ws.read() as connection:
+            return set(versions) <= versions_taken_back(connection, account.ally, id_)
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Be the workspace's writer; wait a while where somebody else is."""
@@ -300,6 +322,8 @@ class Sharing:
             terms, mark = self._terms(desk.connection), knowledge_mark(desk.connection)
             try:
                 items = _fit_to_travel(prepare_release(desk, ally, channel=self.channel))
+                deleted = {digest for _, _, digest in taken_back(desk.connection, ally)}
+                items = [item for item in items if item.digest not in deleted]
             except NotPermittedError:  # no agreement in force, or nobody compared the card
                 items = []
         with self._writer, self.ws.write() as connection:
