@@ -13,14 +13,15 @@ Not here: whether an object may leave at all; that is the gate's to say, before 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from aleat.errors import Issue, Place, TrustError
-from aleat.exchange.misp_labels import Labels, narrow
+from aleat.exchange.misp_groups import Group, group_objects
+from aleat.exchange.misp_labels import Labels, Reach, narrow
 from aleat.exchange.misp_telling import Telling, make_sighting
 from aleat.knowledge.misp.events import MEMBERS
 from aleat.knowledge.misp.kept import join_local, load
@@ -41,6 +42,8 @@ class WrittenEvents:
 
     events: tuple[dict[str, Any], ...]
     issues: tuple[Issue, ...] = ()
+    told: frozenset[str] = frozenset()
+    """Ids of the objects that are in the events."""
 
     def to_json(self) -> bytes:
         """Return the events as MISP's own exports are: one alone, or ``{"response": […]}``."""
@@ -58,6 +61,7 @@ class _Writing:
     bearers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """MISP's JSON of an attribute or object (of an object: its first attribute, which alone has sightings)."""
     untold: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
     missing: int = 0
 
 
@@ -67,12 +71,17 @@ def write_events(
     distribution: int | None = None,
     markings: Mapping[str, Sequence[str]] | None = None,
     info: str = "",
+    reach: Reach | None = None,
+    restore: Callable[[Mapping[str, Any]], bool] = lambda _event: True,
+    make_id: Callable[[str], str] | None = None,
 ) -> WrittenEvents:
     """Return `objects` as MISP events.
 
     `distribution` is MISP's level 0 to 3 (of what is new: 0, where none is given), `markings` are ids of marking
     definitions beside the objects' own, by object id; `info` is the new event's title, where no report or grouping has
-    one. Raises `TrustError` for another level.
+    one. `reach` says how far labels let things travel, `restore` of MISP's JSON of an event whether it may come out as
+    it came; one that may not is told anew. With `make_id` what is new becomes several events (`misp_groups`) instead of
+    one; it gives an event's id by its label and month. Raises `TrustError` for another level.
     """
     if distribution is not None and distribution not in {0, 1, 2, 3}:
         raise TrustError("MISP's distribution is 0 (one organisation), 1 (a community), 2 (connected ones) or 3 (all).")
@@ -80,26 +89,57 @@ def write_events(
     for item in objects:
         if item.id not in by_id or by_id[item.id].version < item.version:
             by_id[item.id] = item
-    writing = _Writing(by_id, Labels(by_id, markings or {}))
-    events = [
-        _restore_event(container, extension, writing, distribution)
-        for container in by_id.values()
-        if (extension := read_extension(container, "misp")) is not None and extension.get("kind") == "event"
-    ]
+    writing = _Writing(by_id, Labels(by_id, markings or {}, reach))
+    events = []
+    for container in by_id.values():
+        extension = read_extension(container, "misp")
+        if extension is not None and extension.get("kind") == "event":
+            event = _event_of(container, extension)
+            if restore(event):
+                events.append(_restore_event(event, container, extension, writing, distribution))
     _add_to_restored(writing)
-    telling = Telling(writing.labels, by_id, distribution, info)
-    new = telling.tell([item for item in by_id.values() if item.id not in writing.told], writing.bearers)
-    if new is not None:
-        events.append(new)
-    return WrittenEvents(tuple({"Event": event} for event in events), tuple(_issues(writing, telling)))
+    left = [item for item in by_id.values() if item.id not in writing.told]
+    groups = [Group(left)]
+    if make_id is not None:
+        groups = group_objects(left, writing.labels, info=info, make_id=make_id)
+    events += _tell(groups, left, writing, distribution, info)
+    return WrittenEvents(tuple({"Event": event} for event in events), tuple(_issues(writing)), frozenset(writing.told))
+
+
+def _tell(
+    groups: Sequence[Group], left: Sequence[StixObject], writing: _Writing, distribution: int | None, info: str
+) -> Iterator[dict[str, Any]]:
+    """Yield the events of `groups`; what of `left` is in none of them is counted."""
+    told: set[str] = set()
+    refused = {item.id for item in left if not writing.labels.writable(writing.labels.ids(item))}
+    for group in groups:
+        telling = Telling(
+            writing.labels, writing.objects, distribution, info, head=group.head, elsewhere=group.elsewhere
+        )
+        event = telling.tell(group.objects, writing.bearers)
+        if event is not None:
+            told |= telling.told
+            yield event
+    writing.refused = len(refused)
+    rest = [item for item in left if item.id not in told | refused and item.type not in _SUPPORT]
+    writing.untold.update(item.type for item in rest)
+    writing.told |= told
+
+
+def _event_of(container: StixObject, extension: Mapping[str, Any]) -> dict[str, Any]:
+    """Return MISP's JSON of an event, without what it lists."""
+    kept = join_local(load(extension.get("content")), load(extension.get("local")))
+    return dict(kept) if isinstance(kept, Mapping) else {"info": container.name or "MISP event"}
 
 
 def _restore_event(
-    container: StixObject, extension: Mapping[str, Any], writing: _Writing, distribution: int | None
+    event: dict[str, Any],
+    container: StixObject,
+    extension: Mapping[str, Any],
+    writing: _Writing,
+    distribution: int | None,
 ) -> dict[str, Any]:
     """Return an event as MISP wrote it, with those of its members that are here."""
-    kept = join_local(load(extension.get("content")), load(extension.get("local")))
-    event: dict[str, Any] = dict(kept) if isinstance(kept, Mapping) else {"info": container.name or "MISP event"}
     members = load(extension.get("members"))
     members = members if isinstance(members, Mapping) else {}
     writing.told.add(container.id)
@@ -205,14 +245,14 @@ def _of(sighting: StixObject) -> str:
     return str(sighting.properties().get("sighting_of_ref", ""))
 
 
-def _issues(writing: _Writing, telling: Telling) -> Iterator[Issue]:
+def _issues(writing: _Writing) -> Iterator[Issue]:
     place = Place("MISP")
     if writing.missing:
         reason = f"{writing.missing} members of events from MISP are not among the objects; the events go without them."
         yield Issue(_STAGE, "misp-missing", place, reason, records=writing.missing)
-    for type_, count in sorted(telling.untold.items()):
+    for type_, count in sorted(writing.untold.items()):
         reason = f"{count} objects of type {type_!r} have no place in a MISP event; they are not in it."
         yield Issue(_STAGE, "misp-untold", place, reason, "Send the STIX bundle too.", records=count)
-    if telling.refused:
-        reason = f"{telling.refused} objects bear a marking that MISP can't carry; they are not written."
-        yield Issue(_STAGE, "misp-marking", place, reason, "Ask whoever marked them.", records=telling.refused)
+    if writing.refused:
+        reason = f"{writing.refused} objects bear a marking that MISP can't carry; they are not written."
+        yield Issue(_STAGE, "misp-marking", place, reason, "Ask whoever marked them.", records=writing.refused)

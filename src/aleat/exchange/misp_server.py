@@ -5,27 +5,25 @@ its UUID, in the order of its time: so that a poll that was cut off goes on behi
 events with the same time are told apart by their UUIDs. Published events are ordered by the time of publishing: an
 old event that is published today is new.
 
-PyMISP (extra ``misp``) speaks; its requests go through `HttpClient`, so that sizes, times, redirects and TLS are
-bounded as everywhere. What an event becomes is for `aleat.knowledge.readers.misp`: here it stays the server's bytes.
+PyMISP speaks (`misp_session`). What an event becomes is for `aleat.knowledge.readers.misp`: here it stays the
+server's bytes.
 
 Not here: sightings that were added to an event which itself didn't change: MISP doesn't list those events again.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin
 
-import orjson
-
 from aleat.errors import InputError, Issue, ObjectError, Place, RemoteError
 from aleat.exchange.access import Access, Credentials, split_url
 from aleat.exchange.feeds import Feed, Page, page_document
 from aleat.exchange.http_client import Answer, HttpClient
+from aleat.exchange.misp_session import MispSession, refusal
 from aleat.knowledge.misp.fields import identifier, objects_in, text
 from aleat.stix.times import parse_timestamp
 
@@ -34,7 +32,6 @@ __all__ = ["MispFilters", "MispSource"]
 _STAGE = "poll"
 _FEED = "events"
 _PASSES = 5
-_REFUSED = frozenset({401, 403})
 _LARGEST_TIME = 253_402_300_799
 
 
@@ -88,7 +85,7 @@ class MispSource:
         self.url = url if url.endswith("/") else f"{url}/"
         self._key = access.credentials.token
         self.http = HttpClient(replace(access, credentials=Credentials()))
-        self._speaker: Any = None
+        self._session: MispSession | None = None
 
     def close(self) -> None:
         """Close all connections."""
@@ -164,11 +161,11 @@ class MispSource:
 
     def _search(self, page: int, name: str, since: int) -> list[Mapping[str, Any]]:
         """Return one page of the index: events without their contents."""
-        speaker = self._speak()
+        session = self._speak()
         filters = self.filters
         more: dict[str, Any] = {name: since} if since else {}
-        answer = self._ask(
-            lambda: speaker.search(
+        answer = session.ask(
+            lambda speaker: speaker.search(
                 controller="events",
                 metadata=True,
                 limit=self.http.limits.page_objects,
@@ -181,7 +178,7 @@ class MispSource:
             )
         )
         if isinstance(answer, Mapping) and "errors" in answer:
-            raise _refusal(speaker.answer)
+            raise refusal(session.answer)
         rows, faults = objects_in(answer)
         if faults or isinstance(answer, Mapping):
             raise RemoteError("The server's index of events is no list of events.", code="broken")
@@ -190,10 +187,10 @@ class MispSource:
 
     def _fetch(self, uuid: str) -> Answer | Issue:
         """Return the server's answer that holds the event `uuid`, and nothing else."""
-        speaker = self._speak()
-        value = self._ask(lambda: speaker.get_event(uuid, deleted=True))
+        session = self._speak()
+        value = session.ask(lambda speaker: speaker.get_event(uuid, deleted=True))
         place = Place(self._shown(uuid))
-        answer: Answer = speaker.answer
+        answer = session.answer
         if isinstance(value, Mapping) and "errors" in value:
             reason = f"The server doesn't give this event (status {answer.status})."
             return Issue(_STAGE, "refused", place, reason, "Ask its keeper.", records=1)
@@ -202,106 +199,14 @@ class MispSource:
             return Issue(_STAGE, "misp", place, "The server gave something else than the event asked for.", records=1)
         return answer
 
-    def _ask(self, question: Any) -> Any:
-        """Return the answer to a question of PyMISP's; only promised errors escape."""
-        from pymisp import PyMISPError  # noqa: PLC0415
-
-        try:
-            return question()
-        except RemoteError:
-            raise
-        except PyMISPError:
-            answer = getattr(self._speaker, "answer", None)
-            raise _refusal(answer) from None
-        except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
-            raise RemoteError("The server's answer is none of MISP's.", code="broken") from None
-
-    def _speak(self) -> Any:
-        """Return PyMISP, connected: it asks for the server's version, and who we are there."""
-        if self._speaker is None:
-            self._speaker = _connect(self.url, self._key, self.http)
-        return self._speaker
+    def _speak(self) -> MispSession:
+        """Return the connection: PyMISP asks for the server's version, and who we are there."""
+        if self._session is None:
+            self._session = MispSession(self.url, self._key, self.http)
+        return self._session
 
     def _shown(self, uuid: str) -> str:
         return urljoin(self.url, f"events/view/{uuid}")
-
-
-def _connect(url: str, key: str, http: HttpClient) -> Any:
-    """Return PyMISP speaking through `http`; raises `RemoteError` where the server doesn't let us in."""
-    try:
-        from pymisp import PyMISP, PyMISPError  # noqa: PLC0415
-        from requests import PreparedRequest, Response  # noqa: PLC0415
-        from requests.structures import CaseInsensitiveDict  # noqa: PLC0415
-    except ImportError:
-        raise InputError("MISP servers need PyMISP.", advice="Install it: pip install 'aleat[misp]'.") from None
-    logging.getLogger("pymisp").setLevel(logging.CRITICAL + 1)  # it logs what servers answer, as it stands
-    failures: list[RemoteError] = []
-    answers: list[Answer] = []
-
-    class Speaker(PyMISP):
-        """PyMISP, whose requests go through ours."""
-
-        @property
-        def answer(self) -> Answer:
-            """The last answer, as it came."""
-            return answers[-1]
-
-        def _prepare_request(
-            self,
-            request_type: str,
-            url: str,
-            data: Any = None,
-            params: Any = None,
-            kw_params: Any = None,
-            output_type: str = "json",
-            content_type: str = "json",
-        ) -> Response:
-            below = "".join(f"/{name}:{value}" for name, value in (kw_params or {}).items())
-            if isinstance(data, Mapping):
-                data = orjson.dumps({name: value for name, value in data.items() if value is not None})
-            headers = {
-                "Authorization": key,
-                "Accept": f"application/{output_type}",
-                "Content-Type": f"application/{content_type}",
-            }
-            where = urljoin(self.root_url, url.lstrip("/").replace(" ", "+") + below)
-            try:
-                answer = http.request(request_type, where, params=params or None, headers=headers, content=data)
-            except RemoteError as error:
-                failures.append(error)
-                raise
-            answers.append(answer)
-            del answers[:-1]
-            response = Response()
-            response.status_code = answer.status
-            response.headers.update(answer.headers)
-            response._content = answer.body  # requests has no other way to make one
-            response.encoding = "utf-8"
-            response.request = PreparedRequest()  # PyMISP logs what it holds: nothing
-            response.request.headers = CaseInsensitiveDict()
-            return response
-
-    try:
-        return Speaker(url, key)
-    except RemoteError:
-        raise
-    except (PyMISPError, TypeError, ValueError, KeyError, AttributeError, RecursionError):
-        if failures:
-            raise failures[-1] from None
-        raise _refusal(answers[-1] if answers else None) from None
-
-
-def _refusal(answer: Answer | None) -> RemoteError:
-    status = answer.status if answer is not None else 0
-    if status in _REFUSED:
-        return RemoteError(
-            f"The server doesn't let us in (status {status}).", code="refused", advice="Is the key right?"
-        )
-    if status >= 400:
-        return RemoteError(
-            f"The server answers with an error (status {status}).", code="server", transient=status >= 500
-        )
-    return RemoteError("The server's answer is none of MISP's.", code="broken", advice="Is that a MISP server?")
 
 
 def _seconds(value: Any) -> int | None:

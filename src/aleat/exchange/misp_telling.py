@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aleat.exchange.misp_labels import Labels, narrow, tags_for
@@ -15,40 +15,60 @@ from aleat.stix.ids import content_id
 from aleat.stix.objects import StixObject
 from aleat.stix.times import parse_timestamp
 
-__all__ = ["Telling", "make_sighting"]
+__all__ = ["Head", "Telling", "make_sighting"]
 
 _TERM = re.compile(r"\s*([a-z0-9-]+:[^\s=<>!']+(?:'[^']*'[^\s=<>!']*)*)\s*=\s*('(?:[^'\\]|\\.)*+'|[0-9]+)\s*")
 _BETWEEN = re.compile(r"\s*OR\b", re.IGNORECASE)
+_UNTITLED = "Knowledge from Aleat"
 _ANALYSIS_COMPLETE, _THREAT_UNDEFINED = "2", "4"
 _CONTAINERS = ("report", "grouping")
 _SUPPORT = frozenset({"identity", "marking-definition", "extension-definition", "relationship", "sighting"})
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What an event is that no report or grouping stands for: its STIX-like id, title, date, and markings' ids."""
+
+    id: str
+    info: str
+    date: str
+    marks: tuple[str, ...] = ()
+
+
 class Telling:
     """Tells objects as one event.
 
-    `untold` counts what has no place in one, by type; `refused` is how many bear a marking that MISP can't carry.
+    `head` is what it is where no report or grouping says so; `elsewhere` are ids of what another event tells too, under
+    UUIDs of their own. What bears a marking that MISP can't carry is not told; `told` holds the ids of what is.
     """
 
-    def __init__(self, labels: Labels, objects: Mapping[str, StixObject], distribution: int | None, info: str) -> None:
+    def __init__(
+        self,
+        labels: Labels,
+        objects: Mapping[str, StixObject],
+        distribution: int | None,
+        info: str,
+        *,
+        head: Head | None = None,
+        elsewhere: Collection[str] = (),
+    ) -> None:
         self._objects = objects
         self._labels = labels
         self._distribution = 0 if distribution is None else distribution
         self._info = info
-        self.untold: Counter[str] = Counter()
-        self.refused = 0
+        self._head = head
+        self._elsewhere = frozenset(elsewhere)
+        self._author: str | None = None
         self._event: dict[str, Any] = {}
         self._marks: dict[str, None] = {}
-        self._told: set[str] = set()
+        self.told: set[str] = set()
         self._parts: set[str] = set()
 
     def tell(self, objects: Sequence[StixObject], bearers: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
         """Return an event that tells `objects`, or None where there is nothing; `bearers` are attributes of others."""
         usable = [item for item in objects if self._labels.writable(self._labels.ids(item))]
-        self.refused = len(objects) - len(usable)
         container = next((item for type_ in _CONTAINERS for item in usable if item.type == type_), None)
         if not [item for item in usable if item.type not in _SUPPORT]:
-            self.untold.update(item.type for item in usable if item.type in {"relationship", "sighting"})
             return None
         self._begin(container, usable)
         by_id = {item.id: item for item in usable}
@@ -57,20 +77,19 @@ class Telling:
         for item in usable:
             self._tell_one(item, by_id, own)
         self._hang(usable, by_id, own)
-        for item in usable:
-            if item.id not in self._told and item.type not in _SUPPORT - {"relationship", "sighting"}:
-                self.untold[item.type] += 1
         self._finish()
         return self._event
 
     def _begin(self, container: StixObject | None, usable: Sequence[StixObject]) -> None:
-        basis = container.id if container else content_id("report", ["misp", sorted(item.id for item in usable)])
+        head = self._head
+        alone = head.id if head else content_id("report", ["misp", sorted(item.id for item in usable)])
+        basis = container.id if container else alone
         times = [item.version for item in usable if item.version]
         latest = max(times, default="1970-01-01T00:00:00.000Z")
         self._event = {
             "uuid": _uuid(basis),
-            "info": (container.name if container else None) or self._info or "Knowledge from Aleat",
-            "date": ((container.created if container else None) or latest)[:10],
+            "info": (container.name if container else head.info if head else None) or self._info or _UNTITLED,
+            "date": ((container.created if container else head.date if head else None) or latest)[:10],
             "timestamp": _seconds(latest),
             "published": False,
             "analysis": _ANALYSIS_COMPLETE,
@@ -79,10 +98,14 @@ class Telling:
             "Tag": [],
         }
         if container is not None:
-            self._told.add(container.id)
+            self.told.add(container.id)
             self._mark(container)
             self._event["Tag"] += [{"name": label} for label in container.labels]
-        author = self._objects.get((container or usable[0]).created_by_ref or "")
+        elif head is not None:
+            self._marks.update(dict.fromkeys(head.marks))
+            return
+        self._author = (container or usable[0]).created_by_ref
+        author = self._objects.get(self._author or "")
         if author is not None and author.name:
             self._event["Orgc"] = {"uuid": _uuid(author.id), "name": author.name}
 
@@ -93,7 +116,7 @@ class Telling:
         elif item.type == "observed-data":
             parts = [by_id[ref] for ref in _refs(item) if ref in by_id]
             found = [row for part in parts for row in self._observable(part, item)]
-            self._told.update(part.id for part in parts)
+            self.told.update(part.id for part in parts)
         elif item.type == "vulnerability" and item.name:
             found = [self._attribute(item, "vulnerability", "External analysis", item.name, False, 0)]
         elif item.type == "note" and isinstance(content := item.properties().get("content"), str):
@@ -103,7 +126,7 @@ class Telling:
         if found:
             own.setdefault(item.id, found[0])
             self._event["Attribute"] += found
-            self._told.add(item.id)
+            self.told.add(item.id)
 
     def _indicator(self, item: StixObject) -> list[dict[str, Any]]:
         terms = _terms(item.pattern or "") if item.pattern_type == "stix" else None
@@ -135,14 +158,15 @@ class Telling:
     ) -> dict[str, Any]:
         """Return an attribute; the first that an object tells has its UUID."""
         ids = self._labels.ids(item)
-        own = number == 0 and not part
+        own = number == 0 and not part and item.id not in self._elsewhere
+        there = [self._event["uuid"]] if item.id in self._elsewhere else []
         row: dict[str, Any] = {
-            "uuid": _uuid(item.id if own else content_id("note", ["misp", item.id, part, number, value])),
+            "uuid": _uuid(item.id if own else content_id("note", ["misp", item.id, part, number, value, *there])),
             "type": type_,
             "category": category,
             "value": value,
             "to_ids": to_ids,
-            "comment": item.description or item.name or "",
+            "comment": self._comment(item),
             "timestamp": _seconds(item.version) if item.version else self._event["timestamp"],
             "distribution": "5",
             "disable_correlation": False,
@@ -150,14 +174,18 @@ class Telling:
         }
         limit = self._labels.limit(ids)
         if limit is not None:
-            row["distribution"] = str(narrow(self._distribution, [limit]))
-        if item.valid_from and to_ids:
-            row["first_seen"] = item.valid_from
-        return row
+            self._labels.put_level(row, narrow(self._distribution, [limit]))
+        return row | _seen(item, to_ids=to_ids) | ({"deleted": True} if item.revoked else {})
+
+    def _comment(self, item: StixObject) -> str:
+        """Return what is said of an object, and by whom where that isn't the event's own author."""
+        words = item.description or item.name or ""
+        author = self._objects.get(item.created_by_ref or "") if item.created_by_ref != self._author else None
+        return f"{words} (said by {author.name})".strip() if author is not None and author.name else words
 
     def _report(self, item: StixObject, content: str) -> None:
         self._mark(item)
-        self._told.add(item.id)
+        self.told.add(item.id)
         name = str(item.properties().get("abstract") or "Note")[:250]
         report = {"uuid": _uuid(item.id), "name": name, "content": content, "distribution": "5"}
         self._event.setdefault("EventReport", []).append(report | {"timestamp": _seconds(item.version)})
@@ -172,18 +200,18 @@ class Telling:
                 bearer = own.get(str(item.properties().get("sighting_of_ref", "")))
                 if bearer is not None:
                     bearer.setdefault("Sighting", []).append(make_sighting(item, self._objects))
-                    self._told.add(item.id)
+                    self.told.add(item.id)
             elif item.source_ref in own and item.target_ref is not None and item.target_ref in by_id:
                 target = by_id[item.target_ref]
                 if (galaxy := _galaxy(target)) is not None:
                     own[item.source_ref].setdefault("Galaxy", []).append(galaxy)
-                    self._told |= {item.id, target.id}
+                    self.told |= {item.id, target.id}
                     attached.add(target.id)
         for item in usable:
             if item.id not in attached and (galaxy := _galaxy(item)) is not None:
                 self._event.setdefault("Galaxy", []).append(galaxy)
                 self._mark(item)
-                self._told.add(item.id)
+                self.told.add(item.id)
 
     def _mark(self, item: StixObject) -> None:
         self._marks.update(dict.fromkeys(self._labels.ids(item)))
@@ -194,9 +222,18 @@ class Telling:
         self._event["Tag"] = list({tag["name"]: tag for tag in tags}.values())
         limit = self._labels.limit(tuple(self._marks))
         level = self._distribution if limit is None else narrow(self._distribution, [limit])
-        self._event["distribution"] = str(level)
+        self._labels.put_level(self._event, level)
         for attribute in self._event["Attribute"]:
             attribute["Tag"] = list({tag["name"]: tag for tag in attribute["Tag"]}.values())
+
+
+def _seen(item: StixObject, *, to_ids: bool) -> dict[str, str]:
+    """Return from when to when something was seen, as far as it says so; an indicator, from when it is valid."""
+    properties = item.properties()
+    found = {"first_seen": properties.get("first_observed"), "last_seen": properties.get("last_observed")}
+    if item.valid_from and to_ids:
+        found["first_seen"] = item.valid_from
+    return {name: time for name, time in found.items() if isinstance(time, str)}
 
 
 def make_sighting(item: StixObject, by_id: Mapping[str, StixObject]) -> dict[str, Any]:
