@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 
 from aleat import Workspace
-from aleat.errors import InputError, NotPermittedError
 from aleat.exchange.access import Access, Credentials
-from aleat.store.ledger import LEDGERS
-from tests.exchange.cutting_proxy import Cuts, cutting_proxy
 from tests.exchange.medallion_server import COLLECTIONS, PASSWORD, USER, medallion
 from tests.exchange.teams import START, indicator
 from tests.web.conftest import NORTH, SOUTH, befriend, take_in

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from aleat.cli.exit_codes import INCOMPLETE, USAGE
 from aleat.cli.options import Actor, Folder, WorkspaceOption, open_workspace
-from aleat.cli.terminal import error, issues, line
+from aleat.cli.terminal import error, issues, line, tell_sent
 
 __all__ = ["register"]
 
@@ -61,7 +61,7 @@ def ask(
             measures_taken=measures_taken,
             other_support=other_support,
         )
-    line(str(path))
+    tell_sent(path, output)
     return 0
 
 
@@ -87,7 +87,7 @@ def offer(
         actor: Who acts.
     """
     with open_workspace(workspace, actor) as ws:
-        line(str(ws.offer(ally, output, what=what, of=of, conditions=conditions)))
+        tell_sent(ws.offer(ally, output, what=what, of=of, conditions=conditions), output)
     return 0
 
 
@@ -104,7 +104,7 @@ def accept(
         actor: Who acts.
     """
     with open_workspace(workspace, actor) as ws:
-        line(str(ws.accept(message, output, remarks=remarks)))
+        tell_sent(ws.accept(message, output, remarks=remarks), output)
     return 0
 
 
@@ -121,7 +121,7 @@ def refuse(
         actor: Who acts.
     """
     with open_workspace(workspace, actor) as ws:
-        line(str(ws.refuse(message, output, reason=reason)))
+        tell_sent(ws.refuse(message, output, reason=reason), output)
     return 0
 
 
@@ -177,7 +177,7 @@ def answer(
         return USAGE
     with open_workspace(workspace, actor) as ws:
         path = ws.answer(message, output, to=to, remarks=remarks, outcome=outcome, lessons=lessons, approver=approver)
-    line(str(path))
+    tell_sent(path, output)
     return 0
 
 
@@ -201,5 +201,5 @@ def close(
         actor: Who acts.
     """
     with open_workspace(workspace, actor) as ws:
-        line(str(ws.close_thread(thread, output, outcome=outcome, lessons=lessons)))
+        tell_sent(ws.close_thread(thread, output, outcome=outcome, lessons=lessons), output)
     return 0

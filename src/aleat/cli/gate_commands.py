@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cyclopts
 
 from aleat.cli.options import Actor, Folder, WorkspaceOption, open_workspace
-from aleat.cli.terminal import line, table
+from aleat.cli.terminal import line, table, tell_sent
 
 if TYPE_CHECKING:
     from aleat.release import Release
@@ -74,7 +74,7 @@ def release(
         actor: Who acts.
     """
     with open_workspace(workspace, actor) as ws:
-        line(str(ws.release(to, output, remarks=remarks, approver=approver, of=of)))
+        tell_sent(ws.release(to, output, remarks=remarks, approver=approver, of=of), output)
     return 0
 
 
@@ -96,5 +96,5 @@ def withdraw(
         actor: Who acts.
     """
     with open_workspace(workspace, actor) as ws:
-        line(str(ws.withdraw(release_id, output, reason=reason)))
+        tell_sent(ws.withdraw(release_id, output, reason=reason), output)
     return 0

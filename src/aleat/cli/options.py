@@ -50,7 +50,16 @@ _MAX_PASSWORDS = 1024 * 1024
 
 WorkspaceOption = Annotated[Path | None, Parameter(name=["--workspace", "-w"], help="The workspace's folder.")]
 Actor = Annotated[str | None, Parameter(help="Who acts (default: $ALEAT_ACTOR, else your user name).")]
-Folder = Annotated[Path, Parameter(name=["--output", "-o"], help="The folder that the sealed file is written to.")]
+Folder = Annotated[
+    Path | None,
+    Parameter(
+        name=["--output", "-o"],
+        negative="--post",
+        negative_none="no-",
+        help="The folder that the sealed file is written to; or --post: into the post box, for the ally to fetch from "
+        "our server, or for aleat push.",
+    ),
+]
 Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="No progress.")]
 NoColor = Annotated[bool, Parameter(negative="", help="No colours.")]
 Workers = Annotated[int | None, Parameter(help="Worker processes (default: one a core, one for little input).")]

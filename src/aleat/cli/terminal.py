@@ -7,12 +7,24 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
 from aleat.errors import Issue
 from aleat.text import clip, visible
 
-__all__ = ["MAX_LISTED", "ProgressLine", "error", "issues", "line", "progress", "table", "wants_color", "wrapped"]
+__all__ = [
+    "MAX_LISTED",
+    "ProgressLine",
+    "error",
+    "issues",
+    "line",
+    "progress",
+    "table",
+    "tell_sent",
+    "wants_color",
+    "wrapped",
+]
 
 MAX_LISTED = 20
 """At most this many rows of a list that can be long are printed; how many more there are is said."""
@@ -29,6 +41,14 @@ def error(text: str) -> None:
     """Write one line to standard error."""
     for part in text.split("\n"):
         line(part, stream=sys.stderr)
+
+
+def tell_sent(path: Path, folder: Path | None) -> None:
+    """Say where a sealed file is: its path on standard output, or that it waits in the post box."""
+    if folder is not None:
+        line(str(path))
+    else:
+        error(f"{path.name} waits in the post box: for the ally to fetch it (aleat serve), or to be sent (aleat push).")
 
 
 def wrapped(text: str, *, indent: str = "") -> None:

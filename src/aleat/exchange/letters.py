@@ -14,13 +14,16 @@ import uuid
 
 import msgspec
 
-from aleat.errors import ObjectError, Place
+from aleat.errors import ObjectError, Place, SealError
+from aleat.exchange.desk import Desk
+from aleat.exchange.sending import Sent
 from aleat.stix.canonical import canonical_json
 from aleat.stix.objects import StixObject, parse_object
+from aleat.store.post import add_post
 from aleat.trust.markings import marking_id
 from aleat.trust.seal import is_sealed
 
-__all__ = ["MAX_LETTER", "MESSAGES_ALIAS", "letter_object", "new_letter_id", "open_letter"]
+__all__ = ["MAX_LETTER", "MESSAGES_ALIAS", "letter_object", "open_letter", "post_letter"]
 
 MESSAGES_ALIAS = "aleat-messages"
 """The alias (TAXII 2.1 §5.1.1) of a collection of sealed files, by which Aleat knows one."""
@@ -38,9 +41,27 @@ class _Artifact(msgspec.Struct):
     payload_bin: str = ""
 
 
-def new_letter_id() -> str:
-    """Return the id of a new letter's artifact; it is random, so that it confirms no guess at what is inside."""
-    return f"artifact--{uuid.uuid4()}"
+def post_letter(desk: Desk, sent: Sent) -> str:
+    """Put a sealed file into the post box, in the desk's transaction, and return its name there.
+
+    Its letter's id is random, so that it confirms no guess at what is inside. Raises `SealError` where it is too large.
+    """
+    if len(sent.data) > MAX_LETTER:
+        raise SealError(
+            f"That makes a sealed file of {len(sent.data):,} bytes; over TAXII at most {MAX_LETTER:,} go. Write it to "
+            "a folder (--output), or let the ally poll what it may have from our server."
+        )
+    add_post(
+        desk.connection,
+        sent.recipient,
+        file=sent.file,
+        name=sent.name,
+        letter=f"artifact--{uuid.uuid4()}",
+        release=sent.release_id,
+        data=sent.data,
+        time=desk.time,
+    )
+    return sent.name
 
 
 def letter_object(id_: str, sealed: bytes) -> StixObject:

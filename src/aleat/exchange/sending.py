@@ -45,6 +45,9 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
     messages: tuple[Message, ...]
     thread: str
+    file: str = ""
+    """The sealed file's id, which its header says."""
+    recipient: str = ""
     release: Release | None = None
     release_id: str = ""
     kept: tuple[Finding, ...] = ()
@@ -150,6 +153,8 @@ def send(
         data=data,
         messages=messages,
         thread=messages[0].thread,
+        file=opened.header.file,
+        recipient=to.identity,
         release=release,
         release_id=release_id,
         kept=kept,

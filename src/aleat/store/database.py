@@ -37,6 +37,7 @@ _TABLES = (
     "ledger",
     "object_tables",
     "polls",
+    "post",
     "pushes",
     "shelves",
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from aleat.errors import InputError, Place, TrustError
 from aleat.exchange import Desk, Sent
+from aleat.exchange.letters import post_letter
 from aleat.stix import random_id
 from aleat.store.allies import StoredAlly, add_agreement, add_ally, find_ally, read_allies
 from aleat.store.decisions import add_permission, lift_hold, place_hold, require, set_roles
@@ -150,8 +151,14 @@ class AllyVerbs(CaseVerbs):
                 internal_words=self.internal_words(),
             )
 
-    def _send(self, folder: str | Path, act: Callable[[Desk], Sent]) -> Path:
-        """Do an act, and write its sealed file before the transaction ends: a number without its file looks lost."""
+    def _send(self, folder: str | Path | None, act: Callable[[Desk], Sent]) -> Path:
+        """Do an act, and write its sealed file before the transaction ends: a number without its file looks lost.
+
+        Without a folder it goes into the post box, in the same transaction; its name there is returned.
+        """
+        if folder is None:
+            with self.writing(), self._desk(write=True) as desk:
+                return Path(post_letter(desk, act(desk)))
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
         with self.writing(), self._desk(write=True) as desk:

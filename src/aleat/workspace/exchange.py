@@ -44,10 +44,14 @@ _MAX_SEALED = 4 * 1024**3
 
 
 class ExchangeVerbs(AllyVerbs):
-    """What two teams do with each other. A verb that sends writes a sealed file into a folder and returns its path."""
+    """What two teams do with each other.
+
+    A verb that sends writes a sealed file into `folder` and returns its path; with None it puts the file into the post
+    box, from where the ally fetches it, or `push_post` sends it (`aleat.workspace.post`), and returns its name there.
+    """
 
     def ask(
-        self, ally: str, folder: str | Path = ".", *, title: str, impact: str, needs: Sequence[str], **more: Any
+        self, ally: str, folder: str | Path | None = ".", *, title: str, impact: str, needs: Sequence[str], **more: Any
     ) -> Path:
         """Ask an ally for support; `more` are `affected` (`Affected`) and further fields of `exchange.Request`."""
         affected = more.pop("affected", None) or Affected(sector=self.config.sector, country=self.config.country)
@@ -55,7 +59,7 @@ class ExchangeVerbs(AllyVerbs):
             folder, lambda desk: ask(desk, ally, title=title, affected=affected, impact=impact, needs=needs, **more)
         )
 
-    def offer(self, ally: str, folder: str | Path = ".", *, what: str, of: str | None = None, **more: Any) -> Path:
+    def offer(self, ally: str, folder: str | Path | None = ".", *, what: str, of: str | None = None, **more: Any) -> Path:
         """Offer something to an ally, unasked or in answer to its request (default: the latest open one)."""
 
         def act(desk: Desk) -> Sent:
@@ -63,15 +67,15 @@ class ExchangeVerbs(AllyVerbs):
 
         return self._send(folder, act)
 
-    def accept(self, of: str, folder: str | Path = ".", *, remarks: str = "") -> Path:
+    def accept(self, of: str, folder: str | Path | None = ".", *, remarks: str = "") -> Path:
         """Take an ally's offer, or take on its request: a message's id, or the ally's name for its latest."""
         return self._send(folder, lambda desk: accept(desk, _message_of(desk, of), remarks=remarks))
 
-    def refuse(self, of: str, folder: str | Path = ".", *, reason: str) -> Path:
+    def refuse(self, of: str, folder: str | Path | None = ".", *, reason: str) -> Path:
         """Refuse an ally's offer or request: a message's id, or the ally's name for its latest."""
         return self._send(folder, lambda desk: refuse(desk, _message_of(desk, of), reason=reason))
 
-    def close_thread(self, thread: str, folder: str | Path = ".", *, outcome: str, lessons: str = "") -> Path:
+    def close_thread(self, thread: str, folder: str | Path | None = ".", *, outcome: str, lessons: str = "") -> Path:
         """End a thread of requests and offers."""
         return self._send(folder, lambda desk: close_thread(desk, thread, outcome=outcome, lessons=lessons))
 
@@ -83,7 +87,7 @@ class ExchangeVerbs(AllyVerbs):
     def release(
         self,
         to: str,
-        folder: str | Path = ".",
+        folder: str | Path | None = ".",
         *,
         remarks: str = "",
         approver: str | None = None,
@@ -102,7 +106,7 @@ class ExchangeVerbs(AllyVerbs):
     def answer(
         self,
         delivery: str | None = None,
-        folder: str | Path = ".",
+        folder: str | Path | None = ".",
         *,
         to: str | None = None,
         remarks: str = "",
@@ -131,7 +135,7 @@ class ExchangeVerbs(AllyVerbs):
 
         return self._send(folder, act)
 
-    def withdraw(self, release: str, folder: str | Path = ".", *, reason: str) -> Path:
+    def withdraw(self, release: str, folder: str | Path | None = ".", *, reason: str) -> Path:
         """Withdraw a release of ours, and tell its recipient."""
         return self._send(folder, lambda desk: withdraw(desk, release, reason=reason))
 

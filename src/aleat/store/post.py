@@ -1,0 +1,259 @@
+"""The post box: sealed files that wait to be fetched or pushed, and those that came and wait to be opened.
+
+```
+post   a sealed file of ours to an ally, kept in the transaction that gives it its number: its letter's id, its bytes,
+       its place in the ally's collection of messages, and when it first went out (fetched, or pushed where)
+mail   a sealed file that came and isn't opened yet, with what stood against that at the last attempt
+```
+
+A letter stays in its collection for some time after it went out, so that an ally whose line broke can fetch it again;
+then its bytes are dropped, the row stays. What came leaves `mail` in the transaction that keeps what is inside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from aleat.errors import InputError
+from aleat.stix.times import format_timestamp
+from aleat.store.database import metadata
+from aleat.store.exchanges import sealed_files
+from aleat.store.shelves import ShelfPage, ShelfQuery, ShelfRow
+from aleat.times import from_micros, micros_of
+
+__all__ = [
+    "KEPT_DAYS",
+    "MailRow",
+    "PostRow",
+    "add_mail",
+    "add_post",
+    "drop_mail",
+    "is_received",
+    "mark_posted",
+    "note_refusal",
+    "read_letters",
+    "read_mail",
+    "read_post",
+    "read_sealed",
+    "read_waiting",
+    "withhold_post",
+]
+
+KEPT_DAYS = 30
+"""How long a letter's bytes stay after it went out first; how long what came and can't be opened is kept."""
+
+_MAX_WAITING = 10_000
+_MAX_WAITING_BYTES = 2 * 1024**3
+
+post = sa.Table(
+    "post",
+    metadata,
+    sa.Column("ally", sa.String, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("file", sa.String, sa.ForeignKey("sealed_files.file"), nullable=False, unique=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("letter", sa.String, nullable=False, unique=True),
+    sa.Column("release", sa.String, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("data", sa.LargeBinary),
+    sa.Column("added", sa.BigInteger, nullable=False),  # microseconds since 1970, growing with `seq`
+    sa.Column("gone", sa.BigInteger),
+    sa.Column("how", sa.String, nullable=False),
+)
+
+mail = sa.Table(
+    "mail",
+    metadata,
+    sa.Column("sha256", sa.String, primary_key=True),
+    sa.Column("source", sa.String, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("came", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+)
+
+
+class PostRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A sealed file of ours in the post box; times are STIX timestamps, `gone` empty while it waits.
+
+    `letter` is its artifact's id, `size` in bytes, `how` it went out first: "fetched", "pushed URL", or "withheld"
+    where it no longer may.
+    """
+
+    ally: str
+    seq: int
+    file: str
+    name: str
+    letter: str
+    release: str
+    size: int
+    added: str
+    gone: str
+    how: str
+
+
+class MailRow(msgspec.Struct, frozen=True):
+    """A sealed file that came and isn't opened: from where, and why not (empty: nobody tried yet)."""
+
+    sha256: str
+    source: str
+    size: int
+    came: str
+    reason: str
+
+
+def add_post(
+    connection: sa.Connection,
+    ally: str,
+    *,
+    file: str,
+    name: str,
+    letter: str,
+    release: str,
+    data: bytes,
+    time: datetime,
+) -> None:
+    """Put a sealed file into the post box, in the transaction that records it; drop bytes that went out long ago."""
+    last = connection.execute(
+        sa.select(post.c.seq, post.c.added).where(post.c.ally == ally).order_by(post.c.seq.desc()).limit(1)
+    ).first()
+    seq, added = (1, 0) if last is None else (last.seq + 1, last.added)
+    row = {"ally": ally, "seq": seq, "file": file, "name": name, "letter": letter, "release": release}
+    row |= {"size": len(data), "data": data, "added": max(added + 1, micros_of(time)), "gone": None, "how": ""}
+    connection.execute(post.insert(), row)
+    old = micros_of(time - timedelta(days=KEPT_DAYS))
+    connection.execute(sa.update(post).where(post.c.gone < old).values(data=None))
+
+
+def read_post(connection: sa.Connection, ally: str | None = None, *, waiting: bool = False) -> Iterator[PostRow]:
+    """Yield what is in the post box (for `ally`; `waiting`: what went out by no way yet), in order."""
+    columns = [column for column in post.c if column.name != "data"]
+    query = sa.select(*columns).order_by(post.c.ally, post.c.seq)
+    if ally is not None:
+        query = query.where(post.c.ally == ally)
+    if waiting:
+        query = query.where(post.c.gone.is_(None))
+    for row in connection.execute(query).fetchall():
+        values: dict[str, Any] = dict(row._mapping)
+        values |= {"added": _text(row.added), "gone": "" if row.gone is None else _text(row.gone)}
+        yield PostRow(**values)
+
+
+def read_sealed(connection: sa.Connection, file: str) -> bytes | None:
+    """Return the bytes of a sealed file in the post box, or None where they were dropped."""
+    data = connection.execute(sa.select(post.c.data).where(post.c.file == file)).scalar()
+    return None if data is None else bytes(data)
+
+
+def read_letters(connection: sa.Connection, ally: str, query: ShelfQuery) -> tuple[ShelfPage, dict[str, bytes]]:
+    """Return a page of the letters to `ally` that are there, and the sealed files by the letters' ids.
+
+    The rows' own `raw` is empty: what carries a sealed file is for `aleat.exchange.letters`. A letter's version is
+    the time at which it was added.
+    """
+    rows: list[ShelfRow] = []
+    sealed: dict[str, bytes] = {}
+    size = 0
+    for row in connection.execute(_letters(ally, query)):
+        length = row.size * 4 // 3 + 500
+        if len(rows) >= query.limit or (rows and query.raw and size + length > query.max_bytes):
+            return ShelfPage(tuple(rows), True), sealed
+        size += length
+        rows.append(ShelfRow(row.seq, row.letter, _text(row.added), row.added))
+        if query.raw:
+            found = read_sealed(connection, row.file)
+            sealed[row.letter] = found or b""
+    return ShelfPage(tuple(rows), False), sealed
+
+
+def _letters(ally: str, query: ShelfQuery) -> sa.Select[Any]:
+    columns = [post.c[name] for name in ("seq", "file", "letter", "size", "added")]
+    chosen = sa.select(*columns).where(post.c.ally == ally, post.c.seq > query.after, post.c.data.is_not(None))
+    if query.added_after is not None:
+        chosen = chosen.where(post.c.added > query.added_after)
+    if query.ids is not None:
+        chosen = chosen.where(post.c.letter.in_(sorted(query.ids)))
+    if query.types is not None and "artifact" not in query.types:
+        chosen = chosen.where(sa.false())
+    if query.versions is not None:
+        chosen = chosen.where(post.c.added.in_(sorted(query.versions)))
+    return chosen.order_by(post.c.seq).limit(query.limit + 1)
+
+
+def mark_posted(connection: sa.Connection, files: Collection[str], how: str, *, time: datetime) -> None:
+    """Note that letters went out; the first time counts."""
+    if files:
+        chosen = post.c.file.in_(sorted(files)) & post.c.gone.is_(None)
+        connection.execute(sa.update(post).where(chosen).values(gone=micros_of(time), how=how))
+
+
+def withhold_post(connection: sa.Connection, release: str, *, time: datetime) -> int:
+    """Take back the letters that carry a release and went out by no way yet; return how many."""
+    chosen = (post.c.release == release) & post.c.gone.is_(None)
+    values = {"gone": micros_of(time), "how": "withheld", "data": None}
+    return connection.execute(sa.update(post).where(chosen).values(**values)).rowcount
+
+
+def add_mail(connection: sa.Connection, data: bytes, source: str, *, time: datetime) -> str | None:
+    """Keep a sealed file that came, unopened, and return its SHA-256; None where it was opened before.
+
+    Raises `InputError` where too many wait already.
+    """
+    digest = hashlib.sha256(data).hexdigest()
+    if is_received(connection, digest):
+        return None
+    if connection.execute(sa.select(mail.c.sha256).where(mail.c.sha256 == digest)).first() is not None:
+        return digest
+    old = micros_of(time - timedelta(days=KEPT_DAYS))
+    connection.execute(sa.delete(mail).where(mail.c.came < old, mail.c.reason != ""))
+    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(mail.c.size), 0))
+    count, size = connection.execute(query.select_from(mail)).one()
+    if count >= _MAX_WAITING or size + len(data) > _MAX_WAITING_BYTES:
+        raise InputError(
+            f"{count:,} sealed files wait to be opened; there is no room for more.",
+            advice="Open them, or see why they can't be: aleat receive.",
+        )
+    row = {"sha256": digest, "source": source, "data": data, "size": len(data), "reason": ""}
+    connection.execute(mail.insert(), {**row, "came": micros_of(time)})
+    return digest
+
+
+def is_received(connection: sa.Connection, digest: str) -> bool:
+    """Tell whether the sealed file with this SHA-256 was opened before."""
+    where = (sealed_files.c.sha256 == digest) & (sealed_files.c.direction == "in")
+    return connection.execute(sa.select(sealed_files.c.file).where(where)).first() is not None
+
+
+def read_mail(connection: sa.Connection) -> tuple[MailRow, ...]:
+    """Return what came and isn't opened, in the order in which it came."""
+    columns = [mail.c[name] for name in MailRow.__struct_fields__]
+    rows = connection.execute(sa.select(*columns).order_by(mail.c.came, mail.c.sha256))
+    return tuple(MailRow(row[0], row[1], row[2], _text(row[3]), row[4]) for row in rows)
+
+
+def read_waiting(connection: sa.Connection, digest: str) -> bytes | None:
+    """Return the bytes of a sealed file that waits to be opened, or None where it no longer does."""
+    data = connection.execute(sa.select(mail.c.data).where(mail.c.sha256 == digest)).scalar()
+    return None if data is None else bytes(data)
+
+
+def note_refusal(connection: sa.Connection, digest: str, reason: str) -> None:
+    """Keep why a sealed file could not be opened."""
+    connection.execute(sa.update(mail).where(mail.c.sha256 == digest).values(reason=reason))
+
+
+def drop_mail(connection: sa.Connection, digest: str) -> None:
+    """Take a sealed file out, in the transaction that keeps what was inside."""
+    connection.execute(sa.delete(mail).where(mail.c.sha256 == digest))
+
+
+def _text(micros: int) -> str:
+    """Return a time with all six digits: what is asked for after it must not come again."""
+    text = format_timestamp(from_micros(micros))
+    return text if len(text) == len("2022-07-15T08:00:00.000000Z") else f"{text[:-1]}000Z"
