@@ -13,7 +13,7 @@ then its bytes are dropped, the row stays. What came leaves `mail` in the transa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from aleat.errors import InputError
 from aleat.stix.times import format_timestamp
 from aleat.store.database import metadata
+from aleat.store.decisions import releases
 from aleat.store.exchanges import sealed_files
 from aleat.store.shelves import ShelfPage, ShelfQuery, ShelfRow
 from aleat.times import from_micros, micros_of
@@ -42,7 +43,6 @@ __all__ = [
     "read_post",
     "read_sealed",
     "read_waiting",
-    "withhold_post",
 ]
 
 KEPT_DAYS = 30
@@ -79,11 +79,14 @@ mail = sa.Table(
 )
 
 
+Carrier = Callable[[str, bytes], bytes]
+"""What makes the object that carries a sealed file, of the letter's id and the file."""
+
+
 class PostRow(msgspec.Struct, frozen=True, kw_only=True):
     """A sealed file of ours in the post box; times are STIX timestamps, `gone` empty while it waits.
 
-    `letter` is its artifact's id, `size` in bytes, `how` it went out first: "fetched", "pushed URL", or "withheld"
-    where it no longer may.
+    `letter` is its artifact's id, `size` in bytes, `how` it went out first: "fetched", or "pushed to URL".
     """
 
     ally: str
@@ -138,7 +141,7 @@ def read_post(connection: sa.Connection, ally: str | None = None, *, waiting: bo
     if ally is not None:
         query = query.where(post.c.ally == ally)
     if waiting:
-        query = query.where(post.c.gone.is_(None))
+        query = query.where(post.c.gone.is_(None), post.c.release.not_in(_withdrawn()))
     for row in connection.execute(query).fetchall():
         values: dict[str, Any] = dict(row._mapping)
         values |= {"added": _text(row.added), "gone": "" if row.gone is None else _text(row.gone)}
@@ -151,30 +154,34 @@ def read_sealed(connection: sa.Connection, file: str) -> bytes | None:
     return None if data is None else bytes(data)
 
 
-def read_letters(connection: sa.Connection, ally: str, query: ShelfQuery) -> tuple[ShelfPage, dict[str, bytes]]:
-    """Return a page of the letters to `ally` that are there, and the sealed files by the letters' ids.
+def read_letters(
+    connection: sa.Connection, ally: str, query: ShelfQuery, *, kept_back: Collection[str], carry: Carrier
+) -> tuple[ShelfPage, frozenset[str]]:
+    """Return a page of the letters to `ally` that are there, and the ids of the sealed files whose bytes are on it.
 
-    The rows' own `raw` is empty: what carries a sealed file is for `aleat.exchange.letters`. A letter's version is
-    the time at which it was added.
+    Letters with a release of `kept_back` are left out. `carry` makes an object of a letter's id and sealed file. A
+    letter's version is the time at which it was added.
     """
     rows: list[ShelfRow] = []
-    sealed: dict[str, bytes] = {}
+    files: set[str] = set()
     size = 0
-    for row in connection.execute(_letters(ally, query)):
+    for row in connection.execute(_letters(ally, query, kept_back)):
         length = row.size * 4 // 3 + 500
         if len(rows) >= query.limit or (rows and query.raw and size + length > query.max_bytes):
-            return ShelfPage(tuple(rows), True), sealed
+            return ShelfPage(tuple(rows), True), frozenset(files)
         size += length
-        rows.append(ShelfRow(row.seq, row.letter, _text(row.added), row.added))
+        raw = b""
         if query.raw:
-            found = read_sealed(connection, row.file)
-            sealed[row.letter] = found or b""
-    return ShelfPage(tuple(rows), False), sealed
+            raw = carry(row.letter, read_sealed(connection, row.file) or b"")
+            files.add(row.file)
+        rows.append(ShelfRow(row.seq, row.letter, _text(row.added), row.added, raw))
+    return ShelfPage(tuple(rows), False), frozenset(files)
 
 
-def _letters(ally: str, query: ShelfQuery) -> sa.Select[Any]:
+def _letters(ally: str, query: ShelfQuery, kept_back: Collection[str]) -> sa.Select[Any]:
     columns = [post.c[name] for name in ("seq", "file", "letter", "size", "added")]
     chosen = sa.select(*columns).where(post.c.ally == ally, post.c.seq > query.after, post.c.data.is_not(None))
+    chosen = chosen.where(post.c.release.not_in(_withdrawn()), post.c.release.not_in(sorted(kept_back)))
     if query.added_after is not None:
         chosen = chosen.where(post.c.added > query.added_after)
     if query.ids is not None:
@@ -193,11 +200,9 @@ def mark_posted(connection: sa.Connection, files: Collection[str], how: str, *, 
         connection.execute(sa.update(post).where(chosen).values(gone=micros_of(time), how=how))
 
 
-def withhold_post(connection: sa.Connection, release: str, *, time: datetime) -> int:
-    """Take back the letters that carry a release and went out by no way yet; return how many."""
-    chosen = (post.c.release == release) & post.c.gone.is_(None)
-    values = {"gone": micros_of(time), "how": "withheld", "data": None}
-    return connection.execute(sa.update(post).where(chosen).values(**values)).rowcount
+def _withdrawn() -> sa.Select[Any]:
+    """Select the releases of ours that were withdrawn: a letter that carries one goes out no more."""
+    return sa.select(releases.c.id).where(releases.c.withdrawn.is_not(None))
 
 
 def add_mail(connection: sa.Connection, data: bytes, source: str, *, time: datetime) -> str | None:

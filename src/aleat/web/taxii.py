@@ -1,7 +1,8 @@
 """The TAXII 2.1 server's endpoints (TAXII 2.1 §4, §5): what an ally may have, and nothing that tells of the rest.
 
-One API root, ``/taxii2/root/``. Each ally has one collection: what the gate lets it have, and where it may push. Any
-other path, id or method of somebody else's answers as if it weren't there: the same 404.
+One API root, ``/taxii2/root/``. Each ally has two collections: what the gate lets it have, and where it may push;
+beside it the sealed files between us and it. Any other path, id or method of somebody else's answers as if it weren't
+there: the same 404.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from aleat.stix.times import format_timestamp
 from aleat.store.shelves import ShelfPage, ShelfRow
 from aleat.times import from_micros
 from aleat.web.access import Gatekeeper, WebLimits
+from aleat.web.mailbox import messages_collection
 from aleat.web.messages import (
     Query,
     RequestError,
@@ -33,6 +35,7 @@ from aleat.web.messages import (
 )
 from aleat.workspace import Sharing
 from aleat.workspace.accounts import Account
+from aleat.workspace.mailbox import Mailbox
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -72,6 +75,7 @@ class _Desk:
 
     def __init__(self, sharing: Sharing, limits: WebLimits, clock: Callable[[], float]) -> None:
         self.sharing, self.limits = sharing, limits
+        self.mailbox = Mailbox(sharing)
         self.gatekeeper = Gatekeeper(sharing, limits, clock)
         self.bodies = asyncio.Semaphore(limits.bodies)
 
@@ -91,7 +95,7 @@ class _Desk:
         who = (headers.get("authorization", ""), request.scope.get("certificate", ""), client)
         account = await run(admit, *who)
         parts = _parts(request)
-        allowed = _methods_of(parts, account)
+        allowed = _methods_of(parts, (account.collection, self.mailbox.collection_of(account)))
         if request.method not in allowed:
             raise RequestError(405, "There is no such method here.", headers={"Allow": ", ".join(allowed)})
         check_accept(headers.get("accept"), manifest=parts[-1:] == ("manifest",))
@@ -127,10 +131,11 @@ class _Desk:
         match asked.parts:
             case ("root", "collections", _, *rest) if rest:
                 return self._act_on_collection(method, asked, rest)
-            case ("root", "collections", _):
-                return answer(encode_resource(self._collection(asked.account)))
+            case ("root", "collections", id_):
+                return answer(encode_resource(next(one for one in self._collections(asked.account) if one.id == id_)))
             case ("root", "collections"):
-                return answer(msgspec.json.encode({"collections": [_plain(self._collection(asked.account))]}))
+                found = [_plain(one) for one in self._collections(asked.account)]
+                return answer(msgspec.json.encode({"collections": found}))
             case ("root", "status", id_):
                 return self._status(asked, id_)
             case ("root",):
@@ -160,8 +165,10 @@ class _Desk:
         )
         return answer(encode_resource(root))
 
-    def _collection(self, account: Account) -> Collection:
-        return Collection(
+    def _collections(self, account: Account) -> tuple[Collection, Collection]:
+        """Return an account's collections: its ally's feed, and the messages to it."""
+        letters = self.mailbox.collection_of(account)
+        feed = Collection(
             id=account.collection,
             title=f"{self.sharing.organisation}, for you",
             description="What we may give you" + (", and what you give us." if account.push else "."),
@@ -169,6 +176,11 @@ class _Desk:
             can_write=account.push,
             media_types=(_STIX,),
         )
+        return feed, messages_collection(letters, self.sharing.organisation, account, _STIX)
+
+    def _holder(self, asked: _Asked) -> Sharing | Mailbox:
+        """Return who holds what stands in the collection that is asked for."""
+        return self.sharing if asked.parts[2] == asked.account.collection else self.mailbox
 
     def _status(self, asked: _Asked, id_: str) -> Response:
         found = self.sharing.status(asked.account, id_)
@@ -211,7 +223,7 @@ class _Desk:
         query = read_query(asked.query, max_limit=1, of_object=True)
         if query.next or query.shelf.added_after is not None or query.limited:
             raise RequestError(400, "There is no such filter here.", "A deletion takes match[version] at most.")
-        if query.nothing or not self.sharing.take_back(asked.account, id_, query.shelf.versions):
+        if query.nothing or not self._holder(asked).take_back(asked.account, id_, query.shelf.versions):
             raise _not_here()
         return answer(b"")
 
@@ -231,8 +243,8 @@ class _Desk:
         wanted = msgspec.structs.replace(query.shelf, **changes)
         if query.nothing:
             return ShelfPage((), False), query, behind
-        facts = {"collection": asked.account.collection, "asked": what}
-        return self.sharing.page(asked.account, wanted, facts=facts), query, behind
+        facts = {"collection": asked.parts[2], "asked": what}
+        return self._holder(asked).page(asked.account, wanted, facts=facts), query, behind
 
     def _is_here(self, asked: _Asked, id_: str, query: Query) -> bool:
         """Tell whether an object is on the ally's shelf, where its filters left nothing of it.
@@ -240,15 +252,15 @@ class _Desk:
         A version that the ally itself deleted isn't there either (§5.7).
         """
         plain = msgspec.structs.replace(read_query("", max_limit=1).shelf, ids=frozenset({id_}), raw=False)
-        if plain == query.shelf or not self.sharing.page(asked.account, plain).rows:
+        if plain == query.shelf or not self._holder(asked).page(asked.account, plain).rows:
             return False
         versions = query.shelf.versions
-        return not versions or not self.sharing.is_taken_back(asked.account, id_, versions)
+        return not versions or not self._holder(asked).is_taken_back(asked.account, id_, versions)
 
     def _push(self, asked: _Asked) -> Response:
         if asked.query and _has_known(asked.query):
             raise RequestError(400, "A push has no filters.")
-        status = self.sharing.push(asked.account, asked.body)
+        status = self._holder(asked).push(asked.account, asked.body)
         found = self.sharing.status(asked.account, status.id)
         return answer(found or encode_resource(status), 202)
 
@@ -265,12 +277,12 @@ def _parts(request: Request) -> tuple[str, ...]:
     return tuple(path.removeprefix("/taxii2/").split("/")[:-1])
 
 
-def _methods_of(parts: tuple[str, ...], account: Account) -> tuple[str, ...]:
-    """Return the methods of a path that is there for this account; raises the one 404."""
+def _methods_of(parts: tuple[str, ...], collections: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the methods of a path that is there for an account with these collections; raises the one 404."""
     match parts:
         case () | ("root",) | ("root", "collections") | ("root", "status", _):
             return ("GET", "HEAD")
-        case ("root", "collections", account.collection, *rest):
+        case ("root", "collections", id_, *rest) if id_ in collections:
             match rest:
                 case [] | ["manifest"]:
                     return ("GET", "HEAD")

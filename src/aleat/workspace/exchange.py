@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aleat.errors import TrustError
+from aleat.errors import SealError, TrustError
 from aleat.exchange import (
     Affected,
     Desk,
@@ -38,7 +38,7 @@ from aleat.store.ledger import append_entry
 from aleat.store.objects import iterate_objects
 from aleat.workspace.allies import AllyVerbs, read_bounded
 
-__all__ = ["ExchangeVerbs"]
+__all__ = ["ExchangeVerbs", "take_sealed"]
 
 _MAX_SEALED = 4 * 1024**3
 
@@ -59,7 +59,9 @@ class ExchangeVerbs(AllyVerbs):
             folder, lambda desk: ask(desk, ally, title=title, affected=affected, impact=impact, needs=needs, **more)
         )
 
-    def offer(self, ally: str, folder: str | Path | None = ".", *, what: str, of: str | None = None, **more: Any) -> Path:
+    def offer(
+        self, ally: str, folder: str | Path | None = ".", *, what: str, of: str | None = None, **more: Any
+    ) -> Path:
         """Offer something to an ally, unasked or in answer to its request (default: the latest open one)."""
 
         def act(desk: Desk) -> Sent:
@@ -143,16 +145,7 @@ class ExchangeVerbs(AllyVerbs):
         """Open a sealed file for us, verify it, and keep what it holds."""
         data = read_bounded(Path(path), _MAX_SEALED)
         with self.writing(), self._desk(write=True) as desk:
-            received = receive(desk, data, path=str(path))
-            facts = {
-                "giver": received.sender.identity,
-                "paths": [str(path)],
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "lists": list_facts(desk.connection, received.lists),
-                "knowledge_rows": received.stored.bound,
-            }
-            append_entry(desk.connection, "custody", "received", facts, **self._signing())
-        return received
+            return take_sealed(desk, data, str(path))
 
     def asks(self) -> tuple[Thread, ...]:
         """Return every thread of requests and offers with its state."""
@@ -169,6 +162,25 @@ class ExchangeVerbs(AllyVerbs):
         with self.read() as connection:
             found = iterate_objects(connection, ids=sorted(set(ids)))
             return {stored.object.id: stored.object.name for stored in found if stored.object.name}
+
+
+def take_sealed(desk: Desk, data: bytes, path: str, *, sender: str | None = None) -> Received:
+    """Open a sealed file in the desk's transaction and keep what it holds, with its entry of the custody ledger.
+
+    `path` says where it came from. With `sender` (an identity's id) it must be of that ally: `SealError` otherwise.
+    """
+    received = receive(desk, data, path=path)
+    if sender is not None and received.sender.identity != sender:
+        raise SealError("The file is sealed by another ally than the one who brought it.")
+    facts = {
+        "giver": received.sender.identity,
+        "paths": [path],
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "lists": list_facts(desk.connection, received.lists),
+        "knowledge_rows": received.stored.bound,
+    }
+    append_entry(desk.connection, "custody", "received", facts, actor=desk.actor, time=desk.time, key=desk.key)
+    return received
 
 
 def _message_of(desk: Desk, name: str) -> str:
