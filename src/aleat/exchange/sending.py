@@ -16,7 +16,8 @@ import msgspec
 from aleat.errors import NotPermittedError, TrustError
 from aleat.exchange.desk import Desk, trusted_ally
 from aleat.exchange.findings import Finding
-from aleat.exchange.messages import Message, encode_messages, message_row, read_message
+from aleat.exchange.messages import Message, Receipt, encode_messages, message_row, read_message
+from aleat.exchange.receipts import owed_receipts
 from aleat.exchange.threads import Thread, fold_thread
 from aleat.release import Release
 from aleat.stix import canonical_json, format_timestamp
@@ -27,6 +28,7 @@ from aleat.trust.seal import seal, sealed_name
 
 __all__ = [
     "Sent",
+    "acknowledge",
     "answered",
     "known_ally",
     "message_head",
@@ -52,6 +54,8 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     release_id: str = ""
     kept: tuple[Finding, ...] = ()
     """Findings that stay: too few events for the agreement's threshold, or withheld by the gate."""
+    left_out: tuple[str, ...] = ()
+    """Objects that were asked for or meant to go, and that stay."""
 
 
 def recipient_of(desk: Desk, ally: str) -> AllyCard:
@@ -108,6 +112,16 @@ def other_side(desk: Desk, thread: Thread) -> AllyCard:
     return recipient_of(desk, sides.pop())
 
 
+def acknowledge(desk: Desk, ally: str) -> Sent | None:
+    """Return a file that holds nothing but the receipts that we owe an ally; None where we owe none.
+
+    Whoever may open files may say that they were opened: the role of an analyst will do.
+    """
+    require(desk.connection, desk.actor, "analyst")
+    to = known_ally(desk, ally)
+    return send(desk, to, ()) if owed_receipts(desk.connection, desk.own, to.identity) else None
+
+
 def send(
     desk: Desk,
     to: AllyCard,
@@ -116,7 +130,11 @@ def send(
     release_id: str = "",
     kept: tuple[Finding, ...] = (),
 ) -> Sent:
-    """Seal messages and release for an ally, and record the file."""
+    """Seal messages and release for an ally, and record the file; receipts that we owe the ally go along."""
+    messages += tuple(
+        Receipt(**message_head(desk, to.identity, message.thread), of=message.id, sha256=sha256)
+        for message, sha256 in owed_receipts(desk.connection, desk.own, to.identity)
+    )
     parts = {"messages.json": encode_messages(messages)}
     if release is not None:
         parts |= {

@@ -6,7 +6,7 @@ Each function writes its rows *and* the ledger's entry with the caller's connect
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -26,6 +26,8 @@ __all__ = [
     "DecisionRow",
     "ReleaseRow",
     "add_permission",
+    "end_permission",
+    "keep_permission",
     "lift_hold",
     "place_hold",
     "read_decisions",
@@ -163,11 +165,12 @@ def place_hold(
     actor: str,
     time: datetime,
     key: SigningKey,
+    role: str = "analyst",
 ) -> None:
-    """Stop these objects (STIX ids) from leaving; `kind` is "legal-hold" or "personal-data"."""
-    if kind not in {"legal-hold", "personal-data"}:
-        raise TrustError(f"There is no hold of kind {kind!r}: it is legal-hold or personal-data.")
-    require(connection, actor, "analyst")
+    """Stop these objects (STIX ids) from leaving; `kind` is "legal-hold", "personal-data" or "withdrawn"."""
+    if kind not in {"legal-hold", "personal-data", "withdrawn"}:
+        raise TrustError(f"There is no hold of kind {kind!r}: it is legal-hold, personal-data or withdrawn.")
+    require(connection, actor, role)
     held = sorted(set(objects))
     for object_ in held:
         connection.execute(sa.delete(holds).where(holds.c.object == object_, holds.c.kind == kind))
@@ -208,8 +211,15 @@ def read_holds(connection: sa.Connection) -> dict[str, tuple[str, ...]]:
 def add_permission(
     connection: sa.Connection, permission: Permission, basis: str, *, actor: str, time: datetime, key: SigningKey
 ) -> None:
-    """Record an originator's leave; `basis` says how it was given (a letter, a call, a message's id)."""
+    """Record an originator's leave on a releaser's word; `basis` says how it was given (a letter, a call)."""
     require(connection, actor, "releaser")
+    keep_permission(connection, permission, basis, actor=actor, time=time, key=key)
+
+
+def keep_permission(
+    connection: sa.Connection, permission: Permission, basis: str, *, actor: str, time: datetime, key: SigningKey
+) -> None:
+    """Record a leave that its originator signed, whoever opened the file; `basis` is the message's id."""
     row = {
         "id": permission.id,
         "originator": permission.originator,
@@ -222,6 +232,17 @@ def add_permission(
     connection.execute(permissions.insert(), row)
     data = {**row, "objects": sorted(permission.objects)}
     append_entry(connection, "decisions", "permission", data, actor=actor, time=time, key=key)
+
+
+def end_permission(
+    connection: sa.Connection, permission: str, basis: str, *, actor: str, time: datetime, key: SigningKey
+) -> None:
+    """Let a permission end now: from this day on it opens nothing; `basis` is the message that ends it."""
+    last = (time.date() - timedelta(days=1)).isoformat()
+    found = sa.update(permissions).where(permissions.c.id == permission, permissions.c.valid_until > last)
+    if connection.execute(found.values(valid_until=last)).rowcount:
+        data = {"permission": permission, "basis": basis}
+        append_entry(connection, "decisions", "permission-ended", data, actor=actor, time=time, key=key)
 
 
 def read_permissions(connection: sa.Connection) -> Iterator[Permission]:
