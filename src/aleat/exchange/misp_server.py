@@ -20,10 +20,10 @@ from typing import Any
 from urllib.parse import urljoin
 
 from aleat.errors import InputError, Issue, ObjectError, Place, RemoteError
-from aleat.exchange.access import Access, Credentials, split_url
+from aleat.exchange.access import Access, Credentials
 from aleat.exchange.feeds import Feed, Page, page_document
 from aleat.exchange.http_client import Answer, HttpClient
-from aleat.exchange.misp_session import MispSession, refusal
+from aleat.exchange.misp_session import MispSession, refusal, server_url
 from aleat.knowledge.misp.fields import identifier, objects_in, text
 from aleat.stix.times import parse_timestamp
 
@@ -81,8 +81,7 @@ class MispSource:
                 "A MISP server wants a key.", advice="Give a file with it (--token-file), or $ALEAT_TOKEN."
             )
         self.filters = filters or MispFilters()
-        url = split_url(access.url).geturl()
-        self.url = url if url.endswith("/") else f"{url}/"
+        self.url = server_url(access)
         self._key = access.credentials.token
         self.http = HttpClient(replace(access, credentials=Credentials()))
         self._session: MispSession | None = None

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 from urllib.parse import urljoin
 
 import orjson
 
 from aleat.errors import InputError, RemoteError
+from aleat.exchange.access import Access, Credentials, split_url
 from aleat.exchange.http_client import Answer, HttpClient
-from aleat.knowledge.misp.fields import flag, identifier, text
+from aleat.knowledge.misp.fields import flag, identifier, objects_in, text
 from aleat.text import clip, visible
 
-__all__ = ["MispAccount", "MispSession", "refusal", "said"]
+__all__ = ["MispAccount", "MispSession", "refusal", "said", "server_url"]
 
 _REFUSED = frozenset({401, 403})
 _WRITES = ("events/add", "events/edit", "events/publish", "sightings/add")
@@ -41,11 +42,31 @@ class MispAccount:
 
 
 class MispSession:
-    """A server at `url` (with a slash at its end), asked with our `key` there; `http` is the caller's to close."""
+    """A server at `url` (with a slash at its end), asked with our `key` there, through `http`."""
 
     def __init__(self, url: str, key: str, http: HttpClient) -> None:
         self.url = url
+        self.http = http
         self._speaker = _connect(url, key, http)
+
+    @classmethod
+    def open(cls, access: Access) -> Self:
+        """Connect to the server of `access`, whose token is our key there; close it afterwards."""
+        key = access.credentials.token
+        if not key:
+            raise InputError(
+                "A MISP server wants a key.", advice="Give a file with it (--token-file), or $ALEAT_TOKEN."
+            )
+        http = HttpClient(replace(access, credentials=Credentials()))
+        try:
+            return cls(server_url(access), key, http)
+        except BaseException:
+            http.close()
+            raise
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.http.close()
 
     @property
     def answer(self) -> Answer:
@@ -88,6 +109,24 @@ class MispSession:
 
         found: MispAccount = self.ask(read)
         return found
+
+    def sharing_groups(self) -> dict[str, tuple[str, str]]:
+        """Return (the server's number, name) of the sharing groups in use that we may write to, by UUID."""
+        value = self.ask(lambda speaker: speaker.sharing_groups())
+        if isinstance(value, Mapping) and "errors" in value:
+            return {}
+        rows = [row.get("SharingGroup") for row in objects_in(value)[0]]
+        return {
+            identifier(row.get("uuid")): (text(row.get("id")).strip(), text(row.get("name")).strip())
+            for row in rows
+            if isinstance(row, Mapping) and row.get("active", True) not in (False, 0, "0") and text(row.get("id"))
+        }
+
+
+def server_url(access: Access) -> str:
+    """Return the server's URL as it is asked, with a slash at its end."""
+    url = split_url(access.url).geturl()
+    return url if url.endswith("/") else f"{url}/"
 
 
 def said(value: Any) -> str:

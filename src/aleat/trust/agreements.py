@@ -30,6 +30,7 @@ __all__ = [
     "Agreement",
     "AllyCard",
     "Label",
+    "MispTerms",
     "OnwardTerm",
     "Permission",
     "Person",
@@ -113,6 +114,21 @@ class OnwardTerm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     communities: tuple[_Word, ...] = ()
 
 
+class MispTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far what leaves may travel on the other party's MISP servers.
+
+    `servers` are the URLs that may be written to (none: any that is named when it is done). `amber` is how far
+    TLP:AMBER goes there: to our own organisation's users, to the sharing group with the UUID `sharing_group`, or to all
+    of the server's community, if that is just the other party's organisation and its clients. `green` is how far
+    TLP:GREEN goes: to the server's community, or to those connected to it.
+    """
+
+    servers: tuple[Annotated[str, msgspec.Meta(max_length=2000)], ...] = ()
+    sharing_group: Annotated[str, msgspec.Meta(pattern=f"^({_UUID})?\\Z")] = ""
+    amber: Literal["organisation", "sharing-group", "community"] | None = None
+    green: Literal["community", "connected"] = "community"
+
+
 class Agreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An agreement between `parties` (STIX identities, ours among them), in force on both of its dates too.
 
@@ -137,6 +153,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     onward: tuple[OnwardTerm, ...] = ()
     decay: DecayTerms | None = None
     """How what the other party gives ages (`aleat.trust.decay`); None: it doesn't."""
+    misp: MispTerms = MispTerms()
 
 
 class Permission(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,10 +25,12 @@ from aleat.workspace.knowledge_records import (
 )
 from aleat.workspace.knowledge_verbs import KnowledgeVerbs
 from aleat.workspace.lake import FieldSeen, LakeVerbs, Search
+from aleat.workspace.misp_push import MispPushed, MispPushVerbs
 from aleat.workspace.poll import PollVerbs
+from aleat.workspace.post import OpenedLetter
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.pull import PullVerbs
-from aleat.workspace.push import PushedFeed, PushedTo, PushVerbs
+from aleat.workspace.push import PushedFeed, PushedTo
 from aleat.workspace.results import (
     EvidenceAdded,
     Fault,
@@ -59,6 +61,8 @@ __all__ = [
     "KnowledgeFilter",
     "KnowledgeList",
     "KnowledgeRow",
+    "MispPushed",
+    "OpenedLetter",
     "PackDiff",
     "Polled",
     "PolledFeed",
@@ -80,7 +84,7 @@ __all__ = [
 ]
 
 
-class Workspace(InvestigateVerbs, PushVerbs, LakeVerbs, PollVerbs, PullVerbs, KnowledgeVerbs):
+class Workspace(InvestigateVerbs, MispPushVerbs, LakeVerbs, PollVerbs, PullVerbs, KnowledgeVerbs):
     """Everything a case is made of, in one folder.
 
     >>> with Workspace.open_or_init("case") as ws:                             # doctest: +SKIP
