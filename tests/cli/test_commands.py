@@ -78,11 +78,13 @@ BEHIND = {
     "asks": "Workspace.asks",
     "findings": "Workspace.findings",
     "poll": "Workspace.poll",
+    "post": "Workspace.post",
     "pull": "Workspace.pull",
     "push": "Workspace.push",
     "serve": "Workspace.share",
     "account add": "Workspace.add_account",
     "account list": "Workspace.accounts",
+    "account rotate": "Workspace.rotate_account",
     "account remove": "Workspace.remove_account",
 }
 """What a library caller calls where a person types the command."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from base64 import b64encode
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
@@ -11,7 +13,8 @@ from aleat import Workspace
 from aleat.errors import NotPermittedError, TrustError, WorkspaceError
 from aleat.web.access import Gatekeeper, WebLimits
 from aleat.web.messages import RequestError
-from aleat.workspace.accounts import ACCOUNTS_NAME
+from aleat.workspace.accounts import ACCOUNTS_NAME, find_by_token
+from tests.exchange.teams import START
 from tests.web.conftest import PASSWORD
 
 
@@ -99,6 +102,74 @@ def test_accounts_that_cannot_be(workspace: Workspace) -> None:
     (workspace.folder / ACCOUNTS_NAME).write_text("{", encoding="utf-8")
     with pytest.raises(WorkspaceError, match="can't be read"):
         workspace.accounts()
+
+
+def test_a_token_is_changed_with_or_without_an_overlap(workspace: Workspace) -> None:
+    """The new one works at once; the old one ends at once, or after the time that it was given."""
+    old, new, newest = ("aleat-" + letter * 43 for letter in "abc")
+    workspace.add_account("south-2", "south", token=old)
+    workspace.rotate_account("south-2", new, timedelta(hours=2))
+    found = {
+        (token, hours): find_by_token(workspace.accounts(), token, START + timedelta(hours=hours))
+        for token in (old, new)
+        for hours in (0, 3)
+    }
+    assert [key for key, account in found.items() if account is None] == [(old, 3)]
+    workspace.rotate_account("south-2", newest)
+    known = [find_by_token(workspace.accounts(), token, START) for token in (old, new, newest)]
+    assert [account is not None for account in known] == [False, False, True]
+    assert b'"kind":"account-rotated"' in b"".join(workspace.export_ledgers())
+    workspace.add_account("south-3", "south", password=PASSWORD)
+    with pytest.raises(TrustError, match="not proved by a token"):
+        workspace.rotate_account("south-3", new)
+    with pytest.raises(TrustError, match="thirty days"):
+        workspace.rotate_account("south-2", new, timedelta(days=31))
+    with pytest.raises(TrustError, match="No account"):
+        workspace.rotate_account("west", new)
+
+
+def test_an_ipv6_host_is_one_address(workspace: Workspace) -> None:
+    """Another address of the same /64 doesn't start anew."""
+    sharing = workspace.share()
+    gatekeeper = Gatekeeper(sharing, WebLimits(failures=2), Clock())
+    assert [refused(gatekeeper, "Bearer x", f"2001:db8::{number}") for number in range(3)] == [401, 401, 429]
+    assert refused(gatekeeper, "Bearer x", "2001:db8:0:1::1") == 401
+    sharing.close()
+
+
+def test_passwords_do_not_take_all_there_is(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two are hashed at once, eight wait, more are asked to come again; who is known already comes in meanwhile."""
+    go, running, most = threading.Event(), [], []
+
+    def slow(account: object, password: str) -> bool:
+        running.append(password)
+        most.append(len(running))
+        go.wait(20)
+        running.remove(password)
+        return password == PASSWORD
+
+    sharing = workspace.share()
+    gatekeeper = Gatekeeper(sharing, WebLimits(), Clock())
+    assert gatekeeper.admit(basic("south", PASSWORD), "", "192.0.2.1").name == "south"
+    monkeypatch.setattr("aleat.web.access.check_password", slow)
+    results: list[int] = []
+    threads = [
+        threading.Thread(
+            target=lambda n=number: results.append(refused(gatekeeper, basic("south", f"guess {n}"), f"192.0.2.{n}"))  # type: ignore[misc]
+        )
+        for number in range(30)
+    ]
+    for thread in threads:
+        thread.start()
+    while len(results) < 20:
+        threading.Event().wait(0.01)
+    assert gatekeeper.admit(basic("south", PASSWORD), "", "192.0.2.1").name == "south"
+    go.set()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(results) == [401] * 10 + [429] * 20
+    assert max(most) <= 2
+    sharing.close()
 
 
 def test_accounts_of_one_ally_share_its_collection(workspace: Workspace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ def register(app: cyclopts.App) -> None:
     accounts = cyclopts.App(name="account", help="Accounts by which allies come to our server.")
     accounts.command(account_add, name="add")
     accounts.command(account_list, name="list")
+    accounts.command(account_rotate, name="rotate")
     accounts.command(account_remove, name="remove")
     app.command(accounts)
 
@@ -38,6 +40,9 @@ def serve(
     key: Path | None = None,
     client_ca: Path | None = None,
     plain: Annotated[bool, Parameter(negative="")] = False,
+    trusted_proxy: list[str] | None = None,
+    proxy_header: str = "x-forwarded-for",
+    daily_objects: int = 250_000,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
 ) -> int:
@@ -50,10 +55,13 @@ def serve(
         key: Its key (PEM), where that isn't in the same file; a password comes in $ALEAT_SERVER_KEY_PASSWORD.
         client_ca: Who vouches for clients' certificates (PEM); without it none is asked for.
         plain: Speak without TLS on any address: behind a proxy that speaks it.
+        trusted_proxy: A proxy's address or network; it is believed about whose request it is. Can be given often.
+        proxy_header: The header in which the proxy says so: x-forwarded-for, or forwarded (RFC 7239).
+        daily_objects: How many objects an ally may push in a day.
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    from aleat.web import Listening, serve  # noqa: PLC0415
+    from aleat.web import Listening, WebLimits, read_proxies, serve  # noqa: PLC0415
 
     listening = Listening(
         host=host,
@@ -63,6 +71,7 @@ def serve(
         key_password=os.environ.get(_KEY_PASSWORD),
         client_ca=str(client_ca) if client_ca else None,
         plain=plain,
+        proxies=read_proxies(trusted_proxy or (), proxy_header),
     )
     with open_workspace(workspace, actor) as ws:
         if not ws.accounts():
@@ -70,7 +79,7 @@ def serve(
         sharing = ws.share(channel="tls" if certificate is not None else "plain")
         sharing.prepare()
         try:
-            serve(sharing, listening, started=_tell)
+            serve(sharing, listening, WebLimits(daily_objects=max(1, daily_objects)), started=_tell)
         finally:
             sharing.close()
     return 0
@@ -134,6 +143,28 @@ def account_list(*, workspace: WorkspaceOption = None) -> int:
             for one in ws.accounts()
         ]
     table(rows, ("account", "ally", "may", "proved by", "collection"), limit=len(rows) or 1)
+    return 0
+
+
+def account_rotate(
+    name: str, *, overlap_hours: float = 0.0, workspace: WorkspaceOption = None, actor: Actor = None
+) -> int:
+    """Give an account a new token, and print it: once, it is nowhere else.
+
+    Args:
+        name: The account's name.
+        overlap_hours: How long the old token goes on, so that the ally can change over; at most 720.
+        workspace: The workspace's folder.
+        actor: Who acts.
+    """
+    from aleat.workspace.accounts import make_token  # noqa: PLC0415
+
+    token = make_token()
+    with open_workspace(workspace, actor) as ws:
+        account = ws.rotate_account(name, token, timedelta(hours=overlap_hours))
+    until = f" Its old token goes on until {account.old_until}." if account.old_until else ""
+    error(f"Account {account.name} has a new token.{until}")
+    line(token)
     return 0
 
 

@@ -5,7 +5,8 @@ may leave: that is the gate's, behind `aleat.workspace.Sharing`.
 """
 
 from aleat.web.access import WebLimits
+from aleat.web.proxies import Proxies, read_proxies
 from aleat.web.server import Listening, serve
 from aleat.web.taxii import make_app
 
-__all__ = ["Listening", "WebLimits", "make_app", "serve"]
+__all__ = ["Listening", "Proxies", "WebLimits", "make_app", "read_proxies", "serve"]

@@ -1,7 +1,8 @@
 """Who asks: accounts by token, password or client certificate; how often; and who is shut out for trying.
 
 Who fails too often from one address is shut out for a while, before any password is looked at; a password that was
-right is kept in mind (as a keyed hash) for some minutes, as argon2id is slow on purpose.
+right is kept in mind (as a keyed hash) for some minutes, as argon2id is slow on purpose. Two passwords are hashed at
+once, a few wait, and the next is asked to come again: hashing never takes the threads that answer those who are known.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aleat.web.messages import RequestError
+from aleat.web.proxies import address_group
+from aleat.web.refusals import Refusals
 from aleat.workspace import Sharing
 from aleat.workspace.accounts import Account, check_password, find_by_certificate, find_by_token
 
@@ -24,6 +27,9 @@ __all__ = ["Gatekeeper", "WebLimits"]
 
 _REMEMBERED = 10_000
 _MAX_SECRET = 1_024
+_HASHED_AT_ONCE = 2
+_WAITING = 8
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +37,13 @@ class WebLimits:
     """How much the server bears; sizes in bytes, times in seconds.
 
     `requests` a second an account may make in the long run, `burst` at once; `failures` within `lock_seconds` shut an
-    address out for an account's name (five times as many: for every name).
+    address out for an account's name (five times as many: for every name). An ally may push `daily_objects` objects
+    and `daily_bytes` bytes at once, and as many again over a day.
     """
 
     body_bytes: int = 32 * 1024**2
     page_objects: int = 1_000
+    page_bytes: int = 8 * 1024**2
     requests: float = 100.0
     burst: int = 400
     failures: int = 10
@@ -43,34 +51,57 @@ class WebLimits:
     body_seconds: float = 60.0
     header_seconds: float = 20.0
     header_bytes: int = 96 * 1024
+    answer_seconds: float = 300.0
+    """How long a client may take to read an answer that doesn't fit into its buffers."""
     connections: int = 500
+    address_connections: int = 100
     bodies: int = 8
     """How many bodies are taken in at once; others are asked to come again."""
+    daily_objects: int = 250_000
+    daily_bytes: int = 1024**3
 
 
 class Gatekeeper:
     """Says who asks; `clock` counts seconds. May be called from several threads."""
 
-    def __init__(self, sharing: Sharing, limits: WebLimits, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, sharing: Sharing, limits: WebLimits, clock: Callable[[], float], refusals: Refusals | None = None
+    ) -> None:
         self._sharing, self._limits, self._clock = sharing, limits, clock
+        self._refusals = refusals or Refusals(sharing.record, clock)
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, tuple[str, str, float]] = OrderedDict()
         self._failures: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: dict[str, tuple[float, float]] = {}
+        self._pushed: dict[str, tuple[float, float]] = {}
         self._guard = threading.Lock()
-        self._hashing = threading.Semaphore(2)
+        self._hashing = threading.Semaphore(_HASHED_AT_ONCE)
+        self._waiting = threading.BoundedSemaphore(_HASHED_AT_ONCE + _WAITING)
 
     def admit(self, authorization: str, certificate: str, address: str) -> Account:
         """Return the account of a request; raises a 401 or a 429.
 
         `authorization` is the header (or empty), `certificate` the SHA-256 of the client's (or empty).
         """
-        account, name = self._find(authorization, certificate, address)
+        group = address_group(address)
+        account, name = self._find(authorization, certificate, group)
         if account is None:
-            self._note_failure(address, name)
+            self._note_failure(group, name)
             raise _unauthorized()
-        self._take_turn(account.name)
+        self._take(self._buckets, account.name, 1, self._limits.burst, self._limits.requests)
         return account
+
+    def check_budget(self, account: Account, size: int) -> None:
+        """Take a push of `size` bytes from what the account's ally may push in a day; a 429 where that is used up."""
+        limits, ally = self._limits, account.ally
+        self._take(self._pushed, f"objects/{ally}", 1, limits.daily_objects, limits.daily_objects / _DAY)
+        self._take(self._pushed, f"bytes/{ally}", size, limits.daily_bytes, limits.daily_bytes / _DAY)
+
+    def note_pushed(self, account: Account, objects: int) -> None:
+        """Count the objects of a push that was taken: they are known only when it was read."""
+        with self._guard:
+            left, at = self._pushed[f"objects/{account.ally}"]
+            self._pushed[f"objects/{account.ally}"] = (left - objects + 1, at)
 
     def _find(self, authorization: str, certificate: str, address: str) -> tuple[Account | None, str]:
         accounts = self._sharing.accounts()
@@ -83,7 +114,8 @@ class Gatekeeper:
             return find_by_certificate(accounts, certificate), ""
         if scheme.lower() == "bearer":
             self._check_lock(address, "")
-            return (find_by_token(accounts, rest) if 0 < len(rest) <= _MAX_SECRET else None), ""
+            known = 0 < len(rest) <= _MAX_SECRET
+            return (find_by_token(accounts, rest, self._sharing.ws.now()) if known else None), ""
         user, password = _basic(scheme, rest)
         self._check_lock(address, user)
         account = next((one for one in accounts if one.name == user), None)
@@ -96,8 +128,13 @@ class Gatekeeper:
             known = self._right.get(said)
         if known is not None and known[:2] == (user, stored) and self._clock() < known[2]:
             return True
-        with self._hashing:
-            right = check_password(account, password)
+        if not self._waiting.acquire(blocking=False):
+            raise RequestError(429, "Too many passwords are being checked.", headers={"Retry-After": "2"})
+        try:
+            with self._hashing:
+                right = check_password(account, password)
+        finally:
+            self._waiting.release()
         if right:
             with self._guard:
                 self._right[said] = (user, stored, self._clock() + 300.0)
@@ -124,16 +161,20 @@ class Gatekeeper:
                 locked = locked or (key[1] != "*" and len(recent) + 1 == limits.failures)
             _trim(self._failures)
         if locked:
-            self._sharing.record("locked-out", {"address": address, "account": name[:64], "failures": limits.failures})
+            self._refusals.locked_out(address, name, limits.failures)
 
-    def _take_turn(self, name: str) -> None:
-        now, limits = self._clock(), self._limits
+    def _take(
+        self, buckets: dict[str, tuple[float, float]], name: str, amount: float, most: float, rate: float
+    ) -> None:
+        """Take `amount` out of a bucket that holds `most` and fills at `rate` a second; raises a 429 if it can't."""
+        now = self._clock()
         with self._guard:
-            left, at = self._buckets.get(name, (float(limits.burst), now))
-            left = min(float(limits.burst), left + (now - at) * limits.requests)
-            if left < 1:
-                raise RequestError(429, "Too many requests.", headers={"Retry-After": "1"})
-            self._buckets[name] = (left - 1, now)
+            left, at = buckets.get(name, (float(most), now))
+            left = min(float(most), left + (now - at) * rate)
+            if left < amount:
+                wait = str(max(1, min(int((amount - left) / rate) + 1, 86_400)))
+                raise RequestError(429, "Too much at once.", "It is more than was agreed on.", {"Retry-After": wait})
+            buckets[name] = (left - amount, now)
 
 
 def _basic(scheme: str, rest: str) -> tuple[str, str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aleat.errors import InputError
 from aleat.web.access import WebLimits
+from aleat.web.proxies import Proxies, address_group
+from aleat.web.refusals import Refusals
 from aleat.web.taxii import make_app
 from aleat.workspace import Sharing
 
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["Listening", "serve"]
+
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2: none of those that RFC 7540 Appendix A lists (TAXII 2.1 §8.2.2); TLS 1.3 has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class Listening:
     key_password: str | None = None
     client_ca: str | None = None
     plain: bool = False
+    proxies: Proxies = field(default_factory=Proxies)
+    """Who is believed about whose request it is."""
 
 
 def serve(
@@ -58,11 +66,12 @@ def serve(
             f"Without a certificate the server would speak in clear on {listening.host}.",
             advice="Give --certificate and --key; or --plain, behind a proxy that speaks TLS.",
         )
+    refusals = Refusals(sharing.record, time.monotonic)
     config = uvicorn.Config(
-        make_app(sharing, limits),
+        make_app(sharing, limits, proxies=listening.proxies, refusals=refusals),
         host=listening.host,
         port=listening.port,
-        http=_protocol(limits),
+        http=_protocol(limits, listening.proxies),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -81,7 +90,10 @@ def serve(
         server.should_exit = True
 
     stop(end)
-    server.run()
+    try:
+        server.run()
+    finally:
+        refusals.flush()
 
 
 def _Server(config: Any, started: Callable[[str], None], scheme: str) -> Any:  # noqa: N802
@@ -102,6 +114,8 @@ def _Server(config: Any, started: Callable[[str], None], scheme: str) -> Any:  #
 def _tls(listening: Listening) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION
     try:
         context.load_cert_chain(str(listening.certificate), listening.key, listening.key_password or "")
         if listening.client_ca is not None:
@@ -112,25 +126,72 @@ def _tls(listening: Listening) -> ssl.SSLContext:
     return context
 
 
-def _protocol(limits: WebLimits) -> type[asyncio.Protocol]:
-    """Return uvicorn's protocol that hands on a client's certificate, and closes on who says nothing."""
+def _protocol(limits: WebLimits, proxies: Proxies) -> type[asyncio.Protocol]:
+    """Return uvicorn's protocol that hands on a client's certificate, and closes on who takes its time.
+
+    A request's head has `header_seconds`, also the second on a connection; what still comes of a body after its
+    answer, `body_seconds`; and who reads an answer, `answer_seconds`.
+    """
+    from h11 import DONE, IDLE, SEND_BODY  # noqa: PLC0415
     from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
 
     class Protocol(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            if len(self.connections) > limits.connections:
+            self.waits: dict[str, asyncio.TimerHandle] = {}
+            if not self._has_room():
                 transport.close()
                 return
             tls = transport.get_extra_info("ssl_object")
             certificate = tls.getpeercert(binary_form=True) if tls is not None else None
             digest = hashlib.sha256(certificate).hexdigest() if certificate else ""
             self.app = _with_certificate(self.app, digest)
-            self.loop.call_later(limits.header_seconds, self._close_where_silent)
+            self._watch()
 
-        def _close_where_silent(self) -> None:
-            if self.scope is None and not self.transport.is_closing():
-                self.transport.close()
+        def _has_room(self) -> bool:
+            if len(self.connections) > limits.connections:
+                return False
+            address = self.client[0] if self.client else ""
+            group = address_group(address)
+            ends = (getattr(one, "client", None) for one in self.connections)
+            others = (address_group(end[0]) for end in ends if end)
+            return proxies.trusts(address) or sum(one == group for one in others) <= limits.address_connections
+
+        def handle_events(self) -> None:
+            super().handle_events()
+            self._watch()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._watch()
+
+        def pause_writing(self) -> None:
+            self._wait("answer", limits.answer_seconds, wanted=True)
+            super().pause_writing()
+
+        def resume_writing(self) -> None:
+            self._wait("answer", limits.answer_seconds, wanted=False)
+            super().resume_writing()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            for timer in self.waits.values():
+                timer.cancel()
+            self.waits.clear()
+
+        def _watch(self) -> None:
+            """Hold a clock to what the client owes: a head that it began, or the rest of a body."""
+            begun = self.scope is None or bool(self.conn.trailing_data[0])
+            self._wait("head", limits.header_seconds, wanted=self.conn.their_state is IDLE and begun)
+            rest = self.conn.their_state is SEND_BODY and self.conn.our_state is DONE
+            self._wait("rest", limits.body_seconds, wanted=rest)
+
+        def _wait(self, what: str, seconds: float, *, wanted: bool) -> None:
+            if not wanted:
+                if (timer := self.waits.pop(what, None)) is not None:
+                    timer.cancel()
+            elif what not in self.waits and not self.transport.is_closing():
+                self.waits[what] = self.loop.call_later(seconds, self.transport.abort)
 
     return Protocol
 

@@ -33,6 +33,8 @@ from aleat.web.messages import (
     failure_answer,
     read_query,
 )
+from aleat.web.proxies import Proxies, address_group
+from aleat.web.refusals import Refusals
 from aleat.workspace import Sharing
 from aleat.workspace.accounts import Account
 from aleat.workspace.mailbox import Mailbox
@@ -60,24 +62,36 @@ class _Asked:
 
 
 def make_app(
-    sharing: Sharing, limits: WebLimits | None = None, *, clock: Callable[[], float] = time.monotonic
+    sharing: Sharing,
+    limits: WebLimits | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    proxies: Proxies | None = None,
+    refusals: Refusals | None = None,
 ) -> ASGIApp:
-    """Return the server as an ASGI application; a client certificate's SHA-256 comes in `scope["certificate"]`."""
+    """Return the server as an ASGI application; a client certificate's SHA-256 comes in `scope["certificate"]`.
+
+    `clock` counts seconds; `proxies` are believed about whose request it is; `refusals` gathers what was refused.
+    """
     from starlette.applications import Starlette  # noqa: PLC0415
     from starlette.routing import Route  # noqa: PLC0415
 
-    desk = _Desk(sharing, limits or WebLimits(), clock)
+    refusals = refusals or Refusals(sharing.record, clock)
+    desk = _Desk(sharing, limits or WebLimits(), Gatekeeper(sharing, limits or WebLimits(), clock, refusals), refusals)
+    desk.proxies = proxies or Proxies()
     return Starlette(routes=[Route("/{path:path}", desk.handle, methods=list(_METHODS))])
 
 
 class _Desk:
     """Takes requests, and answers them."""
 
-    def __init__(self, sharing: Sharing, limits: WebLimits, clock: Callable[[], float]) -> None:
+    def __init__(self, sharing: Sharing, limits: WebLimits, gatekeeper: Gatekeeper, refusals: Refusals) -> None:
         self.sharing, self.limits = sharing, limits
         self.mailbox = Mailbox(sharing)
-        self.gatekeeper = Gatekeeper(sharing, limits, clock)
+        self.gatekeeper, self.refusals = gatekeeper, refusals
+        self.proxies = Proxies()
         self.bodies = asyncio.Semaphore(limits.bodies)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; what goes wrong becomes an error message, never a trace."""
@@ -86,14 +100,23 @@ class _Desk:
         try:
             return await self._answer(request, run_in_threadpool)
         except Exception as error:
-            return failure_answer(_request_error(error))
+            failure = _request_error(error)
+            account = request.scope.get("account", "")
+            if self.refusals.note(failure.status, account, address_group(self._address(request))):
+                task = asyncio.create_task(run_in_threadpool(self.refusals.flush))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            return failure_answer(failure)
+
+    def _address(self, request: Request) -> str:
+        return self.proxies.client(request.client.host if request.client else "", request.scope["headers"])
 
     async def _answer(self, request: Request, run: Callable[..., Awaitable[Any]]) -> Response:
-        client = request.client.host if request.client else ""
         headers = request.headers
         admit = self.gatekeeper.admit
-        who = (headers.get("authorization", ""), request.scope.get("certificate", ""), client)
+        who = (headers.get("authorization", ""), request.scope.get("certificate", ""), self._address(request))
         account = await run(admit, *who)
+        request.scope["account"] = account.name
         parts = _parts(request)
         allowed = _methods_of(parts, (account.collection, self.mailbox.collection_of(account)))
         if request.method not in allowed:
@@ -101,10 +124,13 @@ class _Desk:
         check_accept(headers.get("accept"), manifest=parts[-1:] == ("manifest",))
         body = b""
         if request.method == "POST":
+            if not account.push:
+                raise NotPermittedError("This account may not push.")
             check_content_type(headers.get("content-type"))
             if headers.get("content-encoding", "identity").lower() != "identity":
                 raise RequestError(415, "A body comes as it is here, without an encoding.")
             body = await self._read_body(request)
+            self.gatekeeper.check_budget(account, len(body))
         return await run(self._act, request.method, _Asked(request, account, parts, body))  # type: ignore[no-any-return]
 
     async def _read_body(self, request: Request) -> bytes:
@@ -230,7 +256,7 @@ class _Desk:
     def _page(self, asked: _Asked, id_: str | None, what: str, *, raw: bool) -> tuple[ShelfPage, Query, int]:
         """Return a page, what was asked for, and the time behind which it lies (microseconds since 1970)."""
         query = read_query(asked.query, max_limit=self.limits.page_objects, of_object=id_ is not None)
-        changes: dict[str, Any] = {"raw": raw}
+        changes: dict[str, Any] = {"raw": raw, "max_bytes": self.limits.page_bytes}
         behind = query.shelf.added_after or 0
         if id_ is not None:
             changes["ids"] = frozenset({id_})
@@ -261,6 +287,7 @@ class _Desk:
         if asked.query and _has_known(asked.query):
             raise RequestError(400, "A push has no filters.")
         status = self._holder(asked).push(asked.account, asked.body)
+        self.gatekeeper.note_pushed(asked.account, status.total_count)
         found = self.sharing.status(asked.account, status.id)
         return answer(found or encode_resource(status), 202)
 

@@ -11,19 +11,31 @@ import hashlib
 import hmac
 import secrets
 import uuid
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
-from aleat.errors import TrustError, WorkspaceError
+from aleat.errors import ObjectError, TrustError, WorkspaceError
+from aleat.stix.times import format_timestamp, parse_timestamp
 from aleat.store.files import write_file
 
-__all__ = ["ACCOUNTS_NAME", "Account", "load_accounts", "make_account", "make_token", "save_accounts", "token_digest"]
+__all__ = [
+    "ACCOUNTS_NAME",
+    "Account",
+    "load_accounts",
+    "make_account",
+    "make_token",
+    "rotate_token",
+    "save_accounts",
+    "token_digest",
+]
 
 ACCOUNTS_NAME = "accounts.json"
 
 _MAX_FILE = 4 * 1024**2
+_LONGEST_OVERLAP = timedelta(days=30)
 _Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,63}\\Z")]
 _Digest = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?\\Z")]
 
@@ -38,6 +50,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     password: str = ""
     """argon2id, in its own text form (PHC)."""
     token: _Digest = ""
+    old_token: _Digest = ""
+    """The token before the last rotation, which goes on until `old_until` (STIX timestamp)."""
+    old_until: str = ""
     certificate: _Digest = ""
     made: str = ""
     made_by: str = ""
@@ -62,9 +77,19 @@ def load_accounts(folder: Path) -> tuple[Account, ...]:
         found = msgspec.json.decode(data, type=_File)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise WorkspaceError(f"{path} can't be read: {error}.") from None
+    _check_times(path, found.accounts)
     if found.format != 1:
         raise WorkspaceError(f"{path} has format {found.format}; this Aleat knows format 1.")
     return found.accounts
+
+
+def _check_times(path: Path, accounts: tuple[Account, ...]) -> None:
+    try:
+        for account in accounts:
+            if account.old_token:
+                parse_timestamp(account.old_until)
+    except ObjectError as error:
+        raise WorkspaceError(f"{path} can't be read: {error.reason}") from None
 
 
 def save_accounts(folder: Path, accounts: tuple[Account, ...]) -> None:
@@ -139,10 +164,29 @@ def check_password(account: Account | None, password: str) -> bool:
     return account is not None and bool(account.password)
 
 
-def find_by_token(accounts: tuple[Account, ...], token: str) -> Account | None:
-    """Return the account that a token proves."""
+def find_by_token(accounts: tuple[Account, ...], token: str, time: datetime) -> Account | None:
+    """Return the account that a token proves at `time` (aware)."""
     digest = token_digest(token)
-    return next((one for one in accounts if one.token and hmac.compare_digest(one.token, digest)), None)
+    for one in accounts:
+        if one.token and hmac.compare_digest(one.token, digest):
+            return one
+        if one.old_token and hmac.compare_digest(one.old_token, digest):
+            return one if time < parse_timestamp(one.old_until) else None
+    return None
+
+
+def rotate_token(account: Account, token: str, *, time: datetime, overlap: timedelta) -> Account:
+    """Return the account with a new token; the one that it has goes on for `overlap`.
+
+    Raises `TrustError` where it isn't proved by a token, or the overlap is longer than thirty days.
+    """
+    if not account.token:
+        raise TrustError(f"The account {account.name} is not proved by a token.")
+    if not timedelta() <= overlap <= _LONGEST_OVERLAP:
+        raise TrustError("An old token goes on for thirty days at most.")
+    until = format_timestamp(time + overlap) if overlap else ""
+    old = account.token if overlap else ""
+    return msgspec.structs.replace(account, token=token_digest(token), old_token=old, old_until=until)
 
 
 def find_by_certificate(accounts: tuple[Account, ...], digest: str) -> Account | None:

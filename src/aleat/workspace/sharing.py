@@ -18,6 +18,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -48,7 +49,7 @@ from aleat.store.shelves import (
 )
 from aleat.store.withdrawn import taken_back
 from aleat.trust.markings import effective_markings
-from aleat.workspace.accounts import Account, load_accounts, make_account, save_accounts
+from aleat.workspace.accounts import Account, load_accounts, make_account, rotate_token, save_accounts
 from aleat.workspace.core import POLICY_NAME
 from aleat.workspace.exchange import ExchangeVerbs
 from aleat.workspace.pushed import take_push
@@ -103,6 +104,19 @@ class SharingVerbs(ExchangeVerbs):
             facts = {"account": name, "ally": card.identity, "push": push}
             append_entry(desk.connection, "decisions", "account", facts, **self._signing())
             save_accounts(self.folder, (*there, account))
+        return account
+
+    def rotate_account(self, name: str, token: str, overlap: timedelta = timedelta()) -> Account:
+        """Give an account a new token; the old one goes on for `overlap`. Raises `TrustError`; see `rotate_token`."""
+        with self.writing(), self.write() as connection:
+            there = load_accounts(self.folder)
+            old = next((account for account in there if account.name == name), None)
+            if old is None:
+                raise TrustError(f"No account is called {name!r}. See: aleat account list")
+            account = rotate_token(old, token, time=self.now(), overlap=overlap)
+            facts = {"account": name, "until": account.old_until}
+            append_entry(connection, "decisions", "account-rotated", facts, **self._signing())
+            save_accounts(self.folder, (*(one for one in there if one.name != name), account))
         return account
 
     def remove_account(self, name: str) -> None:
