@@ -28,7 +28,7 @@ from aleat.exchange.messages import (
     Request,
     Withdrawal,
 )
-from aleat.exchange.outbox import accept, ask, close_thread, offer, refuse, withdraw
+from aleat.exchange.outbox import accept, ask, close_thread, offer, refuse
 from aleat.exchange.overview import (
     asks,
     delivered_indicators,
@@ -37,11 +37,13 @@ from aleat.exchange.overview import (
     open_delivery,
     rule_ids,
 )
-from aleat.exchange.sending import Sent
+from aleat.exchange.receipts import WithdrawalRow, withdrawals
+from aleat.exchange.sending import Sent, acknowledge
 from aleat.exchange.sources import SOURCES, Source, open_source
 from aleat.exchange.taxii_client import TaxiiClient
 from aleat.exchange.taxii_push import Pushed, PushFailure, push_objects
 from aleat.exchange.threads import Thread, ThreadFault, fold_thread, fold_threads
+from aleat.exchange.withdrawals import Withdrawn, withdraw, withdraw_objects
 
 __all__ = [
     "SOURCES",
@@ -74,7 +76,10 @@ __all__ = [
     "ThreadFault",
     "Tls",
     "Withdrawal",
+    "WithdrawalRow",
+    "Withdrawn",
     "accept",
+    "acknowledge",
     "answer",
     "ask",
     "asks",
@@ -99,4 +104,6 @@ __all__ = [
     "terms_for",
     "trusted_ally",
     "withdraw",
+    "withdraw_objects",
+    "withdrawals",
 ]

@@ -15,6 +15,7 @@ from aleat.exchange.sending import Sent, answered, known_ally, message_head, new
 from aleat.release import Channel, Release, Terms, Victim, describe_derived, prepare
 from aleat.stix import StixObject, format_timestamp
 from aleat.store.decisions import DecisionRow, ReleaseRow, record_release, require
+from aleat.store.given import keep_bundle
 from aleat.trust.agreements import Agreement
 from aleat.trust.markings import marking_id
 from aleat.trust.people import require_two_people
@@ -164,11 +165,11 @@ def prepare_for(
     return prepare(subjects, terms, secret=desk.secret, lists=knowledge.lists, selection=selection)
 
 
-def record_decisions(desk: Desk, release: Release, agreement: Agreement, approver: str | None) -> str:
+def record_decisions(desk: Desk, release: Release, agreement: Agreement | None, approver: str | None) -> str:
     """Keep a release with its decisions and the ledger's entry; return its id."""
     require(desk.connection, desk.actor, "releaser")
     if release.two_people:
-        require_two_people(desk.actor, approver, agreement.name)
+        require_two_people(desk.actor, approver, release.agreement)
     if approver is not None:
         require(desk.connection, approver, "releaser")
     row = ReleaseRow(
@@ -199,4 +200,5 @@ def record_decisions(desk: Desk, release: Release, agreement: Agreement, approve
         for item in release.decisions
     ]
     record_release(desk.connection, row, decisions, time=desk.time, key=desk.key)
+    keep_bundle(desk.connection, row.id, release.bundle, release.lists)
     return row.id

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -16,8 +17,10 @@ import pyarrow as pa
 from aleat.errors import Issue, Place, SealError
 from aleat.exchange.desk import Desk
 from aleat.exchange.findings import Finding, read_findings
-from aleat.exchange.messages import Delivery, Findings, Message, Withdrawal, decode_messages, message_row
-from aleat.stix import ObjectLimits, ParsedBundle, StixObject, parse_bundle
+from aleat.exchange.messages import Message, Withdrawal, carried_release, decode_messages, message_row
+from aleat.exchange.permissions import settle_permissions
+from aleat.exchange.withdrawals import note_withdrawal, settle_withdrawn
+from aleat.stix import ObjectLimits, ParsedBundle, StixObject, format_timestamp, parse_bundle
 from aleat.stix.entries import ENTRY_SCHEMA, entries_digest
 from aleat.stix.extensions import read_extension
 from aleat.store.allies import read_allies
@@ -39,6 +42,7 @@ from aleat.trust.seal import Opened, open_sealed
 __all__ = ["Received", "receive"]
 
 _MAX_ROWS = 5_000_000
+_CLOCK_SLACK = timedelta(days=1)
 _MarkingId = Annotated[str, msgspec.Meta(pattern=r"^marking-definition--[0-9a-f-]{36}\Z")]
 
 
@@ -109,10 +113,18 @@ def receive(desk: Desk, data: bytes, *, path: str = "sealed file", limits: Objec
     )
     rows = [message_row(item) for item in messages]
     record_file(desk.connection, row, rows, actor=desk.actor, time=desk.time, key=desk.key)
+    settle_permissions(desk, (item.thread for item in messages))
     for message in messages:
-        if isinstance(message, Withdrawal):
+        if isinstance(message, Withdrawal) and message.objects:
+            note_withdrawal(desk, sender.identity, {sender.name}, message)
+        if isinstance(message, Withdrawal) and message.release:
             add_withdrawn(desk.connection, message.release, sender.identity, time=desk.time)
-    result = Received(sender=sender, messages=messages, missing=missing_serials(desk.connection, sender.identity))
+    result = Received(
+        sender=sender,
+        messages=messages,
+        missing=missing_serials(desk.connection, sender.identity),
+        issues=_clock_issues(messages, desk, path),
+    )
     if not opened.header.release:
         return result
     return _keep_release(desk, opened, result, path, limits)
@@ -126,11 +138,19 @@ def _messages(opened: Opened, own: str) -> tuple[Message, ...]:
     return messages
 
 
+def _clock_issues(messages: tuple[Message, ...], desk: Desk, path: str) -> tuple[Issue, ...]:
+    """Note messages that say that they were written in the future; no clock decides what they are worth."""
+    latest = format_timestamp(desk.time + _CLOCK_SLACK)
+    late = [item for item in messages if item.time > latest]
+    reason = "A message says that it was written in the future: the sender's clock is wrong, or ours."
+    return tuple(Issue("exchange", "clock", Place(path), reason, f"It says {item.time}.") for item in late)
+
+
 def _keep_release(desk: Desk, opened: Opened, result: Received, path: str, limits: ObjectLimits | None) -> Received:
     bundle, manifest, lists = _release_parts(opened, result.messages)
     parsed = parse_bundle(bundle, path, limits)
     listed = _check_manifest(manifest, parsed, path)
-    issues = list(parsed.issues)
+    issues = [*result.issues, *parsed.issues]
     kept: list[tuple[StixObject, Provenance]] = []
     for item, offset in zip(parsed.objects, parsed.offsets, strict=True):
         if desk.own in {item.created_by_ref, item.id}:
@@ -138,8 +158,10 @@ def _keep_release(desk: Desk, opened: Opened, result: Received, path: str, limit
             issues.append(Issue("exchange", "not-theirs", Place(path, offset=offset), reason))
             continue
         kept.append((item, _provenance(desk, item, listed, result.sender.identity, Place(path, offset=offset))))
-    digests = _keep_lists(desk, [item for item, _ in kept], lists, path, issues)
+    digests = _keep_lists(desk, [item for item, _ in kept if not item.revoked], lists, path, issues)
     stored = put_objects(desk.connection, kept)
+    came = [(item, provenance.agreement) for item, provenance in kept]
+    settle_withdrawn(desk, result.sender.identity, opened.header.sealed, came)
     return msgspec.structs.replace(
         result,
         objects=tuple(item for item, _ in kept),
@@ -155,8 +177,8 @@ def _keep_release(desk: Desk, opened: Opened, result: Received, path: str, limit
 def _release_parts(opened: Opened, messages: tuple[Message, ...]) -> tuple[bytes, bytes, dict[str, bytes]]:
     """Return bundle, manifest and lists, checked against the message that delivers them."""
     bundle, manifest = opened.parts.get("bundle.json"), opened.parts.get("manifest.json")
-    carriers = [item for item in messages if isinstance(item, Delivery | Findings)]
-    if bundle is None or manifest is None or [item.release for item in carriers] != [opened.header.release]:
+    carriers = [item for item in messages if carried_release(item)]
+    if bundle is None or manifest is None or [carried_release(item) for item in carriers] != [opened.header.release]:
         raise SealError("The file names a release, but doesn't deliver it. Ask the ally for a new file.")
     try:
         texts = msgspec.json.decode(opened.parts.get("lists.json", b"{}"), type=dict[str, str])
@@ -165,7 +187,7 @@ def _release_parts(opened: Opened, messages: tuple[Message, ...]) -> tuple[bytes
     lists = {id_: text.encode() for id_, text in texts.items()}
     parts = [bundle, manifest, *(lists[id_] for id_ in sorted(lists))]
     digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
-    if digest != carriers[0].sha256:
+    if digest != getattr(carriers[0], "sha256", None):
         raise SealError("The release is not the one that the message delivers. Ask the ally for a new file.")
     return bundle, manifest, lists
 

@@ -40,6 +40,7 @@ __all__ = [
     "Results",
     "Retraction",
     "Withdrawal",
+    "carried_release",
     "decode_messages",
     "encode_messages",
     "message_row",
@@ -298,6 +299,13 @@ Message = (
 
 _decoder = msgspec.json.Decoder(tuple[Message, ...])
 _one: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+
+def carried_release(message: Message) -> str:
+    """Return the id of the release that comes with a message, "" where none does."""
+    if isinstance(message, Withdrawal):
+        return message.carries
+    return message.release if isinstance(message, Inquiry | Delivery | Findings) else ""
 
 
 def encode_messages(messages: tuple[Message, ...]) -> bytes:

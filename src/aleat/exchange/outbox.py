@@ -17,7 +17,6 @@ from aleat.exchange.messages import (
     Affected,
     Closing,
     Delivery,
-    Findings,
     Help,
     Message,
     Offer,
@@ -26,12 +25,10 @@ from aleat.exchange.messages import (
     Request,
     Results,
     Retraction,
-    read_message,
 )
 from aleat.exchange.permissions import settle_permissions
 from aleat.exchange.sending import Sent, answered, message_head, new_id, other_side, recipient_of, send, thread_of
 from aleat.exchange.threads import FOLLOWS, Thread
-from aleat.store.exchanges import read_messages
 
 __all__ = ["accept", "answer_in_words", "ask", "close_thread", "deliver_help", "offer", "refuse", "retract"]
 

@@ -11,7 +11,7 @@ from aleat.release.facts import describe_derived, describe_stored, strictest_lab
 from aleat.release.gate import agreement_with, decide
 from aleat.release.records import RULES, Channel, CopyFacts, Decision, Rule, Subject, Terms
 from aleat.release.redact import Victim, coarsen_time, enough, tell_victim
-from aleat.release.release import ListRow, Release, prepare
+from aleat.release.release import ListRow, Release, Revoked, prepare, prepare_revocation
 
 __all__ = [
     "RULES",
@@ -21,6 +21,7 @@ __all__ = [
     "Decision",
     "ListRow",
     "Release",
+    "Revoked",
     "Rule",
     "Subject",
     "Terms",
@@ -33,6 +34,7 @@ __all__ = [
     "describe_stored",
     "enough",
     "prepare",
+    "prepare_revocation",
     "strictest_label",
     "tell_victim",
 ]

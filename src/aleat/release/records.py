@@ -28,6 +28,7 @@ Rule = Literal[
     "own-label",
     "permission",
     "public-corpus",
+    "revocation",
     "definition",
     "agreement-forbids",
     "amber-not-a-client",
@@ -56,6 +57,7 @@ Rule = Literal[
     "third-party",
     "unknown-marking",
     "unmarked",
+    "withdrawn",
 ]
 
 RULES: Mapping[Rule, str] = {
@@ -70,6 +72,7 @@ RULES: Mapping[Rule, str] = {
     "own-label": "ours, under a label that the agreement lets leave",
     "permission": "its originator's recorded permission",
     "public-corpus": "part of a public corpus, by the signed policy",
+    "revocation": "ours: it revokes what the recipient was given before",
     "definition": "a marking's or extension's definition, which travels with the objects that use it",
     # what keeps it
     "agreement-forbids": "its label would allow it, its giver's agreement does not",
@@ -99,6 +102,7 @@ RULES: Mapping[Rule, str] = {
     "third-party": "somebody else than its giver said it first, and they decide",
     "unknown-marking": "it carries a marking that is not known here",
     "unmarked": "somebody else's, without a marking",
+    "withdrawn": "somebody here withdrew it, and it isn't ours to revoke: it is passed on no more",
 }
 """Every rule of the gate in a line, for docs and tests; what people read is made from templates elsewhere."""
 

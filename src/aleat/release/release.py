@@ -15,6 +15,7 @@ import msgspec
 
 from aleat.errors import NotPermittedError
 from aleat.release.closure import close
+from aleat.release.facts import strictest_label
 from aleat.release.gate import agreement_with, decide
 from aleat.release.records import Decision, Subject, Terms
 from aleat.release.retell import keyed_uuid
@@ -23,14 +24,21 @@ from aleat.stix.bundle import make_bundle
 from aleat.stix.canonical import canonical_json
 from aleat.stix.extensions import extension_definition, extension_id, extension_names
 from aleat.stix.objects import StixObject
-from aleat.trust.markings import known_marking_ids, marking_definition
+from aleat.trust.markings import effective_markings, known_marking_ids, marking_definition
 
-__all__ = ["ListRow", "Release", "prepare"]
+__all__ = ["ListRow", "Release", "Revoked", "prepare", "prepare_revocation"]
 
 ListRow = tuple[str, str, str]
 """One entry of an indicator list: its type, value and context (see `aleat.stix.entries`)."""
 
 _ALIAS = "marking-definition--826578e1-40ad-459f-bc73-ede076f81f37"  # read, never written (trust/markings.toml)
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    """A version that revokes an object of ours, as a recipient knows it; `source` is the object's id here."""
+
+    object: StixObject
+    source: str
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +96,8 @@ def prepare(
         if id_ in leaves_as and (chosen is None or leaves_as[id_] in chosen)
     }
     permitted = {leaves_as[d.object]: d for d in closed.decisions if d.allow}
-    manifest = _manifest(objects, permitted, entries, terms, agreements[0].name, agreements[0].version)
+    parties = (terms.own, terms.recipient.identity)
+    manifest = _manifest(objects, permitted, entries, parties, agreements[0].name, agreements[0].version)
     bundle_id = f"bundle--{keyed_uuid(secret, hashlib.sha256(manifest).hexdigest())}"
     decisions = closed.decisions
     if selection is not None:
@@ -101,6 +110,45 @@ def prepare(
         bundle=make_bundle(objects, id_=bundle_id),
         manifest=manifest,
         lists=entries,
+        objects=tuple(objects),
+        decisions=decisions,
+    )
+
+
+def prepare_revocation(
+    revoked: Sequence[Revoked], *, own: str, recipient: str, agreement: str, agreement_version: int, secret: bytes
+) -> Release:
+    """Return the release that revokes objects of ours: versions that say nothing which the recipient wasn't given.
+
+    So it needs no rule's leave, nor a second person's; the agreement is named as that under which they were given.
+    """
+    revoked = sorted(revoked, key=lambda one: (one.object.type, one.object.id))
+    objects = [one.object for one in revoked]
+    decisions = tuple(
+        Decision(
+            object=one.source,
+            version=one.object.version,
+            type=one.object.type,
+            digest=one.object.digest,
+            allow=True,
+            rule="revocation",
+            label=strictest_label(effective_markings(one.object, lambda _: None)),
+            form="as-is",
+            parameters={} if one.object.id == one.source else {"as": one.object.id},
+        )
+        for one in revoked
+    )
+    permitted = {one.object.id: decision for one, decision in zip(revoked, decisions, strict=True)}
+    manifest = _manifest(objects, permitted, {}, (own, recipient), agreement, agreement_version)
+    bundle_id = f"bundle--{keyed_uuid(secret, hashlib.sha256(manifest).hexdigest())}"
+    return Release(
+        recipient=recipient,
+        agreement=agreement,
+        agreement_version=agreement_version,
+        two_people=False,
+        bundle=make_bundle(objects, id_=bundle_id),
+        manifest=manifest,
+        lists={},
         objects=tuple(objects),
         decisions=decisions,
     )
@@ -133,14 +181,14 @@ def _manifest(
     objects: Sequence[StixObject],
     permitted: Mapping[str, Decision],
     lists: Mapping[str, bytes],
-    terms: Terms,
+    parties: tuple[str, str],
     agreement: str,
     version: int,
 ) -> bytes:
     content: dict[str, Any] = {
         "format": 1,
-        "from": terms.own,
-        "to": terms.recipient.identity,
+        "from": parties[0],
+        "to": parties[1],
         "agreement": {"name": agreement, "version": version},
         "objects": [_listed(item, permitted.get(item.id)) for item in objects],
         "lists": [{"id": id_, "sha256": hashlib.sha256(lines).hexdigest()} for id_, lines in sorted(lists.items())],

@@ -114,6 +114,10 @@ def _held(kind: Literal["legal-hold", "personal-data"]) -> ObjectRule:
     return judge
 
 
+def _withdrawn(subject: Subject, _: tuple[Agreement, ...], terms: Terms) -> Verdict | None:
+    return Verdict(False, "withdrawn", (terms.own,)) if "withdrawn" in terms.holds.get(subject.object.id, ()) else None
+
+
 def _definition(subject: Subject, _: tuple[Agreement, ...], __: Terms) -> Verdict | None:
     return Verdict(True, "definition") if subject.object.type in _DEFINITIONS else None
 
@@ -324,6 +328,7 @@ OBJECT_RULES: Final[dict[str, ObjectRule]] = {
     "no-agreement": _no_agreement,
     "legal-hold": _held("legal-hold"),
     "personal-data": _held("personal-data"),
+    "withdrawn": _withdrawn,
     "definition": _definition,
     "no-copy": _no_copy,
 }

@@ -36,7 +36,6 @@ _TABLES = (
     "hunts",
     "lake",
     "ledger",
-    "misp_parts",
     "object_tables",
     "polls",
     "post",
