@@ -14,6 +14,7 @@ ROOMS = (
     "errors",
     "text",
     "times",
+    "processes",
     "formats",
     "stix",
     "trust",

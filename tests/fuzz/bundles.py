@@ -15,7 +15,8 @@ from aleat.knowledge import Document, Limits
 from aleat.knowledge.blocks import read_blocks
 from aleat.stix import ObjectLimits, StixObject, parse_bundle, parse_object
 from aleat.stix.columns import columns_of, parse_members
-from aleat.stix.splitter import Members, MemberSplitter, find_members
+from aleat.stix.members import Members
+from aleat.stix.splitter import MemberSplitter, find_members
 from tests.fuzz.mutation import mutate_bytes, mutate_text
 
 __all__ = ["BundlesTarget"]

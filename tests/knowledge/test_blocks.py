@@ -16,6 +16,7 @@ from aleat import Workspace
 from aleat.errors import InputError, Issue
 from aleat.knowledge import Document, KnowledgeItem, Limits
 from aleat.knowledge.blocks import WORTH_WORKERS, KnowledgeBlock, read_blocks
+from aleat.knowledge.quality import doubtful
 from aleat.stix import ObjectLimits, StixObject, parse_bundle
 from aleat.trust.corpora import parse_policy, policy_bytes, recognise_objects
 from aleat.trust.corpus_watch import CorpusWatch
@@ -54,12 +55,51 @@ def test_a_document_is_what_it_is_in_one_piece(members: list[bytes], mark: bytes
 
 def test_workers_change_nothing() -> None:
     """The order is the document's, whoever parsed what."""
-    data = json.dumps({"type": "bundle", "objects": [domain(number) for number in range(9_000)]}).encode()
+    members = [{**domain(number), "x_note": "n" * 400} for number in range(9_000)]
+    data = json.dumps({"type": "bundle", "objects": members}).encode()
     alone = read(data)
     with ThreadPoolExecutor(2) as workers:
         helped = read(data, workers=workers, size=WORTH_WORKERS)
     assert helped == alone
     assert len(alone[0]) == 9_000
+
+
+INDICATOR: dict[str, Any] = {
+    "type": "indicator",
+    "spec_version": "2.1",
+    "id": "indicator--00000000-0000-4000-8000-000000000001",
+    "created": "2022-07-15T08:00:00.000Z",
+    "modified": "2022-07-15T08:00:00.000Z",
+    "created_by_ref": "identity--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f",
+    "pattern": "[domain-name:value = 'evil.example' OR ipv4-addr:value = '198.51.100.7']",
+    "pattern_type": "stix",
+    "valid_from": "2022-07-15T08:00:00Z",
+}
+VARIED: tuple[dict[str, Any], ...] = (
+    {},
+    {"pattern": "[ipv4-addr:value = '10.0.0.1']"},
+    {"pattern": "rule: x", "pattern_type": "sigma"},
+    {"valid_until": "2021-07-15T08:00:00Z"},
+    {"indicator_types": ["benign"]},
+    {"indicator_types": ["benign", "malicious-activity"]},
+    {"indicator_types": ["malicious-activity"], "x_weight": 0.5},
+    {"spec_version": "2.0", "pattern": "[domain-name:value = 'com']"},
+    {"x_note": "\u0000"},
+)
+
+
+@given(st.lists(st.sampled_from(VARIED), max_size=6))
+def test_a_block_knows_which_of_its_indicators_are_looked_at(varied: list[dict[str, Any]]) -> None:
+    """The labels are those of all its objects, looked at one by one and together."""
+    ids = [f"indicator--00000000-0000-4000-8000-{number:012d}" for number in range(len(varied))]
+    members = [{**INDICATOR, "id": id_, **more} for id_, more in zip(ids, varied, strict=True)]
+    for one in read_blocks(document(json.dumps({"type": "bundle", "objects": members}).encode()), Limits()):
+        assert isinstance(one, KnowledgeBlock)
+        everything = [item.object for item in one.items()]
+        chosen = [item.object for item in one.items(one.unusual)]
+        assert [(chosen[at].id, labels) for at, labels in doubtful(chosen)] == [
+            (everything[at].id, labels) for at, labels in doubtful(everything)
+        ]
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,15 @@ def test_any_pattern_is_looked_at(text: str) -> None:
         assert all(label.code in CODES for label in quality_of(item))
 
 
+@given(st.lists(st.sampled_from([*DOUBTFUL, *GOOD]), min_size=1, max_size=3), st.sampled_from([" OR ", " AND "]))
+def test_the_usual_form_spares_a_look_and_no_label(patterns: list[str], between: str) -> None:
+    """What is written so that it needs no closer look has the labels that it has when it is written otherwise."""
+    pattern = f"[{between.join(pattern.strip('[]') for pattern in patterns)}]"
+    assert reasons(pattern) == reasons(pattern.replace(" = '", "='"))
+
+
 def test_a_pattern_of_brackets_takes_no_longer_than_its_length() -> None:
     """Linear in the text, however it nests or leaves open."""
-    for part in ("[", "'", "(", "[a:b = '", "a:b.'", "[x:y IN ('a',", "\\'"):
+    for part in ("[", "'", "(", "[a:b = '", "a:b.'", "[x:y IN ('a',", "\\'", "[url:value = 'a://b' OR "):
         assert quality_of(made("[" + part * 50_000)) is not None
+    assert not quality_of(made("[" + " OR ".join(["url:value = 'ab://c'"] * 50_000) + "]"))

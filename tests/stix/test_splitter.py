@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from aleat.errors import InputError, Issue, LimitError, Place
 from aleat.stix import ObjectLimits, parse_object
 from aleat.stix.columns import columns_of, kinds_of, parse_members
-from aleat.stix.splitter import Members, MemberSplitter, find_members
+from aleat.stix.members import Members
+from aleat.stix.splitter import MemberSplitter, find_members
 from tests.stix.test_bundle import GOOD, bundle, domain
 
 LIMITS = ObjectLimits()
@@ -166,6 +167,8 @@ ODD: list[dict[str, Any]] = [
     },
     {"labels": "no list"},
     {"modified": "2022-07-15T08:00:60.123456789Z"},
+    {"modified": "9999-12-31T23:59:60Z"},
+    {"type": "x-beacon", "id": "x-beacon--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"},
     {"x": [[[[[[]]]]]]},
 ]
 RAW = [

@@ -56,7 +56,6 @@ def test_all_precisions_are_read(text: str, expected: datetime) -> None:
 )
 def test_what_is_no_timestamp_is_refused(text: str) -> None:
     """Without echoing it."""
-    if text != "9999-12-31T23:59:60Z":
-        assert not is_timestamp(text)
+    assert not is_timestamp(text)
     with pytest.raises(ObjectError, match="STIX timestamp"):
         parse_timestamp(text)

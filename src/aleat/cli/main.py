@@ -6,6 +6,7 @@ Exit codes: 0 complete; 1 failed; 2 usage; 3 done, but some input could not be r
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
 import sys
@@ -27,6 +28,7 @@ from aleat.cli import (
     lake_commands,
     main_commands,
     poll_commands,
+    post_commands,
     pull_commands,
     push_commands,
     serve_commands,
@@ -37,6 +39,7 @@ from aleat.errors import AleatError
 
 __all__ = ["app", "main"]
 
+_GARBAGE = 50_000  # objects; Python's own measure has it look for cycles, of which we make few, 70 times as often
 
 app = cyclopts.App(
     name="aleat",
@@ -62,6 +65,7 @@ for commands in (
     gate_commands,
     asks_commands,
     poll_commands,
+    post_commands,
     pull_commands,
     push_commands,
     serve_commands,
@@ -72,6 +76,7 @@ for commands in (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    gc.set_threshold(_GARBAGE)
     if sys.stdout is None:  # it was closed: whoever started us wants to read nothing
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):  # a console or a file that can't hold a letter shows its number

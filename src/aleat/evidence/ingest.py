@@ -21,11 +21,11 @@ from pathlib import Path
 from aleat.errors import InputError, Issue, Place, WorkspaceError
 from aleat.evidence.collector import Collector, SourceHashes, collection_hashes
 from aleat.evidence.opener import Limits, Secrets, Source, open_sources
-from aleat.evidence.pool import process_pool
 from aleat.evidence.read import segment_id, source_ranges
 from aleat.evidence.reader import ByteRange, ReadOptions, reader_named
 from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.evidence.segment import RangeTask, write_range
+from aleat.processes import process_pool
 from aleat.store.lake import Custodian, Lake, RangeRow, SegmentDraft, SourceFacts
 from aleat.store.lake_custody import Ending
 from aleat.store.lake_files import hash_file

@@ -27,7 +27,6 @@ import msgspec
 from aleat.errors import InputError, Issue, WorkspaceError
 from aleat.evidence import Limits, ReadOptions, Secrets, Source, known_bytes, open_sources, source_ranges
 from aleat.evidence.opener import one_pass
-from aleat.evidence.pool import process_pool
 from aleat.evidence.readers.file import FILE_FORMAT
 from aleat.hunt.correlation import correlate
 from aleat.hunt.coverage import CoverageBuilder, LogNotes, Openings
@@ -51,6 +50,7 @@ from aleat.hunt.work import (
     start_worker,
 )
 from aleat.hunt.yara_hunt import gap_issues
+from aleat.processes import process_pool
 from aleat.store.database import Database
 from aleat.store.hunts import (
     CellResult,

@@ -20,11 +20,13 @@ from aleat.errors import InputError, Issue, LimitError, ObjectError, Place
 from aleat.knowledge.document import Document
 from aleat.knowledge.items import KnowledgeItem
 from aleat.knowledge.limits import Limits
+from aleat.knowledge.quality import USUAL
 from aleat.stix.bundle import parse_bundle
 from aleat.stix.columns import ObjectColumns, ParsedMembers, columns_of, kinds_of, parse_members
 from aleat.stix.limits import ObjectLimits
+from aleat.stix.members import Members
 from aleat.stix.objects import restore_object
-from aleat.stix.splitter import Members, MemberSplitter, find_members
+from aleat.stix.splitter import MemberSplitter, find_members
 
 __all__ = ["WORTH_WORKERS", "KnowledgeBlock", "Known", "read_blocks"]
 
@@ -33,6 +35,7 @@ _BLOCK = 512 * 1024
 _WORTH_KNOWING = 128 * 1024  # bytes; smaller blocks are parsed sooner than looked up
 _HEAD = 1024**2
 _AHEAD = 6  # blocks handed to workers before their turn
+_ALONE = 3  # blocks that weren't kept before, ere a worker is worth its start
 
 Known = Callable[[bytes], Mapping[tuple[str, str], int] | None]
 """Tells of a block of bytes, by its SHA-256, how many objects of which kinds are in it, where all were kept before."""
@@ -50,7 +53,8 @@ class KnowledgeBlock:
 
     `offsets` are where the objects stand in the document `path`; `kinds` counts them by (STIX type, pattern type).
     `digest` is the SHA-256 of the bytes that they were, where all of those could be used and are many. A block that is
-    `known` has no columns: it was kept before.
+    `known` has no columns: it was kept before. `unusual` are the positions of those indicators about which something
+    may be doubtful in itself (`aleat.knowledge.quality`); None: of whatever is here.
     """
 
     path: str
@@ -63,10 +67,13 @@ class KnowledgeBlock:
     markings: tuple[str, ...] = ()
     digest: bytes | None = None
     known: bool = False
+    unusual: list[int] | None = None
 
-    def items(self) -> Iterator[KnowledgeItem]:
-        """Yield the same one by one."""
-        for raw, digest, offset in zip(self.columns.raws, self.columns.digests, self.offsets, strict=True):
+    def items(self, positions: Iterable[int] | None = None) -> Iterator[KnowledgeItem]:
+        """Yield the same one by one; those at `positions` only, where they are given."""
+        columns = self.columns
+        for position in range(len(columns.raws)) if positions is None else positions:
+            raw, digest, offset = columns.raws[position], columns.digests[position], self.offsets[position]
             yield KnowledgeItem(
                 object=restore_object(raw, digest.hex()),
                 place=Place(self.path, offset=offset),
@@ -174,17 +181,18 @@ def _parse(
         if isinstance(one, InputError) or one[2] is not None:
             return one if isinstance(one, InputError) else (one, None)
         if future is None or future.cancel():  # nobody has begun with it
-            return one, parse_members(one[0], document.path, limits)
+            return one, parse_members(one[0], document.path, limits, USUAL)
         return one, future.result()
 
+    new = 0
     for one in found:
         future = None
         if workers is not None and not isinstance(one, InputError) and one[2] is None:
-            future = workers.submit(parse_members, one[0], document.path, limits)
+            new += 1
+            if new > _ALONE:
+                future = workers.submit(parse_members, one[0], document.path, limits, USUAL)
         waiting.append((one, future))
-        if workers is None:
-            yield first()
-        if len(waiting) >= _AHEAD:
+        if new <= _ALONE or len(waiting) >= _AHEAD:
             yield first()
     while waiting:
         yield first()
@@ -217,7 +225,8 @@ def _bounded(
         if found.offsets:
             columns = found.with_raws(members).columns
             whole = digest if not found.issues else None
-            yield KnowledgeBlock(path, columns, found.offsets, found.kinds, digest=whole)
+            unusual = None if b"benign" in members.data else found.unusual  # of those a pair may be doubtful
+            yield KnowledgeBlock(path, columns, found.offsets, found.kinds, digest=whole, unusual=unusual)
     if dropped:
         reason = f"{dropped} more objects of this file can't be used; they are not listed one by one."
         yield Issue(_STAGE, "object", Place(path), reason, records=dropped)

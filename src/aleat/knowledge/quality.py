@@ -5,9 +5,9 @@ everywhere: a top-level domain, a /8, a private range, ``LIKE '%'``, the hash of
 address, a hash of the wrong length, a pattern that can't be one) and "contradictory" (it ends before it begins, its
 maker says benign and malicious). The words stand in `aleat.report.messages`, under a label's `reason`.
 
-Pure, and quick over many: an indicator of the usual form with a usual value costs one look. Only STIX patterns are
-looked into; entries of lists get their labels where they hit (`aleat.hunt.warning_lists`). Of several comparisons
-of which all must hold no single one is too general.
+Pure, and quick over many: an indicator of the usual form with usual values costs one look (`USUAL`). Only STIX
+patterns are looked into; entries of lists get their labels where they hit (`aleat.hunt.warning_lists`). Of several
+comparisons of which all must hold no single one is too general.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aleat.stix.objects import StixObject
 from aleat.stix.pattern_paths import Comparison, pattern_comparisons
 from aleat.stix.times import parse_timestamp
 
-__all__ = ["CODES", "REASONS", "QualityLabel", "doubtful", "quality_of", "version_labels"]
+__all__ = ["CODES", "REASONS", "USUAL", "QualityLabel", "doubtful", "quality_of", "version_labels"]
 
 CODES = ("malformed", "contradictory", "too-general", "warning-list")
 
@@ -53,18 +53,20 @@ _LENGTHS = {"MD5": 32, "SHA-1": 40, "SHA-224": 56, "SHA-256": 64, "SHA-384": 96,
 _LENGTHS |= {"SHA1": 40, "SHA256": 64, "SHA512": 128}
 _EMPTY_MD5, _EMPTY_SHA1, _EMPTY_SHA256 = (hashlib.new(name, b"").hexdigest() for name in ("md5", "sha1", "sha256"))
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-# What needs no closer look: one comparison, of a value that has the usual form and is in no reserved range.
-_USUAL = re.compile(
-    r"\[\s?(?:"
-    rf"ipv4-addr:value = '(?!(?:0|10|127|100|169|172|192)\.)(?:1?[0-9]{{1,2}}|2[01][0-9]|22[0-3])(?:\.{_OCTET}){{3}}'"
+# What needs no closer look: a comparison with a value that has the usual form and is in no reserved range.
+_COMPARED = (
+    r"(?:ipv4-addr:value = '(?!(?:0|10|127|100|169|172|192)\.)"
+    rf"(?:1?[0-9]{{1,2}}|2[01][0-9]|22[0-3])(?:\.{_OCTET}){{3}}'"
     r"|domain-name:value = '(?:[A-Za-z0-9_-]{1,63}\.)++[A-Za-z]{2,63}'"
     r"|url:value = '[a-z]{2,10}://[^'\\]++'"
     r"|file:name = '[^'\\]{3,}+'"
     rf"|file:hashes\.'?MD5'? = '(?!{_EMPTY_MD5})[0-9a-fA-F]{{32}}'"
     rf"|file:hashes\.'SHA-1' = '(?!{_EMPTY_SHA1})[0-9a-fA-F]{{40}}'"
-    rf"|file:hashes\.'SHA-256' = '(?!{_EMPTY_SHA256})[0-9a-fA-F]{{64}}'"
-    r")\s?\]"
+    rf"|file:hashes\.'SHA-256' = '(?!{_EMPTY_SHA256})[0-9a-fA-F]{{64}}')"
 )
+_USUAL = re.compile(rf"\[\s?{_COMPARED}\s?\]")
+USUAL = re.compile(rf"\[\s?{_COMPARED}(?: (?:OR|AND) {_COMPARED})*+\s?\]")
+"""A STIX pattern, all of it, about which nothing can be doubtful but that its values stand on a warning list."""
 _TEXTS = re.compile(r"'(?:[^'\\]|\\.)*+('?)", re.DOTALL)  # the last may be open, so that none is begun twice
 _ALL_OF = re.compile(r"\b(?:AND|FOLLOWEDBY)\b")
 _HOST = re.compile(r"(?:\*\.|\.)?(?:[^\s\x00-\x20./:@\\'\"<>]{1,63}\.)*[^\s\x00-\x20./:@\\'\"<>]{1,63}\.?")
@@ -105,7 +107,7 @@ def doubtful(items: Sequence[StixObject], warn: Warn | None = None) -> Iterator[
             found.setdefault(position, []).extend(_of_times(item))
         if b"benign" in item.raw:
             benign.append(position)
-        if item.pattern_type == "stix" and not _USUAL.fullmatch(item.pattern or ""):
+        if item.pattern_type == "stix" and not USUAL.fullmatch(item.pattern or ""):
             found.setdefault(position, []).extend(_of_pattern(item.pattern or ""))
     for position in _contradicted(items, benign):
         found.setdefault(position, []).append(_label("benign-and-malicious"))

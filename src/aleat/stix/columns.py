@@ -14,18 +14,16 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import msgspec
-import numpy as np
 import orjson
 
 from aleat.errors import InputError, Issue, LimitError, Place
 from aleat.stix.canonical import canonical_json_parsed, has_wide_key
 from aleat.stix.limits import ObjectLimits
+from aleat.stix.members import Members
 from aleat.stix.objects import Received, StixObject, check_received, decode_received, parse_object
-from aleat.stix.splitter import Members
-from aleat.stix.times import parse_timestamp
+from aleat.stix.times import timestamp_micros
 from aleat.stix.upgrade import needs_upgrade
 from aleat.stix.values import value_hashes
-from aleat.times import micros_of
 
 __all__ = [
     "ObjectColumns",
@@ -64,13 +62,15 @@ class ObjectColumns(msgspec.Struct):
 class ParsedMembers(msgspec.Struct):
     """What the members of one block are: objects, each with its byte in the file, and what can't be used.
 
-    `kinds` counts the objects by STIX type, indicators by (type, pattern type).
+    `kinds` counts the objects by STIX type, indicators by (type, pattern type). `unusual` are the positions of those
+    indicators that a closer look is for; None: nobody looked.
     """
 
     columns: ObjectColumns
     offsets: list[int]
     issues: list[Issue]
     kinds: Counter[tuple[str, str]]
+    unusual: list[int] | None = None
 
     def with_raws(self, members: Members) -> ParsedMembers:
         """Fill in the objects' bytes, which a worker process doesn't send back."""
@@ -103,16 +103,22 @@ def traits_of(item: StixObject) -> Traits:
     return item.created_by_ref or "", _json_list(refs), int(item.upgraded is None), int(item.revoked)
 
 
-@lru_cache(65_536)
 def microseconds(version: str) -> int:
     """Return the time of a version (`StixObject.version`) in microseconds since 1970; 0 where it has none."""
-    return micros_of(parse_timestamp(version)) if version else 0
+    return (timestamp_micros(version) or 0) if version else 0
 
 
-def parse_members(members: Members, path: str, limits: ObjectLimits) -> ParsedMembers:
-    """Return the objects that these members are, without their bytes; one bad object costs only itself."""
+def parse_members(
+    members: Members, path: str, limits: ObjectLimits, usual: re.Pattern[str] | None = None
+) -> ParsedMembers:
+    """Return the objects that these members are, without their bytes; one bad object costs only itself.
+
+    With `usual` it is told which indicators have a STIX pattern that isn't all of that form, or say until when they
+    are valid: those that a closer look is for.
+    """
     columns = ObjectColumns([], [], [], [], [], [])
-    parsed = ParsedMembers(columns, [], [], Counter())
+    unusual: list[int] = []
+    parsed = ParsedMembers(columns, [], [], Counter(), None if usual is None else unusual)
     doubtful = members.depth > limits.depth or b"\\u00" in members.data
     spaced = not doubtful and _has_spaced_colon(members.data)
     data, base = members.data, members.base
@@ -123,9 +129,11 @@ def parse_members(members: Members, path: str, limits: ObjectLimits) -> ParsedMe
         if isinstance(found, Issue):
             parsed.issues.append(found)
             continue
-        id_, version, traits, digest, values, pattern_type = found
+        id_, time, traits, digest, values, pattern_type, ending, pattern = found
+        if usual is not None and pattern is not None and _is_unusual(pattern_type, pattern, usual, ending=ending):
+            unusual.append(len(columns.ids))
         columns.ids.append(id_)
-        columns.times.append(microseconds(version))
+        columns.times.append(time)
         columns.traits.append(traits)
         columns.digests.append(digest)
         columns.values.append(values)
@@ -134,7 +142,8 @@ def parse_members(members: Members, path: str, limits: ObjectLimits) -> ParsedMe
     return parsed
 
 
-_Row = tuple[str, str, Traits, bytes, list[int], str]
+_Row = tuple[str, int, Traits, bytes, list[int], str, bool, str | None]
+"""Id, time, traits, digest, values, pattern type, whether it says until when it is valid, an indicator's pattern."""
 
 _floats: list[str] = []
 _decode_any = msgspec.json.Decoder(float_hook=_floats.append).decode  # tells whether there is any
@@ -157,15 +166,19 @@ def _parse_plain(raw: bytes, *, spaced: bool) -> _Row | None:
         check_received(received)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError, InputError):
         return None
-    native = not needs_upgrade(received.type, received.spec_version)
-    if native and received.spec_version not in (None, "2.1"):
+    spec_version = received.spec_version
+    native = spec_version == "2.1" or not needs_upgrade(received.type, spec_version, received.created)
+    if native and spec_version not in (None, "2.1"):
         return None
     traits = (received.created_by_ref or "", _markings(received), int(native), int(received.revoked))
-    pattern_type = (received.pattern_type or "") if received.type == "indicator" else ""
-    if not native and received.type == "indicator":
-        pattern_type = value.get("pattern_type", "stix")
-    version = received.modified or received.created or ""
-    return received.id, version, traits, hashlib.sha256(canonical).digest(), value_hashes(value), pattern_type
+    pattern_type, pattern = "", None
+    if received.type == "indicator":
+        pattern = received.pattern or ""
+        pattern_type = (received.pattern_type or "") if native else value.get("pattern_type", "stix")
+    time = microseconds(received.modified or received.created or "")
+    digest = hashlib.sha256(canonical).digest()
+    ending = received.valid_until is not None
+    return received.id, time, traits, digest, value_hashes(value), pattern_type, ending, pattern
 
 
 def _parse_slowly(raw: bytes, place: Place, limits: ObjectLimits) -> _Row | Issue:
@@ -175,15 +188,21 @@ def _parse_slowly(raw: bytes, place: Place, limits: ObjectLimits) -> _Row | Issu
         item = parse_object(raw, place, depth=limits.depth)
     except InputError as error:
         return Issue(_STAGE, error.code, place, error.reason, error.advice, length=len(raw), records=1)
-    pattern_type = (item.pattern_type or "") if item.type == "indicator" else ""
+    pattern_type, pattern = "", None
+    if item.type == "indicator":
+        pattern_type, pattern = item.pattern_type or "", item.pattern or ""
+    digest, ending = bytes.fromhex(item.digest), item.valid_until is not None
     values = value_hashes(item.properties())
-    return item.id, item.version, traits_of(item), bytes.fromhex(item.digest), values, pattern_type
+    return item.id, microseconds(item.version), traits_of(item), digest, values, pattern_type, ending, pattern
+
+
+def _is_unusual(pattern_type: str, pattern: str, usual: re.Pattern[str], *, ending: bool) -> bool:
+    return ending or (pattern_type == "stix" and usual.fullmatch(pattern) is None)
 
 
 def _has_spaced_colon(data: bytes) -> bool:
     """Tell whether white space stands before a colon anywhere, also within a text."""
-    codes = np.frombuffer(data, np.uint8)
-    return bool(((codes[1:] == 58) & (codes[:-1] <= 32)).any())
+    return any(space in data and space + b":" in data for space in (b" ", b"\t", b"\r", b"\n"))
 
 
 def _markings(received: Received) -> str:

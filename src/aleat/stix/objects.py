@@ -252,14 +252,12 @@ def check_received(received: Received) -> None:
             f"The id of this {received.type[:40]!r} is not of the form type--UUID.",
             advice="STIX 2.1 §2.9 says how ids look.",
         )
-    for name, text in (
-        ("created", received.created),
-        ("modified", received.modified),
-        ("valid_from", received.valid_from),
-        ("valid_until", received.valid_until),
-    ):
+    for text in (received.created, received.modified, received.valid_from, received.valid_until):
         if text is not None and not is_timestamp(text):
-            raise ObjectError(f"Its {name!r} is no STIX timestamp.", advice="STIX 2.1 §3.2: YYYY-MM-DDTHH:MM:SS.sssZ.")
+            raise ObjectError(
+                f"Its {_name_of_time(received)!r} is no STIX timestamp.",
+                advice="STIX 2.1 §3.2: YYYY-MM-DDTHH:MM:SS.sssZ.",
+            )
     for reference in (
         *received.object_marking_refs,
         received.created_by_ref,
@@ -270,6 +268,12 @@ def check_received(received: Received) -> None:
             raise ObjectError("One of its references is no STIX id.", advice="STIX 2.1 §2.9 says how ids look.")
     if received.confidence is not None and not 0 <= received.confidence <= 100:
         raise ObjectError("Its 'confidence' is not between 0 and 100.")
+
+
+def _name_of_time(received: Received) -> str:
+    """Return the name of the first property that should be a timestamp, and isn't."""
+    times = {name: getattr(received, name) for name in ("created", "modified", "valid_from", "valid_until")}
+    return next(name for name, text in times.items() if text is not None and not is_timestamp(text))
 
 
 def _assemble(raw: bytes, digest: str, received: Received, value: Any, place: Place) -> StixObject:

@@ -19,8 +19,9 @@ import numpy as np
 
 from aleat.errors import InputError, LimitError, ObjectError, Place
 from aleat.stix.limits import ObjectLimits
+from aleat.stix.members import Members
 
-__all__ = ["MemberSplitter", "Members", "find_members"]
+__all__ = ["MemberSplitter", "find_members"]
 
 _TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{\]}:,]|[^\s"\[{\]}:,]++', re.DOTALL)
 _SPACE = b" \t\r\n"
@@ -28,20 +29,6 @@ _SCALAR = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[^,\s"]++', re.DOTALL)
 _TAIL = 1024**2
 
 _Positions = np.ndarray[Any, np.dtype[np.int64]]
-
-
-@dataclass(frozen=True, slots=True)
-class Members:
-    """Whole members of a list: `data[starts[i]:ends[i]]` each; `base` is the byte of the file that `data` begins at.
-
-    `depth` is how deep the deepest of them nests.
-    """
-
-    data: bytes
-    base: int
-    starts: list[int]
-    ends: list[int]
-    depth: int
 
 
 def find_members(head: bytes) -> int | None:

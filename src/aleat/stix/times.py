@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
 from aleat.errors import ObjectError
+from aleat.times import DAY, HOUR, MINUTE, SECOND, from_micros, micros_of
 
-__all__ = ["format_timestamp", "is_timestamp", "parse_timestamp"]
+__all__ = ["format_timestamp", "is_timestamp", "parse_timestamp", "timestamp_micros"]
 
-_TIMESTAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:)([0-9]{2})(?:\.([0-9]+))?Z")
+_TIMESTAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]++))?Z")
 
 
 def format_timestamp(time: datetime) -> str:
@@ -24,17 +25,29 @@ def format_timestamp(time: datetime) -> str:
     return utc.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
-@lru_cache(65_536)
 def is_timestamp(text: str) -> bool:
     """Tell whether `text` is a STIX timestamp."""
+    return timestamp_micros(text) is not None
+
+
+@lru_cache(65_536)
+def timestamp_micros(text: str) -> int | None:
+    """Return the time of a STIX timestamp in microseconds since 1970, as `parse_timestamp` reads it; None: it is none.
+
+    >>> timestamp_micros("1970-01-02T00:00:60.5Z")
+    86460500000
+    """
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
-        return False
-    try:
-        datetime.fromisoformat(match[1] + min(match[2], "59")).replace(tzinfo=UTC)
-    except ValueError:
-        return False
-    return match[2] <= "60"
+        return None
+    calendar, hour, minute, second, fraction = match.groups()
+    day = _day(calendar)
+    if day is None or hour > "23" or minute > "59" or second > "60":
+        return None
+    micros = day * DAY + int(hour) * HOUR + int(minute) * MINUTE + int(second) * SECOND
+    if fraction:
+        micros += int(fraction[:6].ljust(6, "0"))
+    return micros if micros <= _LAST else None
 
 
 def parse_timestamp(text: str) -> datetime:
@@ -42,12 +55,20 @@ def parse_timestamp(text: str) -> datetime:
 
     A leap second (``:60``) becomes the first second after it. Raises `ObjectError` where it is none.
     """
-    match = _TIMESTAMP.fullmatch(text)
-    if match is None or not is_timestamp(text):
+    micros = timestamp_micros(text)
+    if micros is None:
         raise ObjectError("That is no STIX timestamp.", advice="STIX 2.1 §3.2: YYYY-MM-DDTHH:MM:SS.sssZ.")
-    minute = datetime.fromisoformat(match[1] + "00").replace(tzinfo=UTC)
-    fraction = int((match[3] or "0")[:6].ljust(6, "0"))
+    return from_micros(micros)
+
+
+@lru_cache(4_096)
+def _day(text: str) -> int | None:
+    """Return the days from 1970 to a date; None where there is no such day."""
     try:
-        return minute + timedelta(seconds=int(match[2]), microseconds=fraction)
-    except OverflowError:
-        raise ObjectError("That STIX timestamp is after the year 9999.") from None
+        return date.fromisoformat(text).toordinal() - _FIRST
+    except ValueError:
+        return None
+
+
+_FIRST = date(1970, 1, 1).toordinal()
+_LAST = micros_of(datetime.max.replace(tzinfo=UTC))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from hashlib import blake2b
+from struct import Struct
 from typing import Any
 
 __all__ = ["has_value", "hash_value", "indexed_values", "value_hashes"]
@@ -25,6 +26,7 @@ _KEYS = _TEXTS | _OTHERS
 _CONSTANT = re.compile(r"'((?:[^'\\]|\\.)*+)'", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _MOST = 10_000  # values of one object
+_signed = Struct(">q").unpack
 
 
 def indexed_values(properties: Mapping[str, Any]) -> tuple[str, ...]:
@@ -54,13 +56,14 @@ def has_value(properties: Mapping[str, Any], value: str) -> bool:
 
 
 def _hash(usual: str) -> int:
-    digest = blake2b(usual.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+    number: int
+    (number,) = _signed(blake2b(usual.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+    return number
 
 
 def _texts(properties: Mapping[str, Any]) -> list[str]:
     found: list[str] = []
-    for name in sorted(_KEYS & properties.keys()):
+    for name in sorted([name for name in properties if name in _KEYS]):
         value = properties[name]
         if name in _TEXTS:
             if isinstance(value, str):

@@ -18,7 +18,7 @@ everything else grows at its end. Digests are 32 bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +48,7 @@ __all__ = [
     "objects",
     "packs",
     "provenance_of",
+    "rows_with",
     "traits",
 ]
 
@@ -233,12 +234,29 @@ def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple
     """Insert rows, each with a value for every column in the table's order: past SQLAlchemy's handling of each."""
     if not rows:
         return
-    dialect = connection.engine.dialect
-    mark = "?" if dialect.paramstyle == "qmark" else "%s"
-    quote = dialect.identifier_preparer.quote
+    quote, mark = _spelling(connection)
     names = ", ".join(quote(column.name) for column in table.columns)
     marks = ", ".join([mark] * len(table.columns))
     connection.exec_driver_sql(f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})", list(rows))  # noqa: S608
+
+
+def rows_with(
+    connection: sa.Connection, table: sa.Table, names: Sequence[str], keys: Sequence[str]
+) -> Iterable[Sequence[Any]]:
+    """Return the columns `names` of the rows whose first of these is one of `keys`, past SQLAlchemy's handling."""
+    if not keys:
+        return ()
+    quote, mark = _spelling(connection)
+    columns = ", ".join(map(quote, names))
+    marks = ", ".join([mark] * len(keys))
+    query = f"SELECT {columns} FROM {quote(table.name)} WHERE {quote(names[0])} IN ({marks})"  # noqa: S608
+    return connection.exec_driver_sql(query, tuple(keys)).fetchall()
+
+
+def _spelling(connection: sa.Connection) -> tuple[Callable[[str], str], str]:
+    """Return how the database's driver wants names quoted, and what marks a parameter."""
+    dialect = connection.engine.dialect
+    return dialect.identifier_preparer.quote, "?" if dialect.paramstyle == "qmark" else "%s"
 
 
 def _json_list(texts: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from aleat.store.object_tables import (
     object_values,
     objects,
     packs,
+    rows_with,
     traits,
 )
 from aleat.store.objects_conflicts import find_conflicts_of
@@ -61,7 +62,9 @@ class AddedDigest:
         if table is packs:
             lines = [b"%d %d\n%b" % (seq, len(data), data) for seq, data in rows]
         elif table is objects:
-            lines = [orjson.dumps((*row[:4], row[4].hex(), *row[5:]), option=_LINE) for row in rows]
+            lines = _lines([(*row[:4], row[4].hex(), *row[5:]) for row in rows])
+        elif table is copies:
+            lines = _lines(rows)
         elif table is known_blocks:
             lines = [orjson.dumps((row[0], row[1].hex(), *row[2:]), option=_LINE) for row in rows]
         else:
@@ -72,6 +75,11 @@ class AddedDigest:
         """Return the digest (hex)."""
         parts = [f"{name} {part.hexdigest()}\n" for name, part in sorted(self._hashes.items())]
         return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def _lines(rows: Iterable[Sequence[Any]]) -> list[bytes]:
+    """Return the rows as lines of JSON; no text in them (an id, a digest) holds a bracket."""
+    return [orjson.dumps([tuple(row) for row in rows])[1:-1].replace(b"],[", b"]\n["), b"\n"]
 
 
 class ObjectWriter:
@@ -95,9 +103,13 @@ class ObjectWriter:
 
     def put_together(self, columns: ObjectColumns, copy: Provenance, offsets: Sequence[int]) -> None:
         """Add objects that came together: one copy for all, each at its own byte of one document."""
+        before = self._last[objects.name]
         seqs = self.put_contents(columns)
         number = self._numbers(facts, [facts_row(copy)])[0]
         came = (copy.received, copy.source.path)
+        if len(seqs) == self._last[objects.name] - before and before == self._covered:  # all are new, none twice
+            self._put_first_copies(number, self._arrival(*came), offsets)
+            return
         self._put_copies([(seq, number) for seq in seqs], [(came, None, None, offset) for offset in offsets])
 
     def put_copies(self, seqs: Sequence[int], given: Sequence[Provenance]) -> None:
@@ -158,11 +170,11 @@ class ObjectWriter:
             seqs.append(seq)
         if fresh:
             self._add_objects(columns, fresh)
-            ids = Counter(columns.ids[number] for number in fresh)
-            several = {id_ for id_, count in ids.items() if count > 1 or id_ in there}
-            if several:
+            ids = [columns.ids[number] for number in fresh]
+            if there or len(set(ids)) < len(ids):
+                several = {id_ for id_, count in Counter(ids).items() if count > 1 or id_ in there}
                 self._doubtful.update(several)
-                self._fresh.update(columns.digests[number].hex() for number in fresh)
+                self._fresh.update(columns.digests[number].hex() for number in fresh if several)
         self._counts["new"] += len(fresh)
         return seqs
 
@@ -171,9 +183,7 @@ class ObjectWriter:
         found: dict[str, list[tuple[int, bytes]]] = {}
         if not self._last["objects"]:
             return found
-        columns = (objects.c.id, objects.c.seq, objects.c.digest)
-        query = sa.select(*columns).where(objects.c.id.in_(sorted(set(ids))))
-        for id_, seq, digest in self._connection.execute(query):
+        for id_, seq, digest in rows_with(self._connection, objects, ("id", "seq", "digest"), sorted(set(ids))):
             found.setdefault(id_, []).append((seq, digest))
         return found
 
@@ -216,6 +226,15 @@ class ObjectWriter:
         self._covered = max(self._covered, *(seq for seq, _ in keys)) if keys else self._covered
         self._counts["added"] += len(rows)
         self._counts["known"] += len(keys) - len(rows)
+
+    def _put_first_copies(self, number: int, arrival: int, offsets: Sequence[int]) -> None:
+        """Add the first copies of the objects that were added last."""
+        first, count = self._last[copies.name] + 1, len(offsets)
+        seqs = range(self._covered + 1, self._covered + count + 1)
+        same = [repeat(value, count) for value in (number, arrival, None, None)]
+        self._insert(copies, list(zip(range(first, first + count), seqs, *same, offsets, strict=True)))
+        self._covered += count
+        self._counts["added"] += count
 
     def _copies_there(self, seqs: Sequence[int]) -> set[tuple[int, int]]:
         """Return (object, facts) of the copies of those objects."""

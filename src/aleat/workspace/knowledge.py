@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 
 from aleat.errors import Issue, Place, TrustError
-from aleat.evidence.pool import process_pool
 from aleat.knowledge import NOTE_CODES, UNDATED, KnowledgeItem, Limits
 from aleat.knowledge.blocks import KnowledgeBlock, Known
 from aleat.knowledge.places import open_places
 from aleat.knowledge.reader import read_document_blocks
 from aleat.opening import Secrets, shown_url
+from aleat.processes import process_pool
 from aleat.stix import content_id, make_object
 from aleat.stix.columns import columns_of
 from aleat.store.allies import find_ally
@@ -171,8 +171,7 @@ def keep(
             if batch.known:
                 writer.count_known(batch.kinds.total())
             else:
-                if any(type_ == "indicator" for type_, _ in batch.kinds):
-                    doubts.look([item.object for item in batch.items()])
+                doubts.look_at(batch)
                 given = _provenance(batch, Place(batch.path), giver, originator, agreement, now)
                 writer.put_together(batch.columns, given, batch.offsets)
                 if batch.digest is not None:

@@ -12,9 +12,9 @@ import msgspec
 
 from aleat.errors import WorkspaceBusyError
 from aleat.evidence.batch import split_column
-from aleat.evidence.pool import process_pool
 from aleat.hunt.search import Searched, SearchHit, SearchScope, search_lake
 from aleat.hunt.search_query import parse_query
+from aleat.processes import process_pool
 from aleat.store.index_part import FieldRow, estimate_distinct
 from aleat.store.lake import Lake, SourceRow
 from aleat.store.value_hash import fold_text

@@ -14,6 +14,7 @@ import msgspec
 
 from aleat.hunt.from_store import list_objects, warning_lists
 from aleat.hunt.warning_lists import WarningIndex
+from aleat.knowledge.blocks import KnowledgeBlock
 from aleat.knowledge.quality import QualityLabel, Warn, doubtful
 from aleat.stix.objects import StixObject
 from aleat.store.database import Connection
@@ -46,6 +47,11 @@ class Doubts:
         there = list_objects(self._connection)
         lists = list(warning_lists(self._connection, self._root, among=there))
         return WarningIndex(lists).names if lists else None
+
+    def look_at(self, block: KnowledgeBlock) -> None:
+        """Look at a block that comes in: at the objects of which any may be doubtful."""
+        if any(type_ == "indicator" for type_, _ in block.kinds):
+            self.look([item.object for item in block.items(block.unusual if self.warn is None else None)])
 
     def look(self, items: Sequence[StixObject]) -> None:
         """Look at objects that come in."""
