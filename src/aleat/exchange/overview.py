@@ -7,7 +7,17 @@ from collections.abc import Iterable
 import msgspec
 
 from aleat.exchange.findings import Finding, read_findings
-from aleat.exchange.messages import Acceptance, Delivery, Message, Offer, Request, read_message
+from aleat.exchange.messages import (
+    Acceptance,
+    Delivery,
+    Findings,
+    Inquiry,
+    Message,
+    Offer,
+    Request,
+    Results,
+    read_message,
+)
 from aleat.exchange.threads import Thread, fold_threads
 from aleat.store.database import Connection
 from aleat.store.exchanges import read_files, read_messages
@@ -76,12 +86,18 @@ def open_delivery(connection: Connection, own: str, ally: str) -> str | None:
 
 
 def open_answer(connection: Connection, own: str, ally: str) -> str | None:
-    """Return the latest delivery of `ally` to us in a thread that is not closed."""
-    found = [
-        item
-        for thread in asks(connection)
-        if thread.state != "closed"
-        for item in thread.messages
-        if isinstance(item, Delivery) and (item.sender, item.recipient) == (ally, own)
-    ]
-    return max(found, key=lambda item: (item.time, item.id)).id if found else None
+    """Return what of `ally` waits for our findings: its latest delivery or inquiry in a thread that is not closed.
+
+    What was not answered yet comes first.
+    """
+    found: list[tuple[bool, str, str]] = []
+    for thread in asks(connection):
+        if thread.state == "closed":
+            continue
+        answered = {item.of for item in thread.messages if isinstance(item, Findings | Results)}
+        found += [
+            (item.id not in answered, item.time, item.id)
+            for item in thread.messages
+            if isinstance(item, Delivery | Inquiry) and (item.sender, item.recipient) == (ally, own)
+        ]
+    return max(found)[2] if found else None
