@@ -10,7 +10,8 @@ from cyclopts import Parameter
 
 from aleat.cli.exit_codes import INCOMPLETE, USAGE
 from aleat.cli.options import Actor, Folder, WorkspaceOption, open_workspace
-from aleat.cli.terminal import error, issues, line, tell_sent
+from aleat.cli.post_commands import open_mail, tell_received
+from aleat.cli.terminal import error, tell_sent
 
 __all__ = ["register"]
 
@@ -129,20 +130,17 @@ def receive(*paths: Path, workspace: WorkspaceOption = None, actor: Actor = None
     """Open sealed files for us, verify them, and keep what they hold.
 
     Args:
-        paths: The sealed files.
+        paths: The sealed files; without any, what came over TAXII and could not be opened yet.
         workspace: The workspace's folder.
         actor: Who acts.
     """
     code = 0
     with open_workspace(workspace, actor) as ws:
+        if not paths:
+            return open_mail(ws)
         for path in paths:
             got = ws.receive(path)
-            kinds = ", ".join(type(message).__name__.lower() for message in got.messages) or "no message"
-            line(f"From {got.sender.name}: {kinds}; {len(got.objects)} objects, {len(got.findings)} findings.")
-            if got.missing:
-                numbers = ", ".join(map(str, got.missing))
-                error(f"Earlier files of {got.sender.name} have not come: numbers {numbers}.")
-            issues(got.issues)
+            tell_received(got)
             code = INCOMPLETE if got.issues else code
     return code
 

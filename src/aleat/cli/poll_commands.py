@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from aleat.cli.access_options import AccessOptions, access_to
 from aleat.cli.exit_codes import INCOMPLETE, USAGE
 from aleat.cli.options import Actor, Quiet, WorkspaceOption, moment, open_workspace
+from aleat.cli.post_commands import tell_received
 from aleat.cli.terminal import error, issues, line, progress, table
 from aleat.errors import Issue
 
@@ -59,7 +60,9 @@ def poll(
     with open_workspace(workspace, actor) as ws, progress(quiet=quiet) as show:
         if not (collection or all):
             found = ws.feeds(access)
-            if len([item for item in found if not isinstance(item, Issue)]) != 1:
+            there = [item for item in found if not isinstance(item, Issue)]
+            plain = [feed for feed in there if not feed.messages]
+            if len(plain) != 1 and not (there and not plain):
                 return _list(access, found)
         polled = ws.poll(
             access,
@@ -76,7 +79,7 @@ def poll(
 
 def _list(access: Access, found: tuple[object, ...]) -> int:
     """Show what there is at a URL that is of no one collection, and how to go on."""
-    there = [item for item in found if not isinstance(item, Issue)]
+    there = [item for item in found if not isinstance(item, Issue) and not item.messages]  # type: ignore[attr-defined]
     refused = [item for item in found if isinstance(item, Issue)]
     if there:
         table([(feed.title, feed.id, feed.url) for feed in there], ("collection", "id", "url"))  # type: ignore[attr-defined]
@@ -88,6 +91,13 @@ def _list(access: Access, found: tuple[object, ...]) -> int:
 
 
 def _tell(polled: Polled) -> int:
+    for received in polled.letters:
+        tell_received(received)
+    if polled.letter_issues:
+        error(f"{len(polled.letter_issues)} sealed files could not be fetched or opened:")
+        issues(polled.letter_issues)
+    if polled.shut:
+        error(f"{polled.shut} that came before still can't be opened. See: aleat receive.")
     for feed in polled.feeds:
         _tell_feed(feed)
     if polled.refused:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cyclopts
 
@@ -29,6 +29,7 @@ class PushAsked:
 
     to: str
     collection: str = ""
+    only: Literal["feed", "post"] | None = None
     approver: str | None = None
 
 
@@ -36,7 +37,14 @@ Pusher = Callable[["Workspace", "Access", PushAsked, "Progress"], "PushedTo"]
 
 
 def _to_taxii(ws: Workspace, access: Access, asked: PushAsked, show: Progress) -> PushedTo:
-    return ws.push(access, to=asked.to, collection=asked.collection, approver=asked.approver, progress=show)
+    return ws.push(
+        access,
+        to=asked.to,
+        collection=asked.collection,
+        only=asked.only,
+        approver=asked.approver,
+        progress=show,
+    )
 
 
 PUSHERS: dict[str, Pusher] = {"https": _to_taxii, "http": _to_taxii}
@@ -53,18 +61,22 @@ def push(
     *,
     to: str,
     collection: str = "",
+    only: Literal["feed", "post"] | None = None,
     approver: str | None = None,
     reach: AccessOptions | None = None,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
     quiet: Quiet = False,
 ) -> int:
-    """Send an ally what it may have, and isn't there yet, to a server that it reads.
+    """Send an ally its post, and what it may have and isn't there yet, to a server that it reads.
+
+    The post are sealed files that a command put into the post box (--post); they go into a collection of messages.
 
     Args:
         url: A TAXII 2.1 collection, an API root, or a server's discovery (https://…).
         to: For which ally: what leaves is what this one may have.
-        collection: The collection to push into, by its id, alias or title, where there are several.
+        collection: The collection to push what it may have into, by its id, alias or title, where there are several.
+        only: Only the post (sealed files), or only the feed (what it may have).
         approver: The second releaser, where the agreement wants two people.
         workspace: The workspace's folder.
         actor: Who acts.
@@ -77,15 +89,20 @@ def push(
             f"{clip(visible(scheme), 40)!r} is no scheme of a server to push to.", advice=f"Known are {known}."
         )
     access = access_to(url, reach or AccessOptions())
-    asked = PushAsked(to=to, collection=collection, approver=approver)
+    asked = PushAsked(to=to, collection=collection, only=only, approver=approver)
     with open_workspace(workspace, actor) as ws, progress(quiet=quiet) as show:
         pushed = PUSHERS[scheme](ws, access, asked, show)
+    if pushed.messages is not None:
+        _tell(pushed.messages)
     for feed in pushed.feeds:
         _tell(feed)
+    if pushed.left:
+        error(f"{pushed.left} sealed files still wait for {to}. See: aleat post.")
     if pushed.issues:
         error(f"{len(pushed.issues)} could not be done:")
         issues(pushed.issues)
-    complete = all(feed.complete and not feed.refused for feed in pushed.feeds)
+    everything = (*pushed.feeds, *filter(None, [pushed.messages]))
+    complete = all(feed.complete and not feed.refused for feed in everything)
     return 0 if complete and not pushed.issues else INCOMPLETE
 
 

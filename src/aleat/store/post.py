@@ -35,7 +35,7 @@ __all__ = [
     "add_mail",
     "add_post",
     "drop_mail",
-    "is_received",
+    "is_known",
     "mark_posted",
     "note_refusal",
     "read_letters",
@@ -206,12 +206,12 @@ def _withdrawn() -> sa.Select[Any]:
 
 
 def add_mail(connection: sa.Connection, data: bytes, source: str, *, time: datetime) -> str | None:
-    """Keep a sealed file that came, unopened, and return its SHA-256; None where it was opened before.
+    """Keep a sealed file that came, unopened, and return its SHA-256; None where it was opened before, or is ours.
 
     Raises `InputError` where too many wait already.
     """
     digest = hashlib.sha256(data).hexdigest()
-    if is_received(connection, digest):
+    if is_known(connection, digest):
         return None
     if connection.execute(sa.select(mail.c.sha256).where(mail.c.sha256 == digest)).first() is not None:
         return digest
@@ -229,9 +229,9 @@ def add_mail(connection: sa.Connection, data: bytes, source: str, *, time: datet
     return digest
 
 
-def is_received(connection: sa.Connection, digest: str) -> bool:
-    """Tell whether the sealed file with this SHA-256 was opened before."""
-    where = (sealed_files.c.sha256 == digest) & (sealed_files.c.direction == "in")
+def is_known(connection: sa.Connection, digest: str) -> bool:
+    """Tell whether the sealed file with this SHA-256 was opened before, or is one of ours."""
+    where = sealed_files.c.sha256 == digest
     return connection.execute(sa.select(sealed_files.c.file).where(where)).first() is not None
 
 

@@ -23,7 +23,7 @@ from aleat.stix.canonical import canonical_json
 from aleat.stix.times import format_timestamp
 from aleat.store.decisions import read_decisions, require
 from aleat.store.ledger import append_entry
-from aleat.store.post import is_received, mark_posted, read_letters, read_post
+from aleat.store.post import is_known, mark_posted, read_letters, read_post
 from aleat.store.shelves import ShelfPage, ShelfQuery, put_status
 from aleat.text import clip, visible
 from aleat.workspace.accounts import Account
@@ -121,7 +121,7 @@ class Mailbox:
             return StatusDetail(_claimed_id(raw), message=clip(error.reason, 300))
         try:
             with self.sharing.writing(), self.ws._desk(write=True) as desk:
-                if not is_received(desk.connection, hashlib.sha256(sealed).hexdigest()):
+                if not is_known(desk.connection, hashlib.sha256(sealed).hexdigest()):
                     take_sealed(desk, sealed, f"taxii:{account.name}", sender=account.ally)
         except (SealError, SignatureError, TrustError, ObjectError, InputError) as error:
             return StatusDetail(id_, message=clip(visible(str(error)), 300))

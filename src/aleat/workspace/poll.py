@@ -18,8 +18,8 @@ from aleat.exchange.sources import SOURCES, Source, open_source
 from aleat.knowledge import Document, read_documents
 from aleat.store.ledger import append_entry
 from aleat.store.polls import put_bookmark, read_bookmark
-from aleat.workspace.core import Session
 from aleat.workspace.knowledge import giver_id, keep, stated_markings
+from aleat.workspace.post import PostVerbs, keep_letters
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import KnowledgeAdded, Polled, PolledFeed
 
@@ -44,7 +44,7 @@ def list_feeds(access: Access) -> tuple[Feed | Issue, ...]:
 
 
 def poll(
-    session: Session,
+    session: PostVerbs,
     access: Access,
     *,
     feeds: Sequence[str] = (),
@@ -60,8 +60,9 @@ def poll(
     `feeds` names collections by id, alias or title; without it the only one is polled, or, with `everything`, all.
     `giver` (default: the server's name: what others say is never taken for our own), `marking` and `originator` are
     those of `add_knowledge`; the bookmark is kept for URL, feed and giver. `since` (aware) begins a first poll later,
-    or a later one earlier; what lies between the last poll and `since` is never left out. Raises `RemoteError` where
-    the server can't even say what it has.
+    or a later one earlier; what lies between the last poll and `since` is never left out. Where there is a collection
+    of messages at the URL, its sealed files are fetched and opened first, whoever they are from: each says so itself.
+    Raises `RemoteError` where the server can't even say what it has.
     """
     labels = stated_markings(marking)
     source = open_source(access)
@@ -69,14 +70,25 @@ def poll(
         found = source.feeds()
         there = [item for item in found if isinstance(item, Feed)]
         refused = [item for item in found if isinstance(item, Issue)]
-        chosen = _choose(there, feeds, everything=everything)
+        letters = [feed for feed in there if feed.messages]
+        plain = [feed for feed in there if not feed.messages]
+        chosen = [] if letters and not (plain or feeds) else _choose(plain, feeds, everything=everything)
         with session.read() as connection:
             from_whom = giver_id(session, connection, giver or access.origin[1])
         run = _Run(session, source, access, from_whom, originator, labels, progress)
+        failures = [issue for feed in letters for issue in run.fetch_letters(feed)]
+        opened = session.open_mail() if letters else ()
         done = [run.poll(feed, since) for feed in chosen]
     finally:
         source.close()
-    return Polled(feeds=tuple(done), refused=tuple(refused if everything else ()), giver=from_whom)
+    return Polled(
+        feeds=tuple(done),
+        refused=tuple(refused if everything else ()),
+        giver=from_whom,
+        letters=tuple(one.received for one in opened if one.received is not None),
+        letter_issues=(*failures, *(one.issue for one in opened if one.reason and not one.again)),
+        shut=sum(one.again for one in opened),
+    )
 
 
 def _choose(there: Sequence[Feed], names: Sequence[str], *, everything: bool) -> Sequence[Feed]:
@@ -98,7 +110,7 @@ def _choose(there: Sequence[Feed], names: Sequence[str], *, everything: bool) ->
     return list(chosen.values())
 
 
-class PollVerbs(Session):
+class PollVerbs(PostVerbs):
     """What a workspace does with other parties' servers."""
 
     def poll(
@@ -136,7 +148,7 @@ class _Run:
 
     def __init__(
         self,
-        session: Session,
+        session: PostVerbs,
         source: Source,
         access: Access,
         giver: str,
@@ -178,6 +190,23 @@ class _Run:
         if gathered:
             added.append(self._keep(feed, gathered))
         return self._finish(feed, began, count, added, failures)
+
+    def fetch_letters(self, feed: Feed) -> tuple[Issue, ...]:
+        """Keep what is new in a collection of messages, shut, page by page; return what could not be."""
+        session = self.session
+        with session.read() as connection:
+            bookmark = read_bookmark(connection, feed.url, feed.id, self.giver)
+        failures: list[Issue] = []
+        for page in self._pages(feed, bookmark, None, failures):
+            try:
+                with session.writing(), session.write() as connection:
+                    _, issues = keep_letters(session, connection, [page], feed.url)
+                    if page.bookmark is not None:
+                        put_bookmark(connection, feed.url, feed.id, self.giver, page.bookmark, time=session.now())
+            except InputError as error:
+                return (*failures, error.issue(_STAGE, feed.url))
+            failures += issues
+        return tuple(failures)
 
     def _pages(self, feed: Feed, bookmark: str, since: datetime | None, failures: list[Issue]) -> Iterator[Page]:
         """Yield a feed's pages; what ends them too early is put into `failures`."""

@@ -1,14 +1,16 @@
-"""The verb that pushes: what an ally may have goes into a collection of another party's server, and is not sent twice.
+"""The verb that pushes: what waits in the post box, and what an ally may have, go to another party's server, once.
 
-What leaves is what the ally would get of our own server: its shelf, judged by the gate before each step. What is about
-to leave stands in the exchange ledger before it does; what became of each object is kept behind each envelope, so that
-a push that was cut off goes on there, and what was refused is pushed again the next time.
+What leaves is what the ally would get of our own server: the sealed files in its post box, into a collection of
+messages (`aleat.exchange.letters`), and its shelf, judged by the gate before each step. What is about to leave stands
+in the exchange ledger before it does; what became of each object is kept behind each envelope, so that a push that was
+cut off goes on there, and what was refused is pushed again the next time.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -18,10 +20,12 @@ from aleat.exchange.access import Access
 from aleat.exchange.desk import agreed, terms_for, trusted_ally
 from aleat.exchange.feeds import Feed
 from aleat.exchange.taxii_source import TaxiiSource
+from aleat.release import Channel
 from aleat.stix.canonical import canonical_json
 from aleat.stix.objects import StixObject, parse_object
 from aleat.store.decisions import require
 from aleat.store.ledger import append_entry
+from aleat.store.post import read_post
 from aleat.store.pushes import (
     PushRow,
     pushed_digests,
@@ -33,6 +37,7 @@ from aleat.store.pushes import (
 from aleat.store.shelves import ShelfPage, ShelfQuery, read_shelf_state
 from aleat.trust.people import require_two_people
 from aleat.workspace.accounts import Account
+from aleat.workspace.post_push import PushedFeed, push_post
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.sharing import Sharing, SharingVerbs
 
@@ -43,23 +48,16 @@ _PAGE = 1_000
 _PATIENCE = 200  # times 25 seconds, in which the gate judges
 
 
-class PushedFeed(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a push into one collection: how many objects it took, had before, and has taken in unread yet."""
-
-    title: str
-    url: str
-    taken: int = 0
-    known: int = 0
-    waiting: int = 0
-    refused: tuple[PushFailure, ...] = ()
-    complete: bool = True
-
-
 class PushedTo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a push did, collection by collection, for which ally; `issues` is what could not be done."""
+    """What a push did, collection by collection, for which ally; `issues` is what could not be done.
+
+    `messages` is what became of the sealed files, None where there is no collection for them; `left` how many wait.
+    """
 
     ally: str
     feeds: tuple[PushedFeed, ...] = ()
+    messages: PushedFeed | None = None
+    left: int = 0
     issues: tuple[Issue, ...] = ()
 
 
@@ -72,43 +70,50 @@ class PushVerbs(SharingVerbs):
         *,
         to: str,
         collection: str = "",
+        only: Literal["feed", "post"] | None = None,
         approver: str | None = None,
         progress: Progress = silent,
     ) -> PushedTo:
-        """Push what the ally `to` may have into a TAXII 2.1 collection that it reads, as far as it isn't there yet.
+        """Push the post to the ally `to`, and what it may have, into collections of a TAXII 2.1 server that it reads.
 
-        `collection` names it by id, alias or title, where there are several at the URL. `approver` is the second
-        releaser where the agreement wants two people. Raises `RemoteError` where the server can't even say what it
-        has, `NotPermittedError` where there is no agreement.
+        `collection` names that for the feed by id, alias or title, where there are several at the URL; `only` leaves
+        out the post, or the feed. `approver` is the second releaser where the agreement wants two people. Raises
+        `RemoteError` where the server can't even say what it has, `NotPermittedError` where there is no agreement.
         """
         reach = Access(access) if isinstance(access, str) else access
-        ally = self._may_push(to, approver)
+        ally = self._may_push(to, approver, feed=only != "post")
         source = TaxiiSource(reach)
         try:
             found = source.targets()
+            boxes = [item for item in found if isinstance(item, Feed) and item.messages]
             feeds = [item for item in found if isinstance(item, Feed) and not item.messages]
+            chosen = [] if only == "post" or (boxes and not feeds) else [_choose(feeds, collection)]
             run = _Push(self, source, ally, progress)
             try:
-                pushed = run.push(_choose(feeds, collection))
+                messages = push_post(run, boxes[0]) if boxes and only != "feed" else None
+                pushed = tuple(run.push(feed) for feed in chosen)
             finally:
                 run.close()
         finally:
             source.close()
+        with self.read() as connection:
+            left = sum(1 for _ in read_post(connection, ally, waiting=True))
         issues = (*(item for item in found if isinstance(item, Issue)), *run.issues)
-        return PushedTo(ally=ally, feeds=(pushed,), issues=issues)
+        return PushedTo(ally=ally, feeds=pushed, messages=messages, left=left, issues=issues)
 
-    def _may_push(self, to: str, approver: str | None) -> str:
-        """Return the ally's identity, if we may push to it; the same as for a release."""
+    def _may_push(self, to: str, approver: str | None, *, feed: bool = True) -> str:
+        """Return the ally's identity, if we may push to it; a feed on the same terms as a release."""
         with self.writing():
             self.database.create_tables()
         with self._desk(write=False) as desk:
             require(desk.connection, desk.actor, "releaser")
             card = trusted_ally(desk, to).card
-            agreement = agreed(terms_for(desk, card))
-            if agreement.two_people:
-                require_two_people(desk.actor, approver, agreement.name)
-            if approver is not None:
-                require(desk.connection, approver, "releaser")
+            if feed:
+                agreement = agreed(terms_for(desk, card))
+                if agreement.two_people:
+                    require_two_people(desk.actor, approver, agreement.name)
+                if approver is not None:
+                    require(desk.connection, approver, "releaser")
         return card.identity
 
 
@@ -126,8 +131,10 @@ class _Push:
     """One push: what is the same for all of its steps."""
 
     def __init__(self, ws: PushVerbs, source: TaxiiSource, ally: str, progress: Progress) -> None:
-        self.ws, self.source, self.ally, self.progress = ws, source, ally, progress
-        self.sharing = Sharing(ws, quick_seconds=1e9)
+        self.ws: SharingVerbs = ws
+        self.source, self.ally, self.progress = source, ally, progress
+        channel: Channel = "tls" if source.client.http.origin[0] == "https" else "plain"
+        self.sharing = Sharing(ws, quick_seconds=1e9, channel=channel)
         self.issues: list[Issue] = []
 
     def close(self) -> None:
@@ -205,7 +212,7 @@ class _Push:
         """Push objects, written down before they leave, and return what became of each."""
         listed = [[item.id, item.version] for item in items]
         facts = {"objects": len(items), "sha256": hashlib.sha256(canonical_json(listed)).hexdigest()}
-        self._record("given", {"server": feed.url, "collection": feed.id, "ally": self.ally, "asked": "push", **facts})
+        self.record("given", {"server": feed.url, "collection": feed.id, "ally": self.ally, "asked": "push", **facts})
         done = push_objects(self.source.client, feed.url, items)
         pending = set(done.pending)
         failed = {(failure.id, failure.version): failure.reason for failure in done.failed}
@@ -243,9 +250,10 @@ class _Push:
             "reasons": reasons,
             "complete": done.complete,
         }
-        self._record("push", data)
+        self.record("push", data)
 
-    def _record(self, kind: str, data: dict[str, object]) -> None:
+    def record(self, kind: str, data: dict[str, object]) -> None:
+        """Write an entry of the exchange ledger."""
         ws = self.ws
         with self.sharing.writing(), ws.write() as connection:
             append_entry(connection, "exchange", kind, data, actor=ws.actor, time=ws.now(), key=ws.key)

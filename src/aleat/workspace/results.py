@@ -120,11 +120,16 @@ class Polled(msgspec.Struct, frozen=True, kw_only=True):
     feeds: tuple[PolledFeed, ...]
     refused: tuple[Issue, ...]
     giver: str
+    letters: tuple[Received, ...] = ()
+    """What was in the sealed files of a collection of messages, in the order in which they were opened."""
+    letter_issues: tuple[Issue, ...] = ()
+    shut: int = 0
+    """How many sealed files came that can't be opened, for a reason that was told before."""
 
     @property
     def issues(self) -> tuple[Issue, ...]:
         """All that could not be read."""
-        return (*self.refused, *(issue for feed in self.feeds for issue in feed.added.issues))
+        return (*self.refused, *(issue for feed in self.feeds for issue in feed.added.issues), *self.letter_issues)
 
 
 class EvidenceAdded(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,67 @@
+"""The command that shows the post box, and how what was in a sealed file is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cyclopts
+
+from aleat.cli.exit_codes import INCOMPLETE
+from aleat.cli.options import WorkspaceOption, open_workspace
+from aleat.cli.terminal import error, issues, line, table
+
+if TYPE_CHECKING:
+    from aleat.exchange import Received
+    from aleat.workspace import Workspace
+
+__all__ = ["open_mail", "register", "tell_received"]
+
+
+def register(app: cyclopts.App) -> None:
+    """Add the command to `app`."""
+    app.command(post)
+
+
+def post(*, workspace: WorkspaceOption = None) -> int:
+    """Print the post box: sealed files to allies, waiting or gone, and those that came and can't be opened.
+
+    Args:
+        workspace: The workspace's folder.
+    """
+    with open_workspace(workspace) as ws:
+        names = {ally.card.identity: ally.card.name for ally in ws.allies()}
+        rows = [
+            (row.name, names.get(row.ally, row.ally), f"{row.size:,}", row.added[:19] + "Z", row.how or "waits")
+            for row in ws.post()
+        ]
+        shut = [(row.sha256[:16], f"{row.size:,}", row.came[:19] + "Z", row.reason or "not tried") for row in ws.mail()]
+    table(rows, ("file", "to", "bytes", "sealed", "went out"), limit=len(rows) or 1)
+    if shut:
+        line(f"{len(shut)} came and are shut still; aleat receive tries them again:")
+        table(shut, ("sha-256", "bytes", "came", "why"), limit=len(shut))
+    return 0
+
+
+def open_mail(ws: Workspace) -> int:
+    """Open what came over TAXII and is shut still; return the exit code."""
+    opened = ws.open_mail()
+    for one in opened:
+        if one.received is not None:
+            tell_received(one.received)
+    shut = [one.issue for one in opened if one.received is None]
+    if shut:
+        error(f"{len(shut)} can't be opened:")
+        issues(shut)
+    if not opened:
+        line("Nothing waits to be opened.")
+    return INCOMPLETE if shut or any(one.received is not None and one.received.issues for one in opened) else 0
+
+
+def tell_received(got: Received) -> None:
+    """Say what a sealed file held, and what of its sender's has not come."""
+    kinds = ", ".join(type(message).__name__.lower() for message in got.messages) or "no message"
+    line(f"From {got.sender.name}: {kinds}; {len(got.objects)} objects, {len(got.findings)} findings.")
+    if got.missing:
+        numbers = ", ".join(map(str, got.missing))
+        error(f"Earlier files of {got.sender.name} have not come: numbers {numbers}.")
+    issues(got.issues)
