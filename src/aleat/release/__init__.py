@@ -6,7 +6,7 @@ refers to what stays, `prepare` makes the bundle and its manifest. Pure: what is
 call back what has left.
 """
 
-from aleat.release.closure import Closed, close
+from aleat.release.closure import Closed, Closure, close
 from aleat.release.facts import describe_derived, describe_stored, strictest_label
 from aleat.release.gate import agreement_with, decide
 from aleat.release.records import RULES, Channel, CopyFacts, Decision, Rule, Subject, Terms
@@ -17,6 +17,7 @@ __all__ = [
     "RULES",
     "Channel",
     "Closed",
+    "Closure",
     "CopyFacts",
     "Decision",
     "ListRow",

@@ -7,29 +7,36 @@ relationship, a sighting). What is withheld by this is looked for in turn, until
 
 A word is no secret where the recipient may have it anyhow: it stands in a public corpus, or is a name or value
 of something stated by somebody (not derived here) that leaves on its own permission.
+
+A `Closure` can be kept, and told what changed: what it withheld itself is begun with anew, everything else is
+looked at only where something that it refers to or names has changed. The result is that of judging all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from aleat.errors import IntegrityError
-from aleat.knowledge.playbooks.steps import playbook_bytes
 from aleat.release.gate import agreement_with
+from aleat.release.nodes import Index, Node, uuid_of
 from aleat.release.records import Decision, Rule, Subject, Terms
 from aleat.release.retell import add_label, cut_object, name_again, replace_ids
-from aleat.release.words import find_words, fold, internal_addresses, strings_of, strings_of_json, uuids_of, words_of
+from aleat.release.words import Said, find_words, fold, internal_addresses, said_by
 from aleat.stix.extensions import extension_id, extension_names
 from aleat.stix.objects import StixObject
 from aleat.trust.markings import known_marking_ids, marking_id
 
-__all__ = ["Closed", "close"]
+__all__ = ["Closed", "Closure", "close"]
 
 _UNLABELLED = ("marking-definition", "extension-definition")
+
+Cuts = dict[str, dict[str, object]]
+"""Properties of what is told again, by its old id."""
 
 
 class Closed(msgspec.Struct, frozen=True):
@@ -39,241 +46,257 @@ class Closed(msgspec.Struct, frozen=True):
     decisions: tuple[Decision, ...]
 
 
-class _Node:
-    """One object on its way through the gate."""
-
-    def __init__(self, subject: Subject, decision: Decision) -> None:
-        self.subject = subject
-        self.decision = decision
-        self.id = subject.object.id
-        self.uuid = _uuid(self.id)
-        properties = subject.object.properties()
-        self.playbook = _playbook_text(properties)
-        strings = [*strings_of(properties), *self.playbook]
-        self.refs = uuids_of(strings) - {self.uuid}
-        self.beside = uuids_of(decision.markings)
-        self.text = "\n".join(fold(text) for text in (*strings, *subject.values, *subject.notes))
-        self.words = words_of(properties, subject.values)
-        self.stands = decision.allow
-        self.ours = decision.rule == "own-label"
-        self.corpus = decision.rule == "public-corpus"
-        self.hits: set[str] = set()
-        self.internal: frozenset[str] = frozenset()
-        self.published = False
-        """A published definition: it leaves as it was published, whatever somebody sent under its id."""
-
-    @property
-    def guarded(self) -> bool:
-        """Whether its words must not be told where it stays: not those of what leaves in another version."""
-        return self.decision.rule != "superseded" and self.subject.object.type != "extension-definition"
-
-    def withhold(self, rule: Rule, found: Iterable[str] = (), ask: Iterable[str] = ()) -> None:
-        """Keep the object here after all; `found` are ids or words, for our own eyes."""
-        self.stands = False
-        self.decision = msgspec.structs.replace(
-            self.decision,
-            allow=False,
-            rule=rule,
-            form="withheld",
-            copy=None,
-            label=None,
-            markings=(),
-            ask=tuple(sorted({*ask})),
-            parameters={**self.decision.parameters, "because": sorted(found)[:10]},
-        )
-
-
 def close(subjects: Sequence[Subject], decisions: Sequence[Decision], terms: Terms, *, secret: bytes) -> Closed:
     """Return what leaves, and the final decisions; `secret` keys the ids of what is told again.
 
     Raises `IntegrityError` if something withheld were still in it: then nothing leaves.
     """
-    nodes = [_Node(subject, decision) for subject, decision in zip(subjects, decisions, strict=True)]
-    _one_content_an_id(nodes)
-    published = {_uuid(id_) for id_ in (*known_marking_ids(), *map(extension_id, extension_names()))}
-    for node in nodes:
-        node.published = node.uuid in published
-    known = {_uuid(terms.own), _uuid(terms.recipient.identity), *published}
-    _find_internal(nodes, terms)
-    search = _Search(nodes, known)
-    cuts: dict[str, dict[str, object]] = {}
-    while True:
-        before = sum(node.stands for node in nodes)
-        hidden = _hidden_ids(nodes, known)
-        words = search.update()
-        cuts = _cut(nodes, hidden, words, known)
-        _keep_unused_definitions(nodes)
-        if sum(node.stands for node in nodes) == before:
-            break
-    objects = _emit(nodes, cuts, terms, secret)
-    _check(objects, nodes, hidden | {_uuid(id_) for id_ in cuts}, words)
-    return Closed(objects, tuple(node.decision for node in nodes))
+    closure = Closure(terms, secret=secret)
+    nodes = closure.change(zip(subjects, decisions, strict=True))
+    leaving = sorted((node.out for node in nodes if node.out), key=lambda item: (item.type, item.id))
+    return Closed(tuple(leaving), tuple(node.decision for node in nodes))
 
 
-def _one_content_an_id(nodes: Sequence[_Node]) -> None:
-    """Of several contents of one id that may leave, the newest does."""
-    newest: dict[str, _Node] = {}
-    for node in nodes:
+class Closure:
+    """All objects for one recipient, on the same terms: what leaves of them, also after some have changed.
+
+    Where `change` raises, it must not be used further.
+    """
+
+    def __init__(self, terms: Terms, *, secret: bytes) -> None:
+        self._terms, self._secret = terms, secret
+        self._published = {uuid_of(id_) for id_ in (*known_marking_ids(), *map(extension_id, extension_names()))}
+        known = {uuid_of(terms.own), uuid_of(terms.recipient.identity), *self._published}
+        self.index = Index(known)
+        self._nodes: dict[str, list[Node]] = {}
+        self._closed: set[Node] = set()
+        self._retold: set[Node] = set()
+        self._cuts: Cuts = {}
+        self._fell: set[Node] = set()
+        self.changed: dict[str, Node | None] = {}
+        """What the last change did: by an object's id its node where it leaves otherwise than before, or None."""
+        agreements = agreement_with(terms.recipient.identity, terms)
+        names_inside = bool(agreements) and not agreements[0].release.internal
+        self._internal = {word for word in map(fold, terms.internal_words) if word} if names_inside else None
+
+    @property
+    def nodes(self) -> Iterable[Node]:
+        """All objects."""
+        return chain.from_iterable(self._nodes.values())
+
+    def change(
+        self,
+        judged: Iterable[tuple[Subject, Decision]],
+        gone: Collection[str] = (),
+        said: Callable[[Subject], Said | None] = lambda _: None,
+    ) -> list[Node]:
+        """Take objects in, in place of all that are here with their ids or those in `gone`; return their nodes.
+
+        `said` may know what an object says, so that it needn't be read.
+        """
+        fresh = [Node(subject, decision, said(subject)) for subject, decision in judged]
+        for node in fresh:
+            self._coarsen(node)
+        left = {node.id for node in fresh}.union(gone)
+        for id_ in left:
+            for node in self._nodes.pop(id_, ()):
+                self.index.remove(node)
+                self._closed.discard(node)
+                self._retold.discard(node)
+        dirty = {*fresh, *self._closed}
+        for node in self._closed:
+            self.index.turn(node, node.first)
+        self._closed = set()
+        for node in fresh:
+            node.published = node.uuid in self._published
+            self._nodes.setdefault(node.id, []).append(node)
+            self.index.add(node)
+        self._begin(fresh)
+        self._leave(self._settle(dirty), left)
+        return fresh
+
+    def _coarsen(self, node: Node) -> None:
+        """Note how an object of ours is told, where the agreement keeps something of it back."""
+        if not node.stands or not node.ours or self._own_terms is None:
+            return
+        node.coarse = coarsen(node.subject.object, self._own_terms.release)
+        if node.coarse is not None:
+            node.kept_back = node.said.words - words_of(node.coarse)
+
+    def _begin(self, fresh: Sequence[Node]) -> None:
+        """What is judged before anything is looked for: one content an id; what of ours names our inside."""
+        _one_content_an_id(fresh)
+        for node in fresh:
+            if node.first is not node.decision:
+                self.index.turn(node, node.first)
+        ours = [node for node in fresh if node.stands and node.ours]
+        if self._internal is None or not ours:
+            return
+        found = find_words([node.said.text for node in ours], self._internal)
+        for row, node in enumerate(ours):
+            node.internal = found.get(row, frozenset()) | internal_addresses(node.said.text)
+
+    def _settle(self, dirty: set[Node]) -> set[Node]:
+        """Withhold until nothing changes; return all that was looked at."""
+        seen: set[Node] = set()
+        while True:
+            dirty = dirty | self.index.settle() | self._retold
+            seen |= dirty
+            self._fell = set()
+            self._cut(dirty)
+            _keep_unused_definitions(self)
+            if not self._fell:
+                return seen | self._retold
+            self._closed |= self._fell
+            dirty = self._fell
+
+    def _cut(self, nodes: Collection[Node]) -> None:
+        """Withhold what can't leave; note the cut properties of what is to be told again."""
+        index = self.index
+        self._cuts = {}
+        stays: dict[Node, Decision] = {}
+        for node in nodes:
+            if not node.stands or node.published:
+                continue
+            found = {name: find(node, index.hidden, index.secret) for name, find in FINDERS.items()}
+            refs, names, internal = (found[name] for name in ("refers-to-withheld", "names-withheld", "names-internal"))
+            if marked := found["marked-by-withheld"]:
+                stays[node] = node.withheld("refers-to-withheld", marked, self._asked(marked))
+            elif resting := found["rests-on-withheld"]:
+                stays[node] = node.withheld("rests-on-withheld", resting, self._asked(resting))
+            elif refs or names or internal or node.coarse is not None:
+                cut = self._tell_without(node, refs, names | internal)
+                if cut is None:
+                    named: Rule = "names-withheld" if names else "names-internal"
+                    rule: Rule = "refers-to-withheld" if refs else named
+                    stays[node] = node.withheld(rule, refs or names | internal, self._asked(refs))
+                else:
+                    self._cuts[node.id] = cut
+        for node, decision in stays.items():
+            self.withhold(node, decision)
+        self._spread()
+        self._retold = {node for id_ in self._cuts for node in self._nodes[id_] if node.stands}
+
+    def withhold(self, node: Node, decision: Decision) -> None:
+        """Keep an object here after all."""
+        self.index.turn(node, decision)
+        self._fell.add(node)
+
+    def _asked(self, uuids: Iterable[str]) -> Iterable[str]:
+        return chain.from_iterable(self.index.by_uuid[uuid][-1].decision.ask for uuid in uuids)
+
+    def _tell_without(self, node: Node, refs: frozenset[str], words: frozenset[str]) -> dict[str, object] | None:
+        """Return an object of ours without references and words, or None where it can't do without.
+
+        One that is revoked isn't told again: it would revoke an id that nobody has.
+        """
+        if not node.ours or node.uuid in self.index.known or node.said.coded or node.subject.values:
+            return None
+        if node.subject.object.revoked:
+            return None
+        if node.cut is None or node.cut[0] != (refs, words):
+            node.cut = ((refs, words), cut_object(node.subject.object, refs, words, node.coarse))
+        return node.cut[1]
+
+    def _spread(self) -> None:
+        """What refers to something told again is told again too, if it is ours, and withheld if not."""
+        cuts, index = self._cuts, self.index
+        retold = {uuid_of(id_) for id_ in cuts}
+        fresh = set(retold)
+        while fresh:
+            reached = {node for uuid in fresh for node in index.referrers(uuid)}
+            reached = {node for node in reached if node.stands and not node.published and node.id not in cuts}
+            again = {node for node in reached if node.refs & fresh}
+            fresh = set()
+            for node in again:
+                item = node.subject.object
+                tellable = node.ours and node.uuid not in index.known
+                if tellable and not item.granular_markings and not item.revoked:
+                    cuts[node.id] = node.subject.object.properties()
+                    fresh.add(node.uuid)
+                else:
+                    self.withhold(node, node.withheld("refers-to-withheld", node.refs & retold))
+            retold |= fresh
+
+    def _leave(self, nodes: Collection[Node], left: Collection[str]) -> None:
+        """Make what leaves of the objects that were looked at, look at it once more, and note what changed."""
+        ids = name_again(self._cuts, self._terms.recipient.identity, self._secret) if self._cuts else {}
+        self.changed = dict.fromkeys(left)
+        made: list[Node] = []
+        for node in nodes:
+            before = node.out
+            node.out = self._told(node, ids)
+            if node.out is not before:
+                made.append(node)
+                self.changed[node.id] = node if node.out is not None else None
+        self._check([node for node in made if node.out is not None])
+
+    def _told(self, node: Node, ids: Mapping[str, str]) -> StixObject | None:
+        """Return how an object leaves, if it does, and say so in its decision."""
         if not node.stands:
-            continue
-        other = newest.get(node.id)
-        if other is None or (node.decision.version, node.decision.digest) > (
-            other.decision.version,
-            other.decision.digest,
-        ):
-            newest[node.id] = node
-    for node in nodes:
-        if node.stands and newest[node.id] is not node:
-            node.withhold("superseded")
-
-
-def _find_internal(nodes: Sequence[_Node], terms: Terms) -> None:
-    """Note in objects of ours what of our hosts, accounts and internal addresses they name."""
-    agreements = agreement_with(terms.recipient.identity, terms)
-    ours = [node for node in nodes if node.stands and node.ours]
-    if not agreements or agreements[0].release.internal:
-        return
-    words = {fold(word) for word in terms.internal_words}
-    found = find_words([node.text for node in ours], {word for word in words if word})
-    for row, node in enumerate(ours):
-        node.internal = found.get(row, frozenset()) | internal_addresses(node.text)
-
-
-def _hidden_ids(nodes: Sequence[_Node], known: Collection[str]) -> set[str]:
-    standing = {node.uuid for node in nodes if node.stands}
-    return {node.uuid for node in nodes if not node.stands} - standing - set(known)
-
-
-def _cut(
-    nodes: Sequence[_Node], hidden: set[str], words: frozenset[str], known: Collection[str]
-) -> dict[str, dict[str, object]]:
-    """Withhold what can't leave; return the cut properties of what is to be told again, by old id."""
-    cuts: dict[str, dict[str, object]] = {}
-    ask = {node.uuid: node.decision.ask for node in nodes if node.uuid in hidden}
-    for node in nodes:
-        if not node.stands or node.published:
-            continue
-        found = {name: find(node, hidden, words) for name, find in FINDERS.items()}
-        refs, names, internal = (found[name] for name in ("refers-to-withheld", "names-withheld", "names-internal"))
-        if marked := found["marked-by-withheld"]:
-            node.withhold("refers-to-withheld", marked, chain.from_iterable(ask[uuid] for uuid in marked))
-        elif resting := found["rests-on-withheld"]:
-            node.withhold("rests-on-withheld", resting, chain.from_iterable(ask[uuid] for uuid in resting))
-        elif refs or names or internal:
-            hits = names | internal
-            tellable = node.ours and node.uuid not in known and not node.playbook
-            cut = cut_object(node.subject.object, refs, hits) if tellable else None
-            if cut is None or node.subject.values:
-                asked = chain.from_iterable(ask[uuid] for uuid in refs)
-                named: Rule = "names-withheld" if names else "names-internal"
-                node.withhold("refers-to-withheld" if refs else named, refs or hits, asked)
-            else:
-                cuts[node.id] = cut
-    return _spread(nodes, cuts, known)
-
-
-FINDERS: Final[dict[str, Callable[[_Node, set[str], frozenset[str]], frozenset[str]]]] = {
-    "marked-by-withheld": lambda node, hidden, _: node.beside & hidden,
-    "rests-on-withheld": lambda node, hidden, _: frozenset(map(_uuid, node.subject.rests_on)) & hidden,
-    "refers-to-withheld": lambda node, hidden, _: node.refs & hidden,
-    "names-withheld": lambda node, _, words: words & node.hits,
-    "names-internal": lambda node, _, __: node.internal,
-}
-"""What of the withheld is in an object, by the ids hidden and the words that must not be told."""
-
-
-def _spread(
-    nodes: Sequence[_Node], cuts: dict[str, dict[str, object]], known: Collection[str]
-) -> dict[str, dict[str, object]]:
-    """What refers to something told again is told again too, if it is ours, and withheld if not."""
-    retold = {_uuid(id_) for id_ in cuts}
-    fresh = set(retold)
-    while fresh:
-        candidates = [node for node in nodes if node.stands and not node.published and node.id not in cuts]
-        reached = [node for node in candidates if node.refs & fresh]
-        fresh = set()
-        for node in reached:
-            if node.ours and node.uuid not in known and not node.subject.object.granular_markings:
-                cuts[node.id] = node.subject.object.properties()
-                fresh.add(node.uuid)
-            else:
-                node.withhold("refers-to-withheld", node.refs & retold)
-    return cuts
-
-
-def _keep_unused_definitions(nodes: Sequence[_Node]) -> None:
-    """Definitions of markings and extensions leave only with what uses them."""
-    used = {
-        ref for node in nodes if node.stands and node.decision.rule != "definition" for ref in node.refs | node.beside
-    }
-    for node in nodes:
-        if node.stands and node.decision.rule == "definition" and node.uuid not in used:
-            node.withhold("not-used")
-
-
-class _Search:
-    """Keeps which words of withheld objects occur in which standing ones; looks for each word once."""
-
-    def __init__(self, nodes: Sequence[_Node], known: Collection[str]) -> None:
-        self.nodes = nodes
-        self.telling = [node for node in nodes if node.uuid not in known and node.guarded]
-        self.searched: set[str] = set()
-        self.public: set[str] = set()
-
-    def update(self) -> frozenset[str]:
-        """Return the words that must not be told now, and note in each standing node which of them it has."""
-        words = {word for node in self.telling if not node.stands and node.guarded for word in node.words}
-        new = words - self.searched
-        self.searched |= new
-        corpus = [node.text for node in self.nodes if node.corpus]
-        for found in find_words(corpus, new).values():
-            self.public |= found
-        others = [node for node in self.nodes if node.stands and not node.corpus]
-        for row, found in find_words([node.text for node in others], new).items():
-            others[row].hits |= found
-        free = {word for node in self.nodes if node.stands and not node.subject.derived for word in node.words}
-        return frozenset(words - self.public - free)
-
-
-def _emit(
-    nodes: Sequence[_Node], cuts: dict[str, dict[str, object]], terms: Terms, secret: bytes
-) -> tuple[StixObject, ...]:
-    ids = name_again(cuts, terms.recipient.identity, secret)
-    leaving: list[StixObject] = []
-    for node in nodes:
-        if not node.stands or node.published:
-            continue
+            return None
+        node.decision = node.first
         item = node.subject.object
-        if node.id in cuts:
-            item = replace_ids(cuts[node.id], ids)
-            node.decision = msgspec.structs.replace(
-                node.decision, form="told-again", parameters={**node.decision.parameters, "as": item.id}
-            )
+        if node.published:
+            return None
+        if node.id in self._cuts:
+            item = replace_ids(self._cuts[node.id], ids)
+            parameters = {**node.decision.parameters, "as": item.id}
+            node.decision = msgspec.structs.replace(node.decision, form="told-again", parameters=parameters)
         if node.ours and node.decision.label and item.type not in _UNLABELLED and not item.granular_markings:
             labelled = add_label(item, marking_id(f"tlp:{node.decision.label}"))
             if labelled is not item and node.decision.form == "as-is":
                 node.decision = msgspec.structs.replace(node.decision, form="labelled")
             item = labelled
-        leaving.append(item)
-    return tuple(sorted(leaving, key=lambda item: (item.type, item.id)))
+        same = node.out is not None and node.out.id == item.id and node.out.digest == item.digest
+        return node.out if same else item
+
+    def _check(self, nodes: Sequence[Node]) -> None:
+        """Look at the very bytes that would leave; a fault here is ours, and stops everything."""
+        hidden = self.index.hidden | {uuid_of(id_) for id_ in self._cuts}
+        leaving = [(node, _said_as_told(node)) for node in nodes]
+        telling = [(node, said) for node, said in leaving if not node.corpus]
+        named = find_words([said.text for _, said in telling], self.index.secret)
+        faults = [node for node, said in leaving if said.uuids & hidden] + [telling[row][0] for row in named]
+        if faults:
+            id_ = min(node.id for node in faults)
+            raise IntegrityError(f"The gate would let something withheld leave with {id_}. Nothing leaves.")
 
 
-def _check(objects: Sequence[StixObject], nodes: Sequence[_Node], hidden: set[str], words: frozenset[str]) -> None:
-    """Look at the very bytes that would leave; a fault here is ours, and stops everything."""
-    public = {node.id for node in nodes if node.corpus}
-    for item in objects:
-        properties = item.properties()
-        strings = [*strings_of(properties), *_playbook_text(properties)]
-        own = item.id in public
-        if uuids_of(strings) & hidden or (not own and find_words(["\n".join(map(fold, strings))], words)):
-            raise IntegrityError(f"The gate would let something withheld leave with {item.id}. Nothing leaves.")
+FINDERS: Final[dict[str, Callable[[Node, AbstractSet[str], AbstractSet[str]], frozenset[str]]]] = {
+    "marked-by-withheld": lambda node, hidden, _: node.beside & hidden,
+    "rests-on-withheld": lambda node, hidden, _: node.rests & hidden,
+    "refers-to-withheld": lambda node, hidden, _: node.refs & hidden,
+    "names-withheld": lambda node, _, secret: node.hits & secret,
+    "names-internal": lambda node, _, __: node.internal,
+}
+"""What of the withheld is in an object, by the UUIDs that are hidden and the words that must not be told."""
 
 
-def _playbook_text(properties: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the text of a playbook in an object, which stands there as base64: it is looked through like the rest."""
-    data = playbook_bytes(properties) if properties.get("type") == "course-of-action" else None
-    return () if data is None else tuple(strings_of_json(data))
+def _one_content_an_id(nodes: Sequence[Node]) -> None:
+    """Of several contents of one id that may leave, the newest does."""
+    newest: dict[str, Node] = {}
+    for node in nodes:
+        if not node.judged.allow:
+            continue
+        other = newest.get(node.id)
+        if other is None or (node.judged.version, node.judged.digest) > (other.judged.version, other.judged.digest):
+            newest[node.id] = node
+    for node in nodes:
+        if node.judged.allow and newest[node.id] is not node:
+            node.first = node.withheld("superseded")
 
 
-def _uuid(id_: str) -> str:
-    return id_.rpartition("--")[2].lower()
+def _keep_unused_definitions(closure: Closure) -> None:
+    """Definitions of markings and extensions leave only with what uses them."""
+    for node in [node for node in closure.index.definitions if node.stands]:
+        users = (user for user in closure.index.referrers(node.uuid) if user.decision.rule != "definition")
+        if not any(user.stands and (node.uuid in user.refs or node.uuid in user.beside) for user in users):
+            closure.withhold(node, node.withheld("not-used"))
+
+
+def _said_as_told(node: Node) -> Said:
+    """Return what an object says as it would leave."""
+    if node.out is None or node.out is node.subject.object:
+        return node.said
+    return said_by(node.out)

@@ -17,13 +17,19 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import orjson
 
+from aleat.knowledge.playbooks.steps import playbook_bytes
+from aleat.stix.objects import StixObject
+
 __all__ = [
+    "Said",
     "find_words",
     "fold",
     "internal_addresses",
     "replace_uuids",
+    "said_by",
     "strings_of",
     "strings_of_json",
     "uuids_of",
@@ -54,6 +60,8 @@ _INTERNAL = re.compile(
     r"(?<![\w.])(?:10(?:\.\d{1,3}){3}|192\.168(?:\.\d{1,3}){2}|172\.(?:1[6-9]|2\d|3[01])(?:\.\d{1,3}){2})(?![\w]|\.\d)"
     r"|(?<![\w:])f[cd][0-9a-f]{2}(?::[0-9a-f]{0,4}){2,7}(?![\w:])"
 )
+# What stands in each of the defanged forms: without any of these there is none.
+_SIGNS = ("[.]", "(.)", "{.}", "[dot]", "(dot)", "[:]", "(:)", "[@]", "[at]", "[/]", "hxxp", "h**p", "h[tt]p")
 _ALONE = 5  # words up to this length count only where they stand alone
 
 
@@ -64,23 +72,58 @@ def fold(text: str) -> str:
     'http://evil.example'
     """
     text = text.lower() if text.isascii() else _UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold())
-    if "[" in text or "(" in text or "{" in text or "hxxp" in text or "h*" in text:
+    if ("[" in text or "(" in text or "{" in text or "hxxp" in text or "h*" in text) and any(
+        sign in text for sign in _SIGNS
+    ):
         for pattern, plain in _DEFANGED:
             text = pattern.sub(plain, text)
     return text
 
 
-def strings_of(value: Any) -> Iterator[str]:
-    """Yield every string in a JSON value, keys of objects too."""
+class Said(msgspec.Struct, frozen=True, gc=False):
+    """What an object says, as the gate looks at it: all its text folded, the UUIDs in it, its words.
+
+    `coded`: part of it stands there as base64 (a playbook), and is looked through like the rest.
+    """
+
+    text: str
+    uuids: frozenset[str]
+    words: frozenset[str]
+    coded: bool = False
+
+
+def said_by(item: StixObject, values: Sequence[str] = (), notes: Sequence[str] = ()) -> Said:
+    """Return what `item` says; `values` are further words of it (a list's entries), `notes` further text."""
+    properties = item.properties()
+    strings = list(strings_of(properties))
+    data = playbook_bytes(properties) if item.type == "course-of-action" else None
+    if data is not None:
+        strings.extend(strings_of_json(data))
+    uuids = uuids_of(("\n".join(strings),))
+    text = fold("\n".join((*strings, *values, *notes)))
+    return Said(text, uuids, words_of(properties, values), data is not None)
+
+
+def strings_of(value: Any) -> list[str]:
+    """Return every string in a JSON value, keys of objects too."""
+    found: list[str] = []
+    _add_strings(value, found)
+    return found
+
+
+def _add_strings(value: Any, found: list[str]) -> None:
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
+        found.append(value)
+    elif isinstance(value, dict):
         for key, item in value.items():
-            yield str(key)
-            yield from strings_of(item)
+            found.append(key)
+            if isinstance(item, str):
+                found.append(item)
+            elif isinstance(item, (dict, list)):
+                _add_strings(item, found)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from strings_of(item)
+            _add_strings(item, found)
 
 
 def strings_of_json(data: bytes) -> Iterator[str]:
@@ -116,7 +159,8 @@ def internal_addresses(text: str) -> frozenset[str]:
 
 def words_of(properties: Mapping[str, Any], values: Iterable[str] = ()) -> frozenset[str]:
     """Return the folded words of a STIX object; `values` are further ones (a list's entries)."""
-    found = {*_named(properties), *values}
+    found: set[str] = set(values)
+    _add_named(properties, found, under=False)
     if isinstance(pattern := properties.get("pattern"), str):
         found.update(_pattern_words(pattern, str(properties.get("pattern_type", "stix"))))
     folded = (fold(word).strip() for word in found)
@@ -142,16 +186,20 @@ def find_words(texts: Sequence[str], words: Collection[str]) -> dict[int, frozen
     return found
 
 
-def _named(value: Any, under: bool = False) -> Iterator[str]:
-    if isinstance(value, str):
-        if under:
-            yield value
-    elif isinstance(value, Mapping):
+def _add_named(value: Any, found: set[str], *, under: bool) -> None:
+    """Add every string that stands (anywhere) under a key that names things."""
+    if isinstance(value, dict):
         for key, item in value.items():
-            yield from _named(item, under or key in _NAMED or key == "hashes")
+            if isinstance(item, str):
+                if under or key in _NAMED or key == "hashes":
+                    found.add(item)
+            elif isinstance(item, (dict, list)):
+                _add_named(item, found, under=under or key in _NAMED or key == "hashes")
     elif isinstance(value, list):
         for item in value:
-            yield from _named(item, under)
+            _add_named(item, found, under=under)
+    elif under and isinstance(value, str):
+        found.add(value)
 
 
 def _pattern_words(pattern: str, pattern_type: str) -> Iterator[str]:
