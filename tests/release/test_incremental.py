@@ -70,11 +70,12 @@ def check(seed: int, steps: int) -> int:
         now = world.judged()
         changed = [pair for id_, pair in now.items() if before.get(id_) != pair]
         closure.change(changed, set(before) - set(now))
-        whole = close(*zip(*now.values(), strict=True), world.terms(), secret=SECRET) if now else None
+        subjects, words = [pair[0] for pair in now.values()], [pair[1] for pair in now.values()]
+        whole = close(subjects, words, world.terms(), secret=SECRET)
         decisions = {node.id: node.decision for node in closure.nodes}
-        assert decisions == ({word.object: word for word in whole.decisions} if whole else {}), seed
+        assert decisions == {word.object: word for word in whole.decisions}, seed
         leaving = sorted((node.out for node in closure.nodes if node.out), key=lambda item: (item.type, item.id))
-        assert tuple(leaving) == (whole.objects if whole else ()), seed
+        assert tuple(leaving) == whole.objects, seed
         touched = {pair[0].object.id for pair in changed}
         risen += len(set(closure.changed) - touched - set(out) - {i for i, node in closure.changed.items() if not node})
         for id_, node in closure.changed.items():

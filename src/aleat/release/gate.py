@@ -15,7 +15,8 @@ The rules are tables in `aleat.release.rules`. Here objects are judged one by on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
 
 from aleat.release.records import CopyFacts, Decision, Rule, Subject, Terms
 from aleat.release.rules import COPY_RULES, OBJECT_RULES, Case, Verdict, agreement_with
@@ -42,6 +43,8 @@ _PREFERRED: tuple[Rule, ...] = (
 _REASONS: tuple[Rule, ...] = (
     "own-unmarked",
     "own-label-not-agreed",
+    "below-threshold",
+    "names-internal",
     "green-outside-community",
     "agreement-forbids",
     "amber-not-a-client",
@@ -60,25 +63,56 @@ _REASONS: tuple[Rule, ...] = (
 )
 
 
+class _LookedError(Exception):
+    """A rule looked at the object itself."""
+
+
+class _Unseen:
+    """Stands for any object with the same copies: what is decided without a look at it goes for all of them."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise _LookedError
+
+
+_Word = tuple[Verdict, int | None]
+_UNSEEN: Any = _Unseen()
+
+
 def decide(subjects: Iterable[Subject], terms: Terms) -> tuple[Decision, ...]:
     """Return one decision for each subject, in their order."""
     own_terms = agreement_with(terms.recipient.identity, terms)
-    return tuple(_decide(subject, own_terms, terms) for subject in subjects)
+    alike: dict[tuple[CopyFacts, ...], _Word | None] = {}
+    return tuple(_decide(subject, own_terms, terms, alike) for subject in subjects)
 
 
-def _decide(subject: Subject, own_terms: tuple[Agreement, ...], terms: Terms) -> Decision:
+def _decide(
+    subject: Subject,
+    own_terms: tuple[Agreement, ...],
+    terms: Terms,
+    alike: dict[tuple[CopyFacts, ...], _Word | None],
+) -> Decision:
     for judge in OBJECT_RULES.values():
         if (verdict := judge(subject, own_terms, terms)) is not None:
             return _decision(subject, verdict)
     if not own_terms or not subject.copies:
         return _decision(subject, _NOTHING_ALLOWS)
-    verdicts = [(_judge(subject, copy, own_terms[0], terms), number) for number, copy in enumerate(subject.copies)]
+    copies = subject.copies
+    if copies not in alike:
+        try:
+            alike[copies] = _judge_all(_UNSEEN, copies, own_terms[0], terms)
+        except _LookedError:
+            alike[copies] = None
+    verdict, number = alike[copies] or _judge_all(subject, copies, own_terms[0], terms)
+    return _decision(subject, verdict, number, own_terms[0])
+
+
+def _judge_all(subject: Subject, copies: Sequence[CopyFacts], own_terms: Agreement, terms: Terms) -> _Word:
+    """Return the word on all copies of an object, and the copy on which it leaves, if it does."""
+    verdicts = [(_judge(subject, copy, own_terms, terms), number) for number, copy in enumerate(copies)]
     allowed = [item for item in verdicts if item[0].allow]
     if allowed:
-        verdict, number = min(allowed, key=lambda item: (_PREFERRED.index(item[0].rule), _order(subject, item[1])))
-        return _decision(subject, verdict, number, own_terms[0])
-    verdict, _ = min(verdicts, key=lambda item: (_REASONS.index(item[0].rule), _order(subject, item[1])))
-    return _decision(subject, verdict)
+        return min(allowed, key=lambda item: (_PREFERRED.index(item[0].rule), _order(copies, item[1])))
+    return min(verdicts, key=lambda item: (_REASONS.index(item[0].rule), _order(copies, item[1])))[0], None
 
 
 def _judge(subject: Subject, copy: CopyFacts, own_terms: Agreement, terms: Terms) -> Verdict:
@@ -93,9 +127,9 @@ def _judge(subject: Subject, copy: CopyFacts, own_terms: Agreement, terms: Terms
     return _NOTHING_ALLOWS
 
 
-def _order(subject: Subject, number: int) -> tuple[str, ...]:
+def _order(copies: Sequence[CopyFacts], number: int) -> tuple[str, ...]:
     """An order of copies that doesn't depend on the order in which they came."""
-    copy = subject.copies[number]
+    copy = copies[number]
     return (copy.giver, *sorted(copy.originators), str(copy.label))
 
 

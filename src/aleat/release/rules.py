@@ -14,6 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from aleat.release.records import CopyFacts, Rule, Subject, Terms
+from aleat.release.redact import is_kept, is_too_few
 from aleat.release.words import strings_of, uuids_of
 from aleat.trust.agreements import Agreement, in_force
 
@@ -73,7 +74,7 @@ class Case(msgspec.Struct, frozen=True):
     @property
     def released(self) -> bool:
         """Whether who gave it would not mind, or said so: it goes back, or is permitted."""
-        return self.returned or bool(_permitted(self.subject.object.id, self.sources, self.terms))
+        return self.returned or bool(_permitted(self))
 
     def allow(self, rule: Rule, **parameters: str) -> Verdict:
         """Return the verdict that it leaves."""
@@ -216,6 +217,16 @@ def _own_label_not_agreed(case: Case) -> Verdict | None:
     return case.refuse("own-label-not-agreed", label=label, agreement=case.own_terms.name)
 
 
+def _below_threshold(case: Case) -> Verdict | None:
+    few = case.own and is_too_few(case.subject.object, case.own_terms.release)
+    return case.refuse("below-threshold", agreement=case.own_terms.name) if few else None
+
+
+def _own_internal(case: Case) -> Verdict | None:
+    kept = case.own and is_kept(case.subject.object, case.terms, case.own_terms.release)
+    return case.refuse("names-internal", agreement=case.own_terms.name) if kept else None
+
+
 def _own_label(case: Case) -> Verdict | None:
     return case.allow("own-label", agreement=case.own_terms.name) if case.own else None
 
@@ -225,7 +236,7 @@ def _back_to_giver(case: Case) -> Verdict | None:
 
 
 def _permission(case: Case) -> Verdict | None:
-    found = _permitted(case.subject.object.id, case.sources, case.terms)
+    found = _permitted(case)
     return case.allow("permission", permission=found) if found else None
 
 
@@ -306,16 +317,17 @@ def _label_allows(case: Case, shared_community: bool) -> Rule | None:
     return "amber-client" if label == "amber" and relation == "constituent" else None
 
 
-def _permitted(object_: str, sources: tuple[str, ...], terms: Terms) -> str | None:
-    """Return the permissions by which every one of `sources` lets this object go to the recipient."""
+def _permitted(case: Case) -> str | None:
+    """Return the permissions by which every one of its sources lets this object go to the recipient."""
     found: list[str] = []
-    for source in sources:
+    terms = case.terms
+    for source in case.sources:
         for item in terms.permissions:
             if (
                 item.originator == source
                 and item.recipient == terms.recipient.identity
-                and object_ in item.objects
                 and in_force(item, terms.reference_time)
+                and case.subject.object.id in item.objects
             ):
                 found.append(item.id)
                 break
@@ -350,6 +362,8 @@ COPY_RULES: Final[dict[str, CopyRule]] = {
     "public-corpus": _public_corpus,
     "own-unmarked": _own_unmarked,
     "own-label-not-agreed": _own_label_not_agreed,
+    "below-threshold": _below_threshold,
+    "names-internal": _own_internal,
     "own-label": _own_label,
     "back-to-giver": _back_to_giver,
     "permission": _permission,
