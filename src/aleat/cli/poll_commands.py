@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from aleat.cli.access_options import AccessOptions, access_to
 from aleat.cli.exit_codes import INCOMPLETE, USAGE
+from aleat.cli.misp_poll_options import MispEvents
 from aleat.cli.options import Actor, Quiet, WorkspaceOption, moment, open_workspace
 from aleat.cli.post_commands import tell_received
 from aleat.cli.terminal import error, issues, line, progress, table
@@ -35,6 +36,7 @@ def poll(
     marking: str | None = None,
     originator: str | None = None,
     since: str | None = None,
+    events: MispEvents | None = None,
     reach: AccessOptions | None = None,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
@@ -72,6 +74,7 @@ def poll(
             marking=marking,
             originator=originator,
             since=start,
+            events=events.filters() if events is not None else None,
             progress=show,
         )
     return _tell(polled)

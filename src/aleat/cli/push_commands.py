@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import cyclopts
 
 from aleat.cli.access_options import AccessOptions, access_to
 from aleat.cli.exit_codes import INCOMPLETE
+from aleat.cli.misp_push_commands import MispOptions, push_misp, tell_misp
 from aleat.cli.options import Actor, Quiet, WorkspaceOption, open_workspace
 from aleat.cli.terminal import error, issues, line, progress
 from aleat.errors import InputError
@@ -17,7 +18,7 @@ from aleat.text import clip, visible
 
 if TYPE_CHECKING:
     from aleat.exchange.access import Access
-    from aleat.workspace import PushedFeed, PushedTo, Workspace
+    from aleat.workspace import MispPushed, MispSighted, PushedFeed, PushedTo, Workspace
     from aleat.workspace.progress import Progress
 
 __all__ = ["PUSHERS", "PushAsked", "register"]
@@ -31,9 +32,15 @@ class PushAsked:
     collection: str = ""
     only: Literal["feed", "post"] | None = None
     approver: str | None = None
+    misp: MispOptions = field(default_factory=MispOptions)
 
 
-Pusher = Callable[["Workspace", "Access", PushAsked, "Progress"], "PushedTo"]
+@dataclass(frozen=True, slots=True)
+class Pusher:
+    """What pushes to a kind of server, and what prints how that went and returns the exit code."""
+
+    push: Callable[[Workspace, Access, PushAsked, Progress], Any]
+    tell: Callable[[PushAsked, Any], int]
 
 
 def _to_taxii(ws: Workspace, access: Access, asked: PushAsked, show: Progress) -> PushedTo:
@@ -47,7 +54,31 @@ def _to_taxii(ws: Workspace, access: Access, asked: PushAsked, show: Progress) -
     )
 
 
-PUSHERS: dict[str, Pusher] = {"https": _to_taxii, "http": _to_taxii}
+def _tell_taxii(asked: PushAsked, pushed: PushedTo) -> int:
+    if pushed.messages is not None:
+        _tell(pushed.messages)
+    for feed in pushed.feeds:
+        _tell(feed)
+    if pushed.left:
+        error(f"{pushed.left} sealed files still wait for {asked.to}. See: aleat post.")
+    if pushed.issues:
+        error(f"{len(pushed.issues)} could not be done:")
+        issues(pushed.issues)
+    everything = (*pushed.feeds, *filter(None, [pushed.messages]))
+    complete = all(feed.complete and not feed.refused for feed in everything)
+    return 0 if complete and not pushed.issues else INCOMPLETE
+
+
+def _to_misp(ws: Workspace, access: Access, asked: PushAsked, show: Progress) -> MispPushed | MispSighted:
+    return push_misp(ws, access, asked.to, asked.approver, asked.misp, show)
+
+
+def _tell_misp(_: PushAsked, done: MispPushed | MispSighted) -> int:
+    return tell_misp(done)
+
+
+_TAXII, _MISP = Pusher(_to_taxii, _tell_taxii), Pusher(_to_misp, _tell_misp)
+PUSHERS = {"https": _TAXII, "http": _TAXII, "misp+https": _MISP, "misp+http": _MISP}
 """What pushes to a server, by its URL's scheme."""
 
 
@@ -63,6 +94,7 @@ def push(
     collection: str = "",
     only: Literal["feed", "post"] | None = None,
     approver: str | None = None,
+    misp: MispOptions | None = None,
     reach: AccessOptions | None = None,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
@@ -73,7 +105,8 @@ def push(
     The post are sealed files that a command put into the post box (--post); they go into a collection of messages.
 
     Args:
-        url: A TAXII 2.1 collection, an API root, or a server's discovery (https://…).
+        url: A TAXII 2.1 collection, an API root, or a server's discovery (https://…); or a MISP server
+            (misp+https://…).
         to: For which ally: what leaves is what this one may have.
         collection: The collection to push what it may have into, by its id, alias or title, where there are several.
         only: Only the post (sealed files), or only the feed (what it may have).
@@ -89,21 +122,10 @@ def push(
             f"{clip(visible(scheme), 40)!r} is no scheme of a server to push to.", advice=f"Known are {known}."
         )
     access = access_to(url, reach or AccessOptions())
-    asked = PushAsked(to=to, collection=collection, only=only, approver=approver)
+    asked = PushAsked(to=to, collection=collection, only=only, approver=approver, misp=misp or MispOptions())
     with open_workspace(workspace, actor) as ws, progress(quiet=quiet) as show:
-        pushed = PUSHERS[scheme](ws, access, asked, show)
-    if pushed.messages is not None:
-        _tell(pushed.messages)
-    for feed in pushed.feeds:
-        _tell(feed)
-    if pushed.left:
-        error(f"{pushed.left} sealed files still wait for {to}. See: aleat post.")
-    if pushed.issues:
-        error(f"{len(pushed.issues)} could not be done:")
-        issues(pushed.issues)
-    everything = (*pushed.feeds, *filter(None, [pushed.messages]))
-    complete = all(feed.complete and not feed.refused for feed in everything)
-    return 0 if complete and not pushed.issues else INCOMPLETE
+        pushed = PUSHERS[scheme].push(ws, access, asked, show)
+    return PUSHERS[scheme].tell(asked, pushed)
 
 
 def _tell(feed: PushedFeed) -> None:

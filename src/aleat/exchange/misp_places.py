@@ -43,7 +43,8 @@ def find_places(objects: Iterable[StixObject]) -> dict[str, MispPlace]:
         if not event or not isinstance(kept, Mapping):
             continue
         for id_, attribute in _told_by(item, kept):
-            if uuid := identifier(attribute.get("uuid")):
+            uuid = identifier(attribute.get("uuid"))
+            if uuid and id_.startswith("indicator--"):
                 found.setdefault(id_, MispPlace(event, uuid))
     return found
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 from aleat.errors import InputError, Issue, ObjectError, Place, RemoteError
 from aleat.exchange.access import Access, Credentials
@@ -26,6 +26,7 @@ from aleat.exchange.http_client import Answer, HttpClient
 from aleat.exchange.misp_session import MispSession, refusal, server_url
 from aleat.knowledge.misp.fields import identifier, objects_in, text
 from aleat.stix.times import parse_timestamp
+from aleat.text import clip, visible
 
 __all__ = ["MispFilters", "MispSource"]
 
@@ -33,15 +34,37 @@ _STAGE = "poll"
 _FEED = "events"
 _PASSES = 5
 _LARGEST_TIME = 253_402_300_799
+_LONGEST_NUMBER = 16
 
 
 @dataclass(frozen=True, slots=True)
 class MispFilters:
-    """Which of a server's events are asked for: MISP's own words for tags and organisations (``!`` before: not)."""
+    """Which of a server's events are asked for.
+
+    `tags` and `organisations` are MISP's own words (``!`` before: not), `published` None asks for unpublished ones too,
+    `to_ids` for events only that have something fit for detection. `events` names them, by UUIDs or the server's own
+    numbers: then just these come, and no bookmark is kept.
+    """
 
     tags: tuple[str, ...] = ()
     organisations: tuple[str, ...] = ()
     published: bool | None = True
+    to_ids: bool = False
+    events: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.events:
+            if not (identifier(name) or (name.isascii() and name.isdigit() and len(name) < _LONGEST_NUMBER)):
+                raise InputError(f"{clip(visible(name), 60)!r} is no UUID and no number of an event.")
+
+    @property
+    def words(self) -> str:
+        """What tells one choice of events from another; empty where there is none."""
+        told = [("tag", name) for name in self.tags] + [("org", name) for name in self.organisations]
+        told += [("published", "any")] if self.published is None else []
+        told += [("to_ids", "1")] if self.to_ids else []
+        told += [("event", name) for name in self.events]
+        return urlencode(sorted(told))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +116,14 @@ class MispSource:
     def feeds(self) -> Sequence[Feed | Issue]:
         """Return the server's events as what can be polled; raises `RemoteError` where it doesn't let us in."""
         self._speak()
-        return [Feed(_FEED, "MISP events", urljoin(self.url, _FEED))]
+        words = self.filters.words  # another choice has another bookmark: what one passed over, the next may want
+        return [Feed(f"{_FEED}?{words}" if words else _FEED, "MISP events", urljoin(self.url, _FEED))]
 
     def pages(self, feed: Feed, *, bookmark: str, since: datetime | None, reference_time: datetime) -> Iterator[Page]:
         """Yield the events that are new, oldest first; see `aleat.exchange.sources.Source.pages`."""
+        if self.filters.events:
+            yield from (self._page(name, None) for name in self.filters.events)
+            return
         begin = _Bookmark.read(bookmark)
         if since is not None and (not bookmark or since.timestamp() < begin.time):
             begin = _Bookmark(max(int(since.timestamp()), 0))
@@ -109,12 +136,15 @@ class MispSource:
             if time == begin.time and uuid in begin.uuids:
                 continue
             done = done.after(time, uuid)
-            found = self._fetch(uuid)
-            if isinstance(found, Issue):
-                yield Page(issues=(found,), bookmark=done.write())
-                continue
-            document = page_document(self._shown(uuid), f"events/{uuid}.json", (found.body,))
-            yield Page((document,), (), done.write(), 1)
+            yield self._page(uuid, done.write())
+
+    def _page(self, name: str, bookmark: str | None) -> Page:
+        """Return the page of one event, with the bookmark behind it."""
+        found = self._fetch(name)
+        if isinstance(found, Issue):
+            return Page(issues=(found,), bookmark=bookmark)
+        document = page_document(self._shown(name), f"events/{name}.json", (found.body,))
+        return Page((document,), (), bookmark, 1)
 
     def _index(self, since: int, issues: list[Issue]) -> set[tuple[int, str]]:
         """Return (time, UUID) of what is there since `since`.
@@ -163,6 +193,7 @@ class MispSource:
         session = self._speak()
         filters = self.filters
         more: dict[str, Any] = {name: since} if since else {}
+        more |= {"to_ids": 1} if filters.to_ids else {}
         answer = session.ask(
             lambda speaker: speaker.search(
                 controller="events",
@@ -194,7 +225,9 @@ class MispSource:
             reason = f"The server doesn't give this event (status {answer.status})."
             return Issue(_STAGE, "refused", place, reason, "Ask its keeper.", records=1)
         event = value.get("Event") if isinstance(value, Mapping) else None
-        if not isinstance(event, Mapping) or identifier(event.get("uuid")) != uuid:
+        shown = event if isinstance(event, Mapping) else {}
+        asked = identifier(shown.get("uuid")) if identifier(uuid) else text(shown.get("id")).strip()
+        if not asked or asked != uuid.lower():
             return Issue(_STAGE, "misp", place, "The server gave something else than the event asked for.", records=1)
         return answer
 

@@ -61,12 +61,19 @@ SOURCES: dict[str, Kind] = {
 """By the URL's scheme; what stands before a ``+`` is taken off before the server is reached (`access.split_url`)."""
 
 
-def open_source(access: Access) -> Source:
-    """Open the server at the URL of `access`; raises `InputError` where its scheme is of no kind that can be polled."""
+def open_source(access: Access, events: misp_server.MispFilters | None = None) -> Source:
+    """Open the server at the URL of `access`, of a MISP server only the `events` that are asked for.
+
+    Raises `InputError` where the URL's scheme is of no kind that can be polled.
+    """
     scheme = access.url.partition("://")[0].lower()
     if scheme not in SOURCES:
         known = ", ".join(f"{name}:// ({kind.name})" for name, kind in SOURCES.items())
         raise InputError(
             f"{clip(visible(scheme), 40)!r} is no scheme of a server to poll.", advice=f"Known are {known}."
         )
-    return SOURCES[scheme].connect(access)
+    if events is None:
+        return SOURCES[scheme].connect(access)
+    if SOURCES[scheme].connect is not misp_server.MispSource:
+        raise InputError("Tags, organisations and single events are asked of MISP servers (misp+https://…) only.")
+    return misp_server.MispSource(access, events)

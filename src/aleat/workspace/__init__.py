@@ -25,7 +25,8 @@ from aleat.workspace.knowledge_records import (
 )
 from aleat.workspace.knowledge_verbs import KnowledgeVerbs
 from aleat.workspace.lake import FieldSeen, LakeVerbs, Search
-from aleat.workspace.misp_push import MispPushed, MispPushVerbs
+from aleat.workspace.misp_push import MispPushed
+from aleat.workspace.misp_sightings import MispSighted, MispSightingVerbs
 from aleat.workspace.poll import PollVerbs
 from aleat.workspace.post import OpenedLetter
 from aleat.workspace.progress import Progress, silent
@@ -62,6 +63,7 @@ __all__ = [
     "KnowledgeList",
     "KnowledgeRow",
     "MispPushed",
+    "MispSighted",
     "OpenedLetter",
     "PackDiff",
     "Polled",
@@ -84,7 +86,7 @@ __all__ = [
 ]
 
 
-class Workspace(InvestigateVerbs, MispPushVerbs, LakeVerbs, PollVerbs, PullVerbs, KnowledgeVerbs):
+class Workspace(InvestigateVerbs, MispSightingVerbs, LakeVerbs, PollVerbs, PullVerbs, KnowledgeVerbs):
     """Everything a case is made of, in one folder.
 
     >>> with Workspace.open_or_init("case") as ws:                             # doctest: +SKIP

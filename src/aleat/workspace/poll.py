@@ -14,6 +14,7 @@ from datetime import datetime
 from aleat.errors import InputError, Issue, RemoteError
 from aleat.exchange.access import Access, split_url
 from aleat.exchange.feeds import Feed, Page
+from aleat.exchange.misp_server import MispFilters
 from aleat.exchange.sources import SOURCES, Source, open_source
 from aleat.knowledge import Document, read_documents
 from aleat.store.ledger import append_entry
@@ -53,6 +54,7 @@ def poll(
     marking: str | None = None,
     originator: str | None = None,
     since: datetime | None = None,
+    events: MispFilters | None = None,
     progress: Progress = silent,
 ) -> Polled:
     """Take in what is new at the server of `access`, and remember how far that was.
@@ -65,7 +67,7 @@ def poll(
     Raises `RemoteError` where the server can't even say what it has.
     """
     labels = stated_markings(marking)
-    source = open_source(access)
+    source = open_source(access, events)
     try:
         found = source.feeds()
         there = [item for item in found if isinstance(item, Feed)]
@@ -123,6 +125,7 @@ class PollVerbs(PostVerbs):
         marking: str | None = None,
         originator: str | None = None,
         since: datetime | None = None,
+        events: MispFilters | None = None,
         progress: Progress = silent,
     ) -> Polled:
         """Take in what is new at another party's server, and remember how far that was; see `poll`."""
@@ -135,6 +138,7 @@ class PollVerbs(PostVerbs):
             marking=marking,
             originator=originator,
             since=since,
+            events=events,
             progress=progress,
         )
 
