@@ -11,8 +11,10 @@ import cyclopts
 from cyclopts import Parameter
 
 from aleat.cli import openpgp_commands
-from aleat.cli.options import Actor, WorkspaceOption, open_workspace
-from aleat.cli.terminal import line, table
+from aleat.cli.asking_commands import tell_left_out
+from aleat.cli.exit_codes import USAGE
+from aleat.cli.options import Actor, Folder, WorkspaceOption, open_workspace
+from aleat.cli.terminal import error, line, table, tell_sent
 
 __all__ = ["register"]
 
@@ -174,24 +176,42 @@ def hold(
 
 def permit(
     *objects: str,
-    originator: str,
-    to: str,
-    basis: str,
-    until: date,
+    request: str | None = None,
+    originator: str | None = None,
+    to: str | None = None,
+    basis: str | None = None,
+    until: date | None = None,
+    conditions: str = "",
+    output: Folder = Path(),
     workspace: WorkspaceOption = None,
     actor: Actor = None,
 ) -> int:
-    """Record that an originator gave leave to pass something of its own on to an ally.
+    """Permit what an ally asks our leave for (--request); or record a leave that an originator gave us otherwise.
+
+    With --request it writes a sealed file with the permission: all that was asked for and is ours, or only OBJECTS, at
+    most as long as was asked. Without it, --originator, --to, --basis and --until say what was given to us.
 
     Args:
-        objects: STIX ids that the leave covers.
+        objects: STIX ids that the leave covers (with --request: default all that were asked for).
+        request: The permission request's id (see aleat asks), or the ally's name for its latest.
         originator: Who gave it.
         to: The ally.
         basis: How it was given: a letter, a call, a message.
         until: The last day of the leave, as 2026-12-31.
+        conditions: On which conditions; with --request.
+        output: The folder that the sealed file is written to; with --request.
         workspace: The workspace's folder.
         actor: Who acts.
     """
+    if request is not None:
+        with open_workspace(workspace, actor) as ws:
+            sent = ws.permit_request(request, output, until=until, objects=objects, conditions=conditions)
+        tell_left_out(tuple(f"{id_}: not ours to permit" for id_ in sent.left_out))
+        tell_sent(sent.path, output)
+        return 0
+    if originator is None or to is None or basis is None or until is None or not objects:
+        error("Name the --request; or OBJECTS with --originator, --to, --basis and --until.")
+        return USAGE
     with open_workspace(workspace, actor) as ws:
         ws.permit_objects(objects, originator=originator, to=to, basis=basis, until=until)
     return 0

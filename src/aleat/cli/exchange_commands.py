@@ -1,12 +1,10 @@
-"""The commands with which two teams talk: ask, offer, accept, refuse, answer, close, receive."""
+"""The commands with which two teams answer each other: accept, refuse, answer, close, receive."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import cyclopts
-from cyclopts import Parameter
 
 from aleat.cli.exit_codes import INCOMPLETE, USAGE
 from aleat.cli.options import Actor, Folder, WorkspaceOption, open_workspace
@@ -15,81 +13,11 @@ from aleat.cli.terminal import error, tell_sent
 
 __all__ = ["register"]
 
-Many = Annotated[tuple[str, ...], Parameter(negative="")]
-
 
 def register(app: cyclopts.App) -> None:
     """Add the commands to `app`."""
-    for command in (ask, offer, accept, refuse, answer, close, receive):
+    for command in (accept, refuse, answer, close, receive):
         app.command(command)
-
-
-def ask(
-    ally: str,
-    *,
-    title: str,
-    impact: str,
-    needs: Many,
-    planned_use: str = "",
-    measures_taken: str = "",
-    other_support: str = "",
-    output: Folder = Path(),
-    workspace: WorkspaceOption = None,
-    actor: Actor = None,
-) -> int:
-    """Ask an ally for support; writes a sealed file.
-
-    Args:
-        ally: The ally's name.
-        title: What it is about, in a line.
-        impact: What happened to whom.
-        needs: What is needed (may be given several times).
-        planned_use: How it will be used.
-        measures_taken: What was done already.
-        other_support: What other support there is.
-        output: The folder that the sealed file is written to.
-        workspace: The workspace's folder.
-        actor: Who acts.
-    """
-    with open_workspace(workspace, actor) as ws:
-        path = ws.ask(
-            ally,
-            output,
-            title=title,
-            impact=impact,
-            needs=needs,
-            planned_use=planned_use,
-            measures_taken=measures_taken,
-            other_support=other_support,
-        )
-    tell_sent(path, output)
-    return 0
-
-
-def offer(
-    ally: str,
-    *,
-    what: str,
-    of: str | None = None,
-    conditions: str = "",
-    output: Folder = Path(),
-    workspace: WorkspaceOption = None,
-    actor: Actor = None,
-) -> int:
-    """Offer an ally something: in answer to its open request, or unasked; writes a sealed file.
-
-    Args:
-        ally: The ally's name.
-        what: What is offered.
-        of: The request that it answers (default: the ally's latest open one).
-        conditions: On which conditions.
-        output: The folder that the sealed file is written to.
-        workspace: The workspace's folder.
-        actor: Who acts.
-    """
-    with open_workspace(workspace, actor) as ws:
-        tell_sent(ws.offer(ally, output, what=what, of=of, conditions=conditions), output)
-    return 0
 
 
 def accept(
@@ -112,7 +40,7 @@ def accept(
 def refuse(
     message: str, *, reason: str, output: Folder = Path(), workspace: WorkspaceOption = None, actor: Actor = None
 ) -> int:
-    """Refuse an ally's offer or request; writes a sealed file.
+    """Refuse an ally's offer, or its request for support, information or permission; writes a sealed file.
 
     Args:
         message: The offer's or request's id (see aleat asks), or the ally's name for its latest.
@@ -149,6 +77,7 @@ def answer(
     message: str | None = None,
     *,
     to: str | None = None,
+    results: str | None = None,
     remarks: str = "",
     outcome: str | None = None,
     lessons: str = "",
@@ -157,11 +86,12 @@ def answer(
     workspace: WorkspaceOption = None,
     actor: Actor = None,
 ) -> int:
-    """Send back what was found with a delivery: seen, or not seen with coverage; writes a sealed file.
+    """Send back what was found, with a delivery or for a question: seen, or not seen with coverage; a sealed file.
 
     Args:
-        message: The delivery's id (see aleat asks).
-        to: The ally's name, for its latest delivery.
+        message: The delivery's or inquiry's id (see aleat asks).
+        to: The ally's name, for its latest delivery or inquiry.
+        results: What came of people, tools or playbooks, in words; nothing is hunted for then.
         remarks: What else to say.
         outcome: What came of it; closes the thread.
         lessons: What was learned.
@@ -174,6 +104,10 @@ def answer(
         error("Name the delivery, or --to ALLY for its latest.")
         return USAGE
     with open_workspace(workspace, actor) as ws:
+        if results is not None:
+            path = ws.tell_results(message, output, to=to, results=results, lessons=lessons, outcome=outcome)
+            tell_sent(path, output)
+            return 0
         path = ws.answer(message, output, to=to, remarks=remarks, outcome=outcome, lessons=lessons, approver=approver)
     tell_sent(path, output)
     return 0
@@ -184,6 +118,7 @@ def close(
     *,
     outcome: str,
     lessons: str = "",
+    provided: str = "",
     output: Folder = Path(),
     workspace: WorkspaceOption = None,
     actor: Actor = None,
@@ -194,10 +129,11 @@ def close(
         thread: The thread's id (see aleat asks).
         outcome: What came of it.
         lessons: What was learned.
+        provided: What was given: which services, for how long.
         output: The folder that the sealed file is written to.
         workspace: The workspace's folder.
         actor: Who acts.
     """
     with open_workspace(workspace, actor) as ws:
-        tell_sent(ws.close_thread(thread, output, outcome=outcome, lessons=lessons), output)
+        tell_sent(ws.close_thread(thread, output, outcome=outcome, lessons=lessons, provided=provided), output)
     return 0

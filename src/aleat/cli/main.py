@@ -17,6 +17,7 @@ import cyclopts
 from aleat import __version__
 from aleat.cli import (
     ally_commands,
+    asking_commands,
     asks_commands,
     case_commands,
     clock_commands,
@@ -61,6 +62,7 @@ for commands in (
     case_commands,
     clock_commands,
     ally_commands,
+    asking_commands,
     exchange_commands,
     gate_commands,
     asks_commands,

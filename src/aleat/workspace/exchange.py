@@ -30,20 +30,22 @@ from aleat.exchange import (
     refuse,
     withdraw,
 )
+from aleat.exchange.messages import Inquiry, PermissionRequest
 from aleat.exchange.overview import open_answer, open_delivery
 from aleat.release import Release
 from aleat.store.allies import find_ally
 from aleat.store.entries_verify import list_facts
 from aleat.store.ledger import append_entry
 from aleat.store.objects import iterate_objects
-from aleat.workspace.allies import AllyVerbs, read_bounded
+from aleat.workspace.allies import read_bounded
+from aleat.workspace.asking import AskingVerbs
 
 __all__ = ["ExchangeVerbs", "take_sealed"]
 
 _MAX_SEALED = 4 * 1024**3
 
 
-class ExchangeVerbs(AllyVerbs):
+class ExchangeVerbs(AskingVerbs):
     """What two teams do with each other.
 
     A verb that sends writes a sealed file into `folder` and returns its path; with None it puts the file into the post
@@ -77,9 +79,13 @@ class ExchangeVerbs(AllyVerbs):
         """Refuse an ally's offer or request: a message's id, or the ally's name for its latest."""
         return self._send(folder, lambda desk: refuse(desk, _message_of(desk, of), reason=reason))
 
-    def close_thread(self, thread: str, folder: str | Path | None = ".", *, outcome: str, lessons: str = "") -> Path:
-        """End a thread of requests and offers."""
-        return self._send(folder, lambda desk: close_thread(desk, thread, outcome=outcome, lessons=lessons))
+    def close_thread(
+        self, thread: str, folder: str | Path | None = ".", *, outcome: str, lessons: str = "", provided: str = ""
+    ) -> Path:
+        """End a thread of requests and offers: what came of it, what was learned, what was provided."""
+        return self._send(
+            folder, lambda desk: close_thread(desk, thread, outcome=outcome, lessons=lessons, provided=provided)
+        )
 
     def preview(self, to: str) -> Release:
         """Return what would leave for an ally now, and the decision on every object; nothing is recorded."""
@@ -193,7 +199,7 @@ def _message_of(desk: Desk, name: str) -> str:
         for thread in asks(desk.connection)
         if thread.state in {"asked", "offered"}
         for message in thread.messages
-        if isinstance(message, Offer | Request) and message.sender == identity
+        if isinstance(message, Offer | Request | Inquiry | PermissionRequest) and message.sender == identity
     ]
     if not waiting:
         raise TrustError(f"Nothing of {name} waits for an answer. See: aleat asks.")
@@ -201,8 +207,8 @@ def _message_of(desk: Desk, name: str) -> str:
 
 
 def _open_request(desk: Desk, ally: str) -> str | None:
-    """Return the ally's latest request that nobody answered yet, or None."""
+    """Return the ally's latest request (for support or information) that nobody answered yet, or None."""
     identity = find_ally(desk.connection, ally).card.identity
     waiting = [thread for thread in asks(desk.connection) if thread.root is not None and thread.root.sender == identity]
-    asked = [thread.id for thread in waiting if thread.state == "asked"]
+    asked = [thread.id for thread in waiting if thread.state == "asked" and isinstance(thread.root, Request | Inquiry)]
     return asked[-1] if asked else None
