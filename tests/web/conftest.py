@@ -205,6 +205,18 @@ def shared(founded: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPa
         yield served_at(ws, url, founded[1])
 
 
+@pytest.fixture(scope="module")
+def busy(founded: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A running server for tests that push, and don't count what others pushed."""
+    folder = tmp_path_factory.mktemp("busy") / "served"
+    shutil.copytree(founded[0], folder)
+    with (
+        Workspace.open(folder / "case", actor="ana", key_folder=folder / "keys", clock=lambda: START) as ws,
+        running(ws) as url,
+    ):
+        yield served_at(ws, url, founded[1])
+
+
 @pytest.fixture
 def served(founded: tuple[Path, dict[str, str]], workspace: Workspace) -> Iterator[Served]:
     """The workspace's server, running."""

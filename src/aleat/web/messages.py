@@ -90,7 +90,8 @@ def check_accept(header: str | None, *, manifest: bool = False) -> None:
                 quality[kind] = (close, weight)
             elif close >= 0 and close == quality[kind][0]:
                 quality[kind] = (close, max(weight, quality[kind][1]))
-    if not any(weight > 0 for _, weight in quality.values()):
+    (_, weight), *others = quality.values()
+    if weight <= 0 and not any(close > 1 and weight > 0 for close, weight in others):
         raise RequestError(406, "This server speaks TAXII 2.1.", f"Accept {MEDIA_TYPE}.")
 
 
