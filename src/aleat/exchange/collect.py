@@ -6,48 +6,69 @@ A copy that its giver withdrew is none: on it nothing leaves.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
 
 from aleat.errors import IntegrityError
 from aleat.release import ListRow, Subject, describe_stored
+from aleat.release.facts import FactsMemo
 from aleat.stix import StixObject
 from aleat.stix.extensions import read_extension
+from aleat.store.changes import ids_of_several
 from aleat.store.database import Connection
 from aleat.store.entries import read_entries
+from aleat.store.objects_held import iterate_held
 from aleat.store.objects import StoredObject, get_variants, iterate_objects
 from aleat.store.withdrawn import copies_given, newest_given, withdrawn_copies
 from aleat.trust.corpora import CorpusPolicy
 from aleat.trust.markings import read_marking
 
-__all__ = ["Knowledge", "collect_knowledge"]
+__all__ = ["Knowledge", "collect_knowledge", "read_definitions"]
 
 _HEX = re.compile("[0-9a-f]{64}")
 
 
 class Knowledge(msgspec.Struct, frozen=True):
-    """All subjects, the entries of lists by the list's id, and marking definitions by id."""
+    """All subjects, the entries of lists by the list's id, and marking definitions by id.
+
+    `rows` are the numbers by which the store knows the objects, where they are what counts there.
+    """
 
     subjects: tuple[Subject, ...]
     lists: dict[str, tuple[ListRow, ...]]
     definitions: dict[str, StixObject]
+    rows: dict[str, int] = {}
 
 
 def collect_knowledge(
-    connection: Connection, root: Path, policy: CorpusPolicy | None, ally_names: Mapping[str, str] | None = None
+    connection: Connection,
+    root: Path,
+    policy: CorpusPolicy | None,
+    ally_names: Mapping[str, str] | None = None,
+    *,
+    ids: Collection[str] | None = None,
+    definitions: dict[str, StixObject] | None = None,
 ) -> Knowledge:
-    """Return everything stored; `root` is the workspace's folder (its lists lie below), `policy` the signed one."""
+    """Return everything stored, or (of these `ids`) what is; `root` is the workspace's folder (its lists lie below it).
+
+    `policy` is the signed one; `definitions` those of `read_definitions`, where they were read already.
+    """
     names = ally_names or {}
-    definitions = _definitions(connection)
+    definitions = read_definitions(connection) if definitions is None else definitions
     subjects: list[Subject] = []
     lists: dict[str, tuple[ListRow, ...]] = {}
+    rows_of: dict[str, int] = {}
+    memo: FactsMemo = {}
+    several = ids_of_several(connection, ids)
     withdrawn = withdrawn_copies(connection)
-    for newest in iterate_objects(connection):
-        found = newest_given(connection, newest, withdrawn)
+    for held in iterate_held(connection, ids):
+        found = newest_given(connection, held.stored, withdrawn)
         stored = msgspec.structs.replace(found, copies=copies_given(found, withdrawn)) if withdrawn else found
         item = stored.object
+        if found is held.stored:
+            rows_of[item.id] = held.seq
         rows = _entries(item, root)
         if rows is not None:
             lists[item.id] = rows
@@ -56,16 +77,17 @@ def collect_knowledge(
                 stored,
                 definitions,
                 policy,
-                variants=_variants(connection, stored, names),
+                variants=_variants(connection, stored, names) if item.id in several else (),
                 values=[value for _, value, _ in rows or ()],
                 notes=[context for _, _, context in rows or ()],
                 ally_names=names,
+                memo=memo,
             )
         )
-    return Knowledge(tuple(subjects), lists, definitions)
+    return Knowledge(tuple(subjects), lists, definitions, rows_of)
 
 
-def _definitions(connection: Connection) -> dict[str, StixObject]:
+def read_definitions(connection: Connection) -> dict[str, StixObject]:
     """Return the marking definitions that mean one thing here; one that two givers tell otherwise means nothing.
 
     Somebody who sends another's definition again, with other words, can't loosen it so. Of one sharing group, that
@@ -91,7 +113,9 @@ def _variants(connection: Connection, stored: StoredObject, names: Mapping[str, 
 
 
 def _entries(item: StixObject, root: Path) -> tuple[ListRow, ...] | None:
-    if item.type != "indicator" or (content := read_extension(item, "list")) is None:
+    if item.type != "indicator" or b'"extensions"' not in item.content:
+        return None
+    if (content := read_extension(item, "list")) is None:
         return None
     digest = str(content.get("entries_sha256", ""))
     if not _HEX.fullmatch(digest):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -14,7 +14,10 @@ from aleat.trust.agreements import Label
 from aleat.trust.corpora import CorpusPolicy
 from aleat.trust.markings import EffectiveMarkings, effective_markings, read_marking, tell_definition
 
-__all__ = ["describe_derived", "describe_stored", "strictest_label"]
+__all__ = ["FactsMemo", "describe_derived", "describe_stored", "strictest_label"]
+
+FactsMemo = dict[tuple[Hashable, ...], CopyFacts]
+"""Facts of copies by what they follow from; good for one set of definitions and one policy."""
 
 _ORDER: tuple[Label, ...] = ("clear", "green", "amber", "amber+strict", "red")
 
@@ -35,18 +38,21 @@ def describe_stored(
     values: Iterable[str] = (),
     notes: Iterable[str] = (),
     ally_names: Mapping[str, str] | None = None,
+    memo: FactsMemo | None = None,
 ) -> Subject:
     """Return the subject of a stored object.
 
     `definitions` are the marking definitions by id, `policy` the signed policy on public corpora (None: none is
     trusted), `variants` other versions and variants of the same id, `values` a list's entries and `notes` their
-    contexts, `ally_names` identity ids by the short names under which allies may appear as givers.
+    contexts, `ally_names` identity ids by the short names under which allies may appear as givers. `memo` spares
+    looking at the same markings again; it must not be used with other definitions or another policy.
     """
-    strictest = max((_rank(copy.label) for item in variants for copy in _copies(item, definitions, policy)), default=-1)
-    copies = [
-        msgspec.structs.replace(copy, weakened=_weakened(copy, strictest, ally_names or {}))
-        for copy in _copies(stored, definitions, policy)
-    ]
+    copies = _copies(stored, definitions, policy, memo)
+    if variants:
+        others = (copy for item in variants for copy in _copies(item, definitions, policy, memo))
+        strictest = max((_rank(copy.label) for copy in others), default=-1)
+        weakened = (_weakened(copy, strictest, ally_names or {}) for copy in copies)
+        copies = [msgspec.structs.replace(c, weakened=w) if w else c for c, w in zip(copies, weakened, strict=True)]
     told = tell_definition(stored.object)
     return Subject(object=told, copies=tuple(copies), values=tuple(values), notes=tuple(notes))
 
@@ -64,9 +70,23 @@ def describe_derived(
 
 
 def _copies(
-    stored: StoredObject, definitions: Mapping[str, StixObject], policy: CorpusPolicy | None
+    stored: StoredObject,
+    definitions: Mapping[str, StixObject],
+    policy: CorpusPolicy | None,
+    memo: FactsMemo | None = None,
 ) -> list[CopyFacts]:
-    return [_facts(stored.object, copy, definitions, policy) for copy in stored.copies]
+    if memo is None:
+        return [_facts(stored.object, copy, definitions, policy) for copy in stored.copies]
+    item = stored.object
+    found: list[CopyFacts] = []
+    for copy in stored.copies:
+        said = (item.object_marking_refs, item.granular_markings, item.created_by_ref)
+        key = (*said, copy.giver, copy.markings, copy.originator, copy.corpus, copy.corpus_basis)
+        facts = memo.get(key)
+        if facts is None:
+            facts = memo[key] = _facts(item, copy, definitions, policy)
+        found.append(facts)
+    return found
 
 
 def _facts(

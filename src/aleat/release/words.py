@@ -210,7 +210,7 @@ def _pattern_words(pattern: str, pattern_type: str) -> Iterator[str]:
         yield from _RULE_NAME.findall(pattern)
     for match in _LITERAL.finditer(pattern):
         literal = match[1] if match[1] is not None else match[2]
-        yield _ESCAPE.sub(r"\1", literal)
+        yield _ESCAPE.sub(r"\1", literal) if "\\" in literal else literal
 
 
 def _sigma_words(pattern: str) -> Iterator[str]:

@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from aleat.errors import ObjectError
 from aleat.stix.objects import StixObject
 from aleat.stix.times import format_timestamp, parse_timestamp
+from aleat.store.changes import KnowledgeMark
 from aleat.store.database import metadata
 from aleat.store.ledger import ledger_head
 from aleat.store.object_tables import objects, packs, traits
@@ -32,13 +33,11 @@ from aleat.store.objects_conflicts import raw_bytes
 from aleat.times import from_micros, micros_of
 
 __all__ = [
-    "KnowledgeMark",
     "ShelfPage",
     "ShelfQuery",
     "ShelfRow",
     "ShelfState",
     "find_on_shelf",
-    "knowledge_mark",
     "put_shelf",
     "put_status",
     "read_shelf",
@@ -88,9 +87,6 @@ taxii_statuses = sa.Table(
     sa.Column("received", sa.BigInteger, nullable=False, index=True),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
-
-KnowledgeMark = tuple[int, int]
-"""The last numbers of objects and copies: equal marks are equal knowledge, as rows never change."""
 
 
 class ShelfState(msgspec.Struct, frozen=True):
@@ -153,15 +149,6 @@ def terms_mark(connection: sa.Connection) -> tuple[str, int, int]:
         for name in ("sealed_files", "withdrawn_releases")
     )
     return ledger_head(connection, "decisions").hash, files, withdrawals
-
-
-def knowledge_mark(connection: sa.Connection) -> KnowledgeMark:
-    """Return the mark of what is known now."""
-    last_object, last_copy = (
-        connection.exec_driver_sql(f"SELECT max(seq) FROM {name}").scalar() or 0  # noqa: S608
-        for name in ("objects", "copies")
-    )
-    return last_object, last_copy
 
 
 def read_shelf_state(connection: sa.Connection, ally: str) -> ShelfState | None:

@@ -32,6 +32,7 @@ from aleat.release import Channel, Release, strictest_label
 from aleat.stix.canonical import canonical_json
 from aleat.stix.objects import StixObject
 from aleat.stix.times import format_timestamp
+from aleat.store.changes import knowledge_mark
 from aleat.store.database import Connection
 from aleat.store.ledger import append_entry, ledger_head
 from aleat.store.shelves import (
@@ -39,7 +40,6 @@ from aleat.store.shelves import (
     ShelfQuery,
     ShelfRow,
     find_on_shelf,
-    knowledge_mark,
     put_shelf,
     read_shelf,
     read_shelf_state,
