@@ -95,6 +95,25 @@ def test_what_does_not_compile_is_named_with_its_place(pattern: str, place: str,
     assert [match.rule for match in YaraScanner(compiled.data).scan(b"MARKER-ONE", seconds=5)] == ["Marker"]
 
 
+def test_every_pattern_is_told_apart_that_needs_a_module_that_cannot_work() -> None:
+    """Also beside rules that work, in a pattern that has another fault, and among those that only say its name."""
+    unfed = 'import "time"\nrule Now { condition: time.now() > 0 }\n'
+    patterns = [
+        unfed,
+        MARKER,
+        unfed + "rule Two { condition: true }",
+        unfed + "rule Broken { condition: $x }",
+        'import "pe"\nrule Timely { meta: a = "time vt" condition: pe.is_pe }',
+        'import "vt"\nrule Seen { condition: vt.net.port == 1 }',
+    ]
+    compiled = compile_rules([indicator(pattern, f"rule{number}") for number, pattern in enumerate(patterns)])
+    partial = {item.id: also_there for item, _, also_there in compiled.rejected}
+    assert partial == {"rule0": False, "rule2": True, "rule3": False, "rule5": False}
+    reasons = {item.id: error.reason for item, error, _ in compiled.rejected}
+    assert all("module time" in reasons[name] for name in ("rule0", "rule2"))
+    assert "module vt" in reasons["rule5"]
+
+
 def test_a_plan_names_what_it_cannot_evaluate_and_counts_the_rest(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, f"{MARKER}\nrule Broken {{\n  condition: $x\n}}\n")
     assert [item.id for item in plan.yara] == ["Marker"]

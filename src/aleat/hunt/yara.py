@@ -15,6 +15,7 @@ import hashlib
 import io
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from importlib import metadata, resources
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ import msgspec
 
 from aleat.errors import Place, RuleError
 from aleat.hunt.indicator import Indicator
-from aleat.knowledge.yara_rules import split_rules
+from aleat.knowledge.yara_rules import YaraFile, split_rules
 
 if TYPE_CHECKING:
     import yara_x
@@ -106,7 +107,7 @@ def compile_rules(indicators: Sequence[Indicator]) -> CompiledRules:
 
     compiler = _new_compiler()
     failed: dict[str, RuleError] = {}
-    ignored = 0
+    public: dict[str, frozenset[str]] = {}  # of those that failed
     patterns = {indicator.digest: indicator for indicator in reversed(indicators)}
     for digest, indicator in reversed(patterns.items()):
         compiler.new_namespace(digest)
@@ -114,15 +115,14 @@ def compile_rules(indicators: Sequence[Indicator]) -> CompiledRules:
             compiler.add_source(indicator.pattern)
         except (yara_x.CompileError, ValueError) as error:
             failed[digest] = _explained(indicator, _first_error(indicator.pattern), error)
-        passed_over: list[Any] = compiler.ignored_rules()
-        if len(passed_over) > ignored:
-            failed.setdefault(digest, _unfed(indicator, str(passed_over[ignored].message)))
-            ignored = len(passed_over)
+            public[digest] = _public_rules(indicator.pattern)
+    for digest, message in _passed_over(patterns, compiler).items():
+        failed.setdefault(digest, _unfed(patterns[digest], message))
     rules = compiler.build()
     names: dict[str, set[str]] = {}
     for rule in rules:
         names.setdefault(rule.namespace, set()).add(rule.identifier)
-    there = {digest for digest, found in names.items() if _is_reported(patterns[digest], found, digest in failed)}
+    there = {digest for digest, found in names.items() if _is_reported(patterns[digest], found, public.get(digest))}
     for digest in patterns.keys() - there - failed.keys():
         failed[digest] = RuleError("YARA: it holds no rule that could be reported.", patterns[digest].place)
     rejected = [
@@ -148,6 +148,32 @@ def _new_compiler() -> Any:
     return compiler
 
 
+def _passed_over(patterns: Mapping[str, Indicator], compiler: Any) -> dict[str, str]:
+    """Return why rules were passed over (for a module that can't work), by the digest of their pattern.
+
+    One compiler tells of all that it was ever given, and not whose they were: each pattern that may be meant has one
+    of its own. Those that name a module are asked first, and the others only where some are missing.
+    """
+    import yara_x  # noqa: PLC0415 - heavy
+
+    total = len(compiler.ignored_rules())
+    found: dict[str, str] = {}
+    names = tuple(_unfed_modules())
+    importing = [digest for digest, item in patterns.items() if total and "import" in item.pattern]
+    importing.sort(key=lambda digest: not any(name in patterns[digest].pattern for name in names))
+    for digest in importing:
+        if total <= 0:
+            break
+        own = _new_compiler()
+        with suppress(yara_x.CompileError, ValueError):
+            own.add_source(patterns[digest].pattern)
+        ignored = own.ignored_rules()
+        if ignored:
+            found[digest] = str(ignored[0].message)
+            total -= len(ignored)
+    return found
+
+
 def _first_error(pattern: str) -> Any:
     """Return what is first wrong with a pattern that can't be compiled, or None where that isn't said.
 
@@ -163,12 +189,21 @@ def _first_error(pattern: str) -> Any:
     return None
 
 
-def _is_reported(indicator: Indicator, names: set[str], failed: bool) -> bool:
-    """Say whether any of an indicator's rules that compiled (by `names`) isn't private."""
-    if not failed and "private" not in indicator.pattern:
+@lru_cache(maxsize=1)
+def _split(pattern: str) -> YaraFile:
+    return split_rules(pattern, "")
+
+
+def _public_rules(pattern: str) -> frozenset[str]:
+    """Return the names of a pattern's rules that aren't private."""
+    return frozenset(rule.name for rule in _split(pattern).rules if not rule.private)
+
+
+def _is_reported(indicator: Indicator, names: set[str], public: frozenset[str] | None) -> bool:
+    """Say whether any of an indicator's rules that compiled (by `names`) isn't private; `public` where it failed."""
+    if public is None and "private" not in indicator.pattern:
         return True
-    rules = split_rules(indicator.pattern, indicator.place.path).rules
-    return any(rule.name in names and not rule.private for rule in rules)
+    return not names.isdisjoint(_public_rules(indicator.pattern) if public is None else public)
 
 
 def compile_strings(indicator: Indicator) -> tuple[CompiledRules, tuple[str, ...]]:
@@ -216,7 +251,7 @@ def _explained(indicator: Indicator, told: Mapping[str, Any] | None, error: Exce
 def _place(indicator: Indicator, line: int, column: int) -> tuple[Place, str]:
     """Return where a line of a pattern is in its file, and words for what a place can't say."""
     given = indicator.place
-    parts = split_rules(indicator.pattern, given.path).rules
+    parts = _split(indicator.pattern).rules
     holder = max((part for part in parts if part.line <= line), key=lambda part: part.line, default=None)
     reported = [part for part in parts if not part.private]
     if given.line is None or holder is None or len(reported) != 1:

@@ -42,7 +42,7 @@ class Limits(OpeningLimits):
     yara_rules: int = 100_000
     yara_needs: int = 1_000
     yara_rule_characters: int = 1024**2
-    yara_characters: int = 256 * 1024**2
+    yara_characters: int = 64 * 1024**2
     yara_faults: int = 100
     list_entries: int = 20_000_000
     network_rules: int = 500_000
