@@ -19,8 +19,8 @@ from aleat.stix.extensions import read_extension
 from aleat.store.changes import ids_of_several
 from aleat.store.database import Connection
 from aleat.store.entries import read_entries
-from aleat.store.objects_held import iterate_held
 from aleat.store.objects import StoredObject, get_variants, iterate_objects
+from aleat.store.objects_held import iterate_held
 from aleat.store.withdrawn import copies_given, newest_given, withdrawn_copies
 from aleat.trust.corpora import CorpusPolicy
 from aleat.trust.markings import read_marking

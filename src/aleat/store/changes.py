@@ -1,4 +1,4 @@
-"""Which objects are affected by what came since a mark: rows only come, and are numbered in the order in which they do."""
+"""Which objects are affected by what came since a mark: rows only come, numbered in the order in which they do."""
 
 from __future__ import annotations
 
