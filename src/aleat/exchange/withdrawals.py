@@ -10,7 +10,7 @@ that brought it comes only afterwards. What the giver gives again counts again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -135,7 +135,7 @@ def _revoke_here(desk: Desk, ours: Iterable[StoredObject]) -> set[str]:
     bound = put_objects(desk.connection, revoked).bound if revoked else None
     if bound is not None:
         facts = {"giver": desk.own, "revoked": sorted(item.id for item, _ in revoked), "knowledge_rows": bound}
-        signing = {"actor": desk.actor, "time": desk.time, "key": desk.key}
+        signing: dict[str, Any] = {"actor": desk.actor, "time": desk.time, "key": desk.key}
         append_entry(desk.connection, "custody", "withdrawn", facts, **signing)
     return there
 
@@ -241,7 +241,7 @@ def _note(desk: Desk, keys: Collection[tuple[str, str | None, str]], how: str, m
     signing: dict[str, Any] = {"actor": desk.actor, "time": desk.time, "key": desk.key}
     for giver in sorted({key[0] for key in keys}):
         listed = sorted([agreement or "", digest] for by, agreement, digest in keys if by == giver)
-        data: Mapping[str, Any] = {"giver": giver, how: listed, "message": message}
+        data: dict[str, Any] = {"giver": giver, how: listed, "message": message}
         append_entry(desk.connection, "decisions", TAKEN_BACK, data, **signing)
 
 

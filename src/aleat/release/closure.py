@@ -25,8 +25,9 @@ from aleat.errors import IntegrityError
 from aleat.release.gate import agreement_with
 from aleat.release.nodes import Index, Node, uuid_of
 from aleat.release.records import Decision, Rule, Subject, Terms
+from aleat.release.redact import coarsen, personal_words
 from aleat.release.retell import add_label, cut_object, name_again, replace_ids
-from aleat.release.words import Said, find_words, fold, internal_addresses, said_by
+from aleat.release.words import Said, find_words, fold, internal_addresses, said_by, words_of
 from aleat.stix.extensions import extension_id, extension_names
 from aleat.stix.objects import StixObject
 from aleat.trust.markings import known_marking_ids, marking_id
@@ -76,6 +77,7 @@ class Closure:
         self.changed: dict[str, Node | None] = {}
         """What the last change did: by an object's id its node where it leaves otherwise than before, or None."""
         agreements = agreement_with(terms.recipient.identity, terms)
+        self._own_terms = agreements[0] if agreements else None
         names_inside = bool(agreements) and not agreements[0].release.internal
         self._internal = {word for word in map(fold, terms.internal_words) if word} if names_inside else None
 
@@ -119,9 +121,11 @@ class Closure:
         """Note how an object of ours is told, where the agreement keeps something of it back."""
         if not node.stands or not node.ours or self._own_terms is None:
             return
-        node.coarse = coarsen(node.subject.object, self._own_terms.release)
+        item, release = node.subject.object, self._own_terms.release
+        node.kept_back = personal_words(item, release) - node.said.words
+        node.coarse = coarsen(item, self._terms, release) if node.uuid not in self.index.known else None
         if node.coarse is not None:
-            node.kept_back = node.said.words - words_of(node.coarse)
+            node.kept_back |= node.said.words - words_of(node.coarse)
 
     def _begin(self, fresh: Sequence[Node]) -> None:
         """What is judged before anything is looked for: one content an id; what of ours names our inside."""
@@ -160,6 +164,8 @@ class Closure:
                 continue
             found = {name: find(node, index.hidden, index.secret) for name, find in FINDERS.items()}
             refs, names, internal = (found[name] for name in ("refers-to-withheld", "names-withheld", "names-internal"))
+            if node.ours:
+                internal |= node.hits & index.kept
             if marked := found["marked-by-withheld"]:
                 stays[node] = node.withheld("refers-to-withheld", marked, self._asked(marked))
             elif resting := found["rests-on-withheld"]:
@@ -192,7 +198,7 @@ class Closure:
         """
         if not node.ours or node.uuid in self.index.known or node.said.coded or node.subject.values:
             return None
-        if node.subject.object.revoked:
+        if node.subject.object.revoked or node.coarse == {}:
             return None
         if node.cut is None or node.cut[0] != (refs, words):
             node.cut = ((refs, words), cut_object(node.subject.object, refs, words, node.coarse))
@@ -257,7 +263,10 @@ class Closure:
         leaving = [(node, _said_as_told(node)) for node in nodes]
         telling = [(node, said) for node, said in leaving if not node.corpus]
         named = find_words([said.text for _, said in telling], self.index.secret)
+        ours = [(node, said) for node, said in telling if node.ours and node.uuid not in self.index.known]
+        kept = find_words([said.text for _, said in ours], self.index.kept)
         faults = [node for node, said in leaving if said.uuids & hidden] + [telling[row][0] for row in named]
+        faults += [ours[row][0] for row in kept]
         if faults:
             id_ = min(node.id for node in faults)
             raise IntegrityError(f"The gate would let something withheld leave with {id_}. Nothing leaves.")

@@ -115,6 +115,8 @@ class Index:
         self.known = frozenset(known)
         self.hidden: set[str] = set()
         self.secret: set[str] = set()
+        self.kept: set[str] = set()
+        """What the agreement keeps back of what of ours leaves: it binds what is ours alone."""
         self.fresh: set[Node] = set()
         """Nodes whose texts haven't been searched yet."""
         self.by_uuid: dict[str, list[Node]] = defaultdict(list)
@@ -123,6 +125,7 @@ class Index:
         self._standing: dict[str, int] = {}
         self._staying: dict[str, int] = {}
         self._told: dict[str, int] = {}
+        self._kept: dict[str, int] = {}
         self._free: dict[str, int] = {}
         self._public: dict[str, int] = {}
         self._where: dict[str, set[Node]] = {}
@@ -186,13 +189,18 @@ class Index:
             if now != (word in self.secret):
                 (self.secret.add if now else self.secret.discard)(word)
                 reached.update(self._where.get(word, ()))
+            now = word in self._kept and word not in self._free and word not in self._public
+            if now != (word in self.kept):
+                (self.kept.add if now else self.kept.discard)(word)
+                reached.update(self._where.get(word, ()))
         self._moved.clear()
         self._moved_words.clear()
         return reached
 
     def _search(self) -> None:
         """Look for words that weren't looked for yet in all texts, and for the others in the new texts."""
-        new = {word for word in self._moved_words if word in self._told and word not in self._where}
+        looked_for = {word for word in self._moved_words if word in self._told or word in self._kept}
+        new = looked_for - self._where.keys()
         if self.fresh:
             self._look(list(self.fresh), self._where.keys())
             self.fresh.clear()
@@ -218,12 +226,12 @@ class Index:
         if node.stands:
             _add(self._standing, node.uuid, by)
             for word in node.kept_back:
-                _add(self._told, word, by)
+                _add(self._kept, word, by)
             self._moved_words.update(node.kept_back)
             if not node.subject.derived:
                 for word in node.said.words - node.kept_back:
                     _add(self._free, word, by)
-                    if word in self._told:
+                    if word in self._told or word in self._kept:
                         self._moved_words.add(word)
         else:
             _add(self._staying, node.uuid, by)

@@ -1,21 +1,64 @@
 """Coarsening what we tell of victims: the sector and country for the ministry, the day for the second.
 
-By the agreement's terms (`ReleaseTerms`). What is coarsened here is told under ids that are keyed with a
-secret of the workspace: an id computed from a victim's name would confirm a guess.
+By the agreement's terms (`ReleaseTerms`), and only what we made ourselves: what others gave leaves unchanged or not at
+all. What is coarsened is told under ids that are keyed with a secret of the workspace, as an id computed from a
+victim's name would confirm a guess; an object that is told otherwise than it stands here says so by its label.
+
+`coarsen` and what stays (`is_kept`, `is_too_few`) look at one object alone: the same for findings, for what the case
+made and for what analysts put in, whatever way it leaves. Personal data and accounts are looked for in free text by
+their form; a name in prose has none, and is found only where it is a victim's, a host's, or some withheld object's.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Final, Literal
 
 import msgspec
+import orjson
 
-from aleat.release.retell import keyed_uuid
+from aleat.errors import ObjectError
+from aleat.release.records import Terms
+from aleat.release.retell import FREE_TEXT, keyed_uuid
+from aleat.release.words import fold
+from aleat.stix.extensions import read_extension
 from aleat.stix.objects import StixObject, make_object
+from aleat.stix.times import format_timestamp, parse_timestamp
 from aleat.trust.agreements import ReleaseTerms
 
-__all__ = ["Victim", "coarsen_time", "enough", "tell_victim"]
+__all__ = [
+    "COARSENERS",
+    "Victim",
+    "coarsen",
+    "coarsen_time",
+    "enough",
+    "is_kept",
+    "is_too_few",
+    "personal_words",
+    "tell_victim",
+]
+
+_TOLD = "Where it was seen, as far as the agreement lets it be told."
+_HEAD = ("type", "spec_version", "id", "created", "modified", "created_by_ref", "revoked", "object_marking_refs")
+_VICTIM_ROLES = frozenset({"victim", "target", "affected"})
+_COUNTS = {"sighting": "count", "observed-data": "number_observed"}
+_TIMES = {
+    "campaign": ("first_seen", "last_seen"),
+    "network-traffic": ("start", "end"),
+    "observed-data": ("first_observed", "last_observed"),
+    "process": ("created_time",),
+    "sighting": ("first_seen", "last_seen"),
+    "windows-registry-key": ("modified_time",),
+}
+"""When something happened at a victim's, by the type of the object that says so."""
+
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}+@[\w-]++(?:\.[\w-]++)++")
+_TELEPHONE = re.compile(r"(?<![\w+])\+\d{1,3}(?:[ ./-]?\(?\d{1,4}\)?){2,6}(?!\w)")
+_ACCOUNT = re.compile(r"(?:\\users\\|/home/)([^\\/:*?\"<>|%\s\[\]]{2,64})(?=[\\/])")
+_SIGNS = (b"@", b"+", b"at]", b"at)", b"sers", b"SERS", b"/home/")  # without any, there is nothing to look for
+_NOBODY = frozenset({"all users", "default", "default user", "defaultuser0", "public", "lost+found"})
 
 
 class Victim(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +117,119 @@ def tell_victim(
         created_by_ref=own,
         markings=markings,
         name=name or ", ".join(part for part in (sector, country) if part),
-        description="Where it was seen, as far as the agreement lets it be told.",
+        description=_TOLD,
         identity_class="organization" if name else "class",
         sectors=[sector] if sector else None,
     )
+
+
+def is_too_few(item: StixObject, terms: ReleaseTerms) -> bool:
+    """Tell whether a sighting or observation of ours is of fewer events than the agreement lets be told.
+
+    One that doesn't say how many is of one. A finding counts where something was seen: that nothing was, and that it
+    was no attack, points to nobody.
+    """
+    if (name := _COUNTS.get(item.type)) is None:
+        return False
+    finding = read_extension(item, "finding") if item.type == "sighting" else None
+    if finding is not None and finding.get("status") != "seen":
+        return False
+    count = item.properties().get(name, 1)
+    return not enough(count if isinstance(count, int) and count >= 0 else 1, terms)
+
+
+def is_kept(item: StixObject, terms: Terms, release: ReleaseTerms) -> bool:
+    """Tell whether nothing of an object of ours may be told: an account, a host, a victim of whom nothing is left."""
+    if item.type == "user-account":
+        return not release.internal
+    if item.type == "location":
+        return release.victims == "none" or coarsen(item, terms, release) == {}
+    if item.type != "identity" or not _is_victim(item, terms):
+        return False
+    if item.properties().get("identity_class") == "system":
+        return not release.internal
+    return coarsen(item, terms, release) == {}
+
+
+def coarsen(item: StixObject, terms: Terms, release: ReleaseTerms) -> dict[str, Any] | None:
+    """Return the properties of an object of ours as they may be told, {} where none may be; None: as they stand."""
+    coarsener = COARSENERS.get(item.type)
+    if coarsener is None or (item.type == "identity" and not _is_victim(item, terms)):
+        return None
+    properties: dict[str, Any] = orjson.loads(item.content)
+    told = coarsener(properties, release)
+    return None if told == properties else told
+
+
+def personal_words(item: StixObject, release: ReleaseTerms) -> frozenset[str]:
+    """Return personal data and accounts in free texts of an object of ours that the agreement keeps here, folded."""
+    if not any(sign in item.content for sign in _SIGNS):
+        return frozenset()
+    properties = item.properties()
+    text = fold("\n".join(str(properties[name]) for name in FREE_TEXT if isinstance(properties.get(name), str)))
+    found: set[str] = set()
+    if not release.personal:
+        found.update(_EMAIL.findall(text) if "@" in text else ())
+        found.update(_TELEPHONE.findall(text) if "+" in text else ())
+    if not release.internal:
+        found.update(name for name in _ACCOUNT.findall(text) if name not in _NOBODY)
+    return frozenset(found)
+
+
+def _is_victim(item: StixObject, terms: Terms) -> bool:
+    """Tell whether an identity may be a victim's: not ours, no ally's, no class, and said to be nothing else."""
+    parties = {party for agreement in terms.agreements for party in agreement.parties}
+    if item.id in {terms.own, terms.recipient.identity, *terms.ally_names.values(), *parties}:
+        return False
+    properties = item.properties()
+    roles = {str(role).lower() for role in properties.get("roles", ())}
+    return properties.get("identity_class") != "class" and (not roles or bool(roles & _VICTIM_ROLES))
+
+
+def _coarse_times(properties: Mapping[str, Any], release: ReleaseTerms) -> dict[str, Any]:
+    told = dict(properties)
+    for name in _TIMES[properties["type"]]:
+        try:
+            exact = parse_timestamp(told[name])
+        except KeyError:
+            continue
+        except (ObjectError, TypeError):
+            del told[name]
+            continue
+        coarse = coarsen_time(exact, release.granularity)
+        if coarse != exact:
+            told[name] = format_timestamp(coarse)
+    return told
+
+
+def _coarse_process(properties: Mapping[str, Any], release: ReleaseTerms) -> dict[str, Any]:
+    told = _coarse_times(properties, release)
+    if not release.internal:
+        told.pop("environment_variables", None)
+    return told
+
+
+def _coarse_identity(properties: Mapping[str, Any], release: ReleaseTerms) -> dict[str, Any]:
+    if release.victims == "name":
+        return dict(properties)
+    sectors = [str(sector) for sector in properties.get("sectors", ())]
+    if release.victims != "sector-country" or not sectors:
+        return {}
+    told = {name: properties[name] for name in _HEAD if name in properties}
+    return {**told, "name": ", ".join(sectors), "description": _TOLD, "identity_class": "class", "sectors": sectors}
+
+
+def _coarse_location(properties: Mapping[str, Any], release: ReleaseTerms) -> dict[str, Any]:
+    if release.victims == "name":
+        return dict(properties)
+    where = {name: properties[name] for name in ("region", "country") if name in properties}
+    return {**{name: properties[name] for name in _HEAD if name in properties}, **where} if where else {}
+
+
+COARSENERS: Final[dict[str, Callable[[Mapping[str, Any], ReleaseTerms], dict[str, Any]]]] = {
+    **dict.fromkeys(_TIMES, _coarse_times),
+    "process": _coarse_process,
+    "identity": _coarse_identity,
+    "location": _coarse_location,
+}
+"""How an object of ours is told, by its type."""

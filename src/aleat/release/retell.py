@@ -24,13 +24,15 @@ from aleat.stix.objects import StixObject, parse_object
 from aleat.stix.times import format_timestamp, parse_timestamp
 from aleat.trust.markings import read_marking
 
-__all__ = ["MASK", "TOLD_AGAIN", "add_label", "cut_object", "keyed_uuid", "name_again", "replace_ids"]
+__all__ = ["FREE_TEXT", "MASK", "TOLD_AGAIN", "add_label", "cut_object", "keyed_uuid", "name_again", "replace_ids"]
 
 MASK = "[withheld]"
 TOLD_AGAIN = "told-again"
 """The label (STIX `labels`) that says so."""
 
-_FREE_TEXT = ("description", "content", "abstract", "explanation")
+FREE_TEXT = ("description", "content", "abstract", "explanation")
+"""Properties of which a part can be taken out, and the rest still makes sense."""
+
 _OPTIONAL = frozenset({"created_by_ref"})
 _REQUIRED_LISTS = {
     "report": "object_refs",
@@ -42,13 +44,20 @@ _REQUIRED_LISTS = {
 _ROUNDS = 16
 
 
-def cut_object(item: StixObject, uuids: Collection[str], words: Collection[str]) -> dict[str, Any] | None:
+def cut_object(
+    item: StixObject,
+    uuids: Collection[str],
+    words: Collection[str],
+    coarse: Mapping[str, Any] | None = None,
+) -> dict[str, Any] | None:
     """Return the properties of `item` without references to `uuids` and without `words` (folded) in free text.
+
+    `coarse` are those that may be told at all, where that is less than all.
 
     None where that can't be done: a reference that the object can't be without, a word in a name or a pattern,
     an object whose parts have markings of their own, a definition.
     """
-    properties: dict[str, Any] = orjson.loads(item.content)
+    properties: dict[str, Any] = orjson.loads(item.content) if coarse is None else dict(coarse)
     if item.granular_markings or item.type in {"marking-definition", "extension-definition"}:
         return None
     for name in list(properties):
@@ -61,7 +70,7 @@ def cut_object(item: StixObject, uuids: Collection[str], words: Collection[str])
                 del properties[name]
         elif name in _OPTIONAL and uuids_of([str(properties[name])]) & set(uuids):
             del properties[name]
-        elif name in _FREE_TEXT and isinstance(properties[name], str):
+        elif name in FREE_TEXT and isinstance(properties[name], str):
             properties[name] = _mask(properties[name], uuids, words)
     rest = [text for key, value in properties.items() if key != "id" for text in (key, *strings_of(value))]
     if uuids_of(rest) & set(uuids) or find_words([fold("\n".join(rest))], words):

@@ -95,7 +95,8 @@ class ReleaseTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     `labels` are those under which objects of ours may leave; `default_label` is given to objects of ours that
     carry none (without it they stay). `granularity` coarsens the times of sightings, `threshold` withholds
-    sightings of fewer events, `internal` lets internal addresses, hosts and accounts through.
+    sightings of fewer events, `internal` lets internal addresses, hosts and accounts through,
+    `personal` e-mail addresses and telephone numbers in texts of ours.
     """
 
     labels: tuple[Label, ...] = ()
@@ -104,6 +105,7 @@ class ReleaseTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     granularity: Literal["exact", "hour", "day", "month"] = "day"
     threshold: Annotated[int, msgspec.Meta(ge=1)] = 1
     internal: bool = False
+    personal: bool = False
 
 
 class OnwardTerm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

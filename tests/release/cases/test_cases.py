@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aleat.errors import IntegrityError
-from aleat.release import RULES, closure, decide
+from aleat.release import RULES, closure, decide, redact
 from aleat.release.rules import COPY_RULES, OBJECT_RULES
 from aleat.stix.extensions import read_extension
 from tests.release.cases.table import (
@@ -71,6 +71,21 @@ def test_no_rule_can_go_unseen(rule: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_no_part_of_closure_can_go_unseen(finder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each way in which one object tells of another, no longer looked for."""
     monkeypatch.setitem(closure.FINDERS, finder, lambda *_: frozenset())
+    assert _seen()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", list(redact.COARSENERS))
+def test_no_coarsening_can_go_unseen(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each type of object of ours, told as it stands."""
+    monkeypatch.setitem(redact.COARSENERS, kind, lambda properties, _: dict(properties))
+    assert _seen()
+
+
+@pytest.mark.long
+def test_no_personal_data_can_go_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """E-mail addresses, telephone numbers and accounts in free text, no longer looked for."""
+    monkeypatch.setattr(closure, "personal_words", lambda *_: frozenset())
     assert _seen()
 
 
