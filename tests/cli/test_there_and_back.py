@@ -74,7 +74,7 @@ def agree(north: Team, south: Team) -> None:
 
 def states(*teams: Team) -> list[list[str]]:
     """The states of all threads, by team, as `aleat asks` prints them."""
-    return [re.findall(r"(?m)^\S+--\S+  (\S+)$", team.do("asks")) for team in teams]
+    return [re.findall(r"(?m)^[0-9a-f]{8}  (\S+)", team.do("asks")) for team in teams]
 
 
 def test_help_is_asked_for_given_hunted_with_answered_and_closed(teams: tuple[Team, Team], tmp_path: Path) -> None:

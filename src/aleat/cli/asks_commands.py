@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
 
 import cyclopts
 
 from aleat.cli.options import WorkspaceOption, open_workspace
-from aleat.cli.terminal import line, table
+from aleat.cli.terminal import line, table, wrapped
+
+if TYPE_CHECKING:
+    from aleat.exchange.messages import Message
+    from aleat.exchange.steps import AskRow, Step
+    from aleat.exchange.threads import Thread
+    from aleat.workspace import Workspace
 
 __all__ = ["register"]
+
+_TITLES = ("title", "question", "purpose", "what", "outcome", "reason", "conditions", "remarks")
+_HEAD = frozenset({"id", "thread", "sender", "recipient", "time", "person", "label", "of"})
+_STEPS = {
+    "answer": "answer",
+    "hunt": "hunt, answer",
+    "permit": "permit or refuse",
+    "decide": "accept or refuse",
+    "deliver": "deliver",
+    "release": "pass it on",
+    "renew": "offer again (its last day is over)",
+    "close": "close",
+}
+_FAULTS = {
+    "no-root": "what it belongs to has not come",
+    "answers-nothing": "what it answers has not come, or can't be answered so",
+    "not-theirs": "its sender may not send it",
+    "expired": "it accepts an offer after its last day",
+}
 
 
 def register(app: cyclopts.App) -> None:
@@ -18,25 +46,141 @@ def register(app: cyclopts.App) -> None:
     app.command(findings)
 
 
-def asks(*, workspace: WorkspaceOption = None) -> int:
-    """Print every request and offer, both sides', with its state and messages.
+def asks(thread: str | None = None, *, workspace: WorkspaceOption = None) -> int:
+    """Print the ledger of asks and gives: who asked whom for what, its state, what it led to, and whose turn it is.
 
     Args:
+        thread: Print this thread whole: its id, the first letters of it, or an ally's name for the latest.
         workspace: The workspace's folder.
     """
     with open_workspace(workspace) as ws:
         names = {ally.card.identity: ally.card.name for ally in ws.allies()} | {ws.config.identity: "us"}
-        for thread in ws.asks():
-            line(f"{thread.id}  {thread.state}")
-            for message in thread.messages:
-                kind = type(message).__name__.lower()
-                said = (getattr(message, name, "") for name in ("title", "what", "outcome", "remarks", "reason"))
-                text = next(filter(None, said), "")
-                sides = " → ".join(names.get(side, side) for side in (message.sender, message.recipient))
-                line(f"  {message.time[:16]}Z  {sides}  {kind}  {text}")
-                if message.id != thread.id:
-                    line(f"      {message.id}")
+        rows = ws.ask_rows()
+        today = ws.now().date()
+        if thread is not None:
+            wanted = ws.find_thread(thread)
+            _print_thread(next(row for row in rows if row.thread.id == wanted), names, today, ws)
+        else:
+            _print_ledger(rows, names, today)
     return 0
+
+
+def _print_ledger(rows: tuple[AskRow, ...], names: Mapping[str, str], today: date) -> None:
+    if not rows:
+        line("Nothing was asked or offered yet. Ask: aleat ask ALLY. Offer: aleat offer ALLY.")
+        return
+    cells = []
+    for row in rows:
+        root = row.thread.root
+        cells.append(
+            (
+                _short(row.thread.id),
+                row.thread.state,
+                root.time[:10] if root is not None else "",
+                _sides(root, names) if root is not None else "",
+                _clip(f"{_kind(root)}: {_said(root)}" if root is not None else "(its first message has not come)", 52),
+                _clip(_led_to(row.thread), 36),
+                _turn(row.step, names, today),
+            )
+        )
+    headings = ("thread", "state", "since", "from → to", "what", "led to", "waits for")
+    table(cells, headings, limit=len(cells))
+    ours = [row for row in rows if row.step is not None and names.get(row.step.who) == "us"]
+    late = sum(row.step is not None and row.step.overdue(today) for row in ours)
+    line()
+    line(f"{len(ours)} of {len(rows)} wait for us{f', {late} overdue' if late else ''}. One whole: aleat asks THREAD.")
+
+
+def _print_thread(row: AskRow, names: Mapping[str, str], today: date, ws: Workspace) -> None:
+    from aleat.exchange.steps import tree  # noqa: PLC0415
+
+    thread = row.thread
+    line(f"{thread.id}  {thread.state}")
+    if turn := _turn(row.step, names, today):
+        line(f"Waits for {turn}")
+    known = ws.object_names(id_ for item in thread.messages for id_ in _objects(item))
+    for depth, message in tree(thread):
+        indent = "    " * depth
+        line()
+        line(
+            f"{indent}{message.time[:16].replace('T', ' ')}Z  {_sides(message, names)}  {_kind(message)}"
+            f"  TLP:{message.label.upper()}  by {message.person}  [{_short(message.id)}]"
+        )
+        for name, value in _fields(message, names, known):
+            wrapped(f"{name}: {value}" if name else value, indent=f"{indent}    ")
+    for fault in thread.faults:
+        line()
+        line(f"Doesn't count: {fault.message}: {_FAULTS[fault.reason]}.")
+    for link in row.links:
+        line()
+        if link.permission == thread.id:
+            line(f"Led to: {link.release} left on this permission, in thread {_short(link.given)}.")
+        else:
+            line(f"Rests on: the permission in thread {_short(link.permission)}, for {link.release}.")
+
+
+def _fields(message: Message, names: Mapping[str, str], known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what a message says beside its head, its main sentence first."""
+    main = next((name for name in _TITLES if getattr(message, name, "")), "")
+    if main:
+        yield "", str(getattr(message, main))
+    for name in message.__struct_fields__:
+        value = getattr(message, name)
+        if name in _HEAD or name == main or value in ("", (), None):
+            continue
+        yield name.replace("_", " "), _text(value, names, known)
+
+
+def _text(value: Any, names: Mapping[str, str], known: Mapping[str, str]) -> str:
+    if isinstance(value, tuple):
+        shown = [_text(one, names, known) for one in value[:20]]
+        return "; ".join([*shown, *([f"and {len(value) - 20} more"] if len(value) > 20 else [])])
+    if hasattr(value, "__struct_fields__"):
+        parts = [(name, getattr(value, name)) for name in value.__struct_fields__]
+        if parts[0][0] in {"id", "indicator"}:
+            id_ = str(parts[0][1])
+            return f"{known.get(id_) or getattr(value, 'what', '')} ({id_})".lstrip()
+        return ", ".join(f"{name} {part}" for name, part in parts if part)
+    text = str(value)
+    return f"{known[text]} ({text})" if text in known else names.get(text, text)
+
+
+def _objects(message: Message) -> Iterator[str]:
+    for one in (*getattr(message, "objects", ()), *getattr(message, "asked", ())):
+        yield one if isinstance(one, str) else getattr(one, "id", "") or getattr(one, "indicator", "")
+
+
+def _turn(step: Step | None, names: Mapping[str, str], today: date) -> str:
+    if step is None:
+        return ""
+    due = f" by {step.due}" if step.due is not None and step.what != "renew" else ""
+    late = " (overdue)" if step.overdue(today) and step.what != "renew" else ""
+    return f"{names.get(step.who, step.who)}: {_STEPS[step.what]}{due}{late}"
+
+
+def _led_to(thread: Thread) -> str:
+    counts = Counter(_kind(item) for item in thread.messages if item.id != thread.id and _kind(item) != "receipt")
+    return ", ".join(f"{count} {kind}s" if count > 1 else kind for kind, count in counts.items())
+
+
+def _sides(message: Message, names: Mapping[str, str]) -> str:
+    return " → ".join(names.get(side, side) for side in (message.sender, message.recipient))
+
+
+def _said(message: Message) -> str:
+    return next((text for name in _TITLES if (text := getattr(message, name, ""))), "")
+
+
+def _kind(message: Message) -> str:
+    return str(message.__struct_config__.tag).replace("-", " ")
+
+
+def _short(id_: str) -> str:
+    return id_.removeprefix("message--")[:8]
+
+
+def _clip(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _day(time: datetime | None) -> str:

@@ -29,6 +29,7 @@ __all__ = [
     "end_permission",
     "keep_permission",
     "lift_hold",
+    "permissions_used",
     "place_hold",
     "read_decisions",
     "read_holds",
@@ -326,3 +327,15 @@ def read_decisions(connection: sa.Connection, release: str) -> Iterator[Decision
     for row in connection.execute(query.order_by(release_decisions.c.object)).fetchall():
         detail = msgspec.json.decode(row.detail, type=dict[str, Any])
         yield DecisionRow(object=row.object, version=row.version, allow=row.allow, rule=row.rule, detail=detail)
+
+
+def permissions_used(connection: sa.Connection) -> Iterator[tuple[str, str]]:
+    """Yield each release with each permission on which something left in it."""
+    query = sa.select(release_decisions.c.release, release_decisions.c.detail).where(
+        release_decisions.c.rule == "permission", release_decisions.c.allow
+    )
+    found: set[tuple[str, str]] = set()
+    for row in connection.execute(query):
+        parameters = msgspec.json.decode(row.detail, type=dict[str, Any]).get("parameters", {})
+        found |= {(row.release, name) for name in str(parameters.get("permission", "")).split(",") if name}
+    yield from sorted(found)

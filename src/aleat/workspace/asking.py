@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -17,10 +18,13 @@ from aleat.exchange.outbox import answer_in_words, deliver_help, retract
 from aleat.exchange.overview import open_answer, open_delivery
 from aleat.exchange.permissions import ask_permission, freeable, permit
 from aleat.release import Decision
-from aleat.store.allies import find_ally
+from aleat.store.allies import find_ally, read_allies
+from aleat.store.exchanges import read_messages
 from aleat.workspace.allies import AllyVerbs
 
-__all__ = ["AskingVerbs", "SentFile"]
+__all__ = ["AskingVerbs", "SentFile", "message_id"]
+
+_SHORT = re.compile("[0-9a-f][0-9a-f-]{3,35}")
 
 
 class SentFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +70,7 @@ class AskingVerbs(AllyVerbs):
         """Permit what an ally's permission request (a message's id, or the ally's name for its latest) asks for."""
 
         def act(desk: Desk) -> Sent:
-            chosen = request if request.startswith("message--") else _latest_request(desk, request)
+            chosen = message_id(desk, request) or _latest_request(desk, request)
             return permit(desk, chosen, until=until, objects=objects, conditions=conditions)
 
         return self._send_counted(folder, act)
@@ -93,7 +97,7 @@ class AskingVerbs(AllyVerbs):
 
     def retract(self, message: str, folder: str | Path | None = ".", *, reason: str) -> Path:
         """Take back what we said: a request, an offer, an acceptance, a permission."""
-        return self._send(folder, lambda desk: retract(desk, message, reason=reason))
+        return self._send(folder, lambda desk: retract(desk, message_id(desk, message) or message, reason=reason))
 
     def deliver(
         self,
@@ -111,7 +115,7 @@ class AskingVerbs(AllyVerbs):
 
         def act(desk: Desk) -> Sent:
             ally = find_ally(desk.connection, to).card.identity
-            answers = of or open_delivery(desk.connection, desk.own, ally)
+            answers = (of and message_id(desk, of)) or of or open_delivery(desk.connection, desk.own, ally)
             return deliver_help(desk, to, what=what, of=answers, kinds=kinds, people=people, begins=begins, ends=ends)
 
         return self._send(folder, act)
@@ -129,7 +133,7 @@ class AskingVerbs(AllyVerbs):
         """Say in words what came of a delivery (default: the latest of the ally `to`); an `outcome` closes it."""
 
         def act(desk: Desk) -> Sent:
-            chosen = delivery
+            chosen = delivery and (message_id(desk, delivery) or delivery)
             if chosen is None and to is not None:
                 chosen = open_answer(desk.connection, desk.own, find_ally(desk.connection, to).card.identity)
             if chosen is None:
@@ -156,3 +160,20 @@ def _latest_request(desk: Desk, ally: str) -> str:
     if not waiting:
         raise TrustError(f"{ally} asks for no permission now. See: aleat asks.")
     return waiting[-1]
+
+
+def message_id(desk: Desk, name: str) -> str | None:
+    """Return the message that `name` means: an id as it is, or the only one whose UUID begins so; None: it is no id.
+
+    An ally of that name comes first, so that no message can take a name's place.
+    """
+    if name.startswith("message--"):
+        return name
+    if not _SHORT.fullmatch(name) or any(ally.card.name == name for ally in read_allies(desk.connection)):
+        return None
+    found = [row.id for row in read_messages(desk.connection) if row.id.startswith(f"message--{name}")]
+    if len(found) > 1:
+        raise TrustError(f"{len(found)} messages begin with {name}: write more of it. See: aleat asks.")
+    if not found:
+        raise TrustError(f"There is no message {name}. See: aleat asks.")
+    return found[0]

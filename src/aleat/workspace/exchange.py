@@ -30,15 +30,17 @@ from aleat.exchange import (
     refuse,
     withdraw,
 )
-from aleat.exchange.messages import Inquiry, PermissionRequest
+from aleat.exchange.messages import Inquiry, Message, PermissionRequest
 from aleat.exchange.overview import open_answer, open_delivery
+from aleat.exchange.sending import thread_of
+from aleat.exchange.steps import AskRow, links, next_step
 from aleat.release import Release
 from aleat.store.allies import find_ally
 from aleat.store.entries_verify import list_facts
 from aleat.store.ledger import append_entry
 from aleat.store.objects import iterate_objects
 from aleat.workspace.allies import read_bounded
-from aleat.workspace.asking import AskingVerbs
+from aleat.workspace.asking import AskingVerbs, message_id
 
 __all__ = ["ExchangeVerbs", "take_sealed"]
 
@@ -67,7 +69,9 @@ class ExchangeVerbs(AskingVerbs):
         """Offer something to an ally, unasked or in answer to its request (default: the latest open one)."""
 
         def act(desk: Desk) -> Sent:
-            return offer(desk, ally, what=what, of=of or _open_request(desk, ally), **more)
+            return offer(
+                desk, ally, what=what, of=(of and message_id(desk, of)) or of or _open_request(desk, ally), **more
+            )
 
         return self._send(folder, act)
 
@@ -84,7 +88,10 @@ class ExchangeVerbs(AskingVerbs):
     ) -> Path:
         """End a thread of requests and offers: what came of it, what was learned, what was provided."""
         return self._send(
-            folder, lambda desk: close_thread(desk, thread, outcome=outcome, lessons=lessons, provided=provided)
+            folder,
+            lambda desk: close_thread(
+                desk, message_id(desk, thread) or thread, outcome=outcome, lessons=lessons, provided=provided
+            ),
         )
 
     def preview(self, to: str) -> Release:
@@ -106,7 +113,7 @@ class ExchangeVerbs(AskingVerbs):
         def act(desk: Desk) -> Sent:
             ally = find_ally(desk.connection, to).card.identity
             prepared = prepare_release(desk, to)
-            answers = of or open_delivery(desk.connection, desk.own, ally)
+            answers = (of and message_id(desk, of)) or of or open_delivery(desk.connection, desk.own, ally)
             return deliver(desk, to, prepared, of=answers, remarks=remarks, approver=approver)
 
         return self._send(folder, act)
@@ -126,7 +133,7 @@ class ExchangeVerbs(AskingVerbs):
         facts = self.answer_facts()
 
         def act(desk: Desk) -> Sent:
-            chosen = delivery
+            chosen = delivery and (message_id(desk, delivery) or delivery)
             if chosen is None and to is not None:
                 chosen = open_answer(desk.connection, desk.own, find_ally(desk.connection, to).card.identity)
             if chosen is None:
@@ -157,6 +164,25 @@ class ExchangeVerbs(AskingVerbs):
         """Return every thread of requests and offers with its state."""
         with self.read() as connection:
             return asks(connection)
+
+    def ask_rows(self) -> tuple[AskRow, ...]:
+        """Return every thread with what it waits for today, and which threads gave something on its permission."""
+        today = self.now().date()
+        with self.read() as connection:
+            threads, joined = asks(connection), links(connection)
+        return tuple(
+            AskRow(
+                thread=thread,
+                step=next_step(thread, today),
+                links=tuple(item for item in joined if thread.id in {item.permission, item.given}),
+            )
+            for thread in threads
+        )
+
+    def find_thread(self, name: str) -> str:
+        """Return the thread that a message belongs to: its id, the first letters of its UUID, or an ally's name."""
+        with self._desk(write=False) as desk:
+            return thread_of(desk, message_id(desk, name) or _latest_of(desk, name)).id
 
     def findings(self) -> tuple[Finding, ...]:
         """Return what allies found with what we gave them."""
@@ -190,9 +216,9 @@ def take_sealed(desk: Desk, data: bytes, path: str, *, sender: str | None = None
 
 
 def _message_of(desk: Desk, name: str) -> str:
-    """Return a message's id: `name` itself, or the latest open offer or request of the ally that is called so."""
-    if name.startswith("message--"):
-        return name
+    """Return a message's id: by itself or its first letters, or the open offer or request of the ally called so."""
+    if (found := message_id(desk, name)) is not None:
+        return found
     identity = find_ally(desk.connection, name).card.identity
     waiting = [
         message.id
@@ -204,6 +230,19 @@ def _message_of(desk: Desk, name: str) -> str:
     if not waiting:
         raise TrustError(f"Nothing of {name} waits for an answer. See: aleat asks.")
     return waiting[-1]
+
+
+def _latest_of(desk: Desk, name: str) -> str:
+    """Return the latest thread with the ally that is called so."""
+    identity = find_ally(desk.connection, name).card.identity
+    threads = [item.id for item in asks(desk.connection) if any(identity in _sides(one) for one in item.messages)]
+    if not threads:
+        raise TrustError(f"Nothing passed between us and {name}. See: aleat asks.")
+    return threads[-1]
+
+
+def _sides(message: Message) -> tuple[str, str]:
+    return message.sender, message.recipient
 
 
 def _open_request(desk: Desk, ally: str) -> str | None:
