@@ -14,7 +14,7 @@ from aleat.errors import RemoteError
 from aleat.exchange.letters import letter_object, open_letter
 from aleat.exchange.taxii_client import TaxiiClient
 from aleat.exchange.taxii_push import push_objects
-from aleat.store.post import read_post, read_sealed
+from aleat.store.post import read_payload, read_post
 from tests.exchange.malware import malware
 from tests.web.allies import Pair, make_pair, serving
 
@@ -68,7 +68,7 @@ def test_a_pushed_letter_is_opened_at_once_and_once(pair: Pair) -> None:
 def letters(pair: Pair) -> list[Any]:
     """What waits in north's post box, as artifacts."""
     with pair.north.read() as connection:
-        return [letter_object(row.letter, read_sealed(connection, row.file) or b"") for row in read_post(connection)]
+        return [letter_object(row.letter, read_payload(connection, row.letter) or b"") for row in read_post(connection)]
 
 
 def test_hostile_artifacts_fail_alone(pair: Pair) -> None:

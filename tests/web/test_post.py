@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from aleat import Workspace
+from aleat.errors import Place
+from aleat.stix import StixObject, parse_object
 from aleat.workspace import Polled
 from tests.exchange.teams import indicator
 from tests.web.allies import Pair, make_pair, serving
@@ -60,3 +63,28 @@ def test_aid_over_two_servers(pair: Pair) -> None:
         assert (again.letters, again.issues) == ((), ())
     assert pair.north.verify().faults == ()
     assert pair.south.verify().faults == ()
+
+
+def large(number: int) -> StixObject:
+    """An indicator of a megabyte."""
+    content = json.loads(indicator(number, NORTH, "green").raw)
+    return parse_object(json.dumps(content | {"description": "x" * 900_000}).encode(), Place("test"))
+
+
+@pytest.mark.parametrize("way", ["pushed", pytest.param("fetched", marks=pytest.mark.long)])
+def test_a_large_file_goes_in_pieces(pair: Pair, way: str) -> None:
+    """A release of some megabytes needs several letters; it counts once all of them are there, in any order."""
+    take_in(pair.north, [large(number) for number in range(8)])
+    pair.north.release("south", None)
+    letters = pair.north.post()
+    assert [(row.piece, row.pieces) for row in letters] == [(1, 2), (2, 2)]
+    with serving(pair.north) as north, serving(pair.south) as south:
+        if way == "fetched":
+            got = pair.south.poll(pair.at(north, "south"), giver="north", feeds=["aleat-messages"])
+            assert (kinds(got), got.issues) == (["Offer", "Delivery"], ())
+        else:
+            pushed = pair.north.push(pair.at(south, "north"), to="south", only="post")
+            assert pushed.messages is not None
+            assert (pushed.messages.taken, pushed.left) == (2, 0)
+    assert pair.south.mail() == ()
+    assert pair.south.knowledge().types["indicator"] == 8

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["open_mail", "register", "tell_received"]
 
+_WAITING = ("not tried yet", "other pieces of it have not come")
+
 
 def register(app: cyclopts.App) -> None:
     """Add the command to `app`."""
@@ -31,10 +33,19 @@ def post(*, workspace: WorkspaceOption = None) -> int:
     with open_workspace(workspace) as ws:
         names = {ally.card.identity: ally.card.name for ally in ws.allies()}
         rows = [
-            (row.name, names.get(row.ally, row.ally), f"{row.size:,}", row.added[:19] + "Z", row.how or "waits")
+            (
+                row.name if row.pieces == 1 else f"{row.name} {row.piece}/{row.pieces}",
+                names.get(row.ally, row.ally),
+                f"{row.size:,}",
+                row.added[:19] + "Z",
+                row.how or "waits",
+            )
             for row in ws.post()
         ]
-        shut = [(row.sha256[:16], f"{row.size:,}", row.came[:19] + "Z", row.reason or "not tried") for row in ws.mail()]
+        shut = [
+            (row.sha256[:16], f"{row.size:,}", row.came[:19] + "Z", row.reason or _WAITING[bool(row.part_of)])
+            for row in ws.mail()
+        ]
     table(rows, ("file", "to", "bytes", "sealed", "went out"), limit=len(rows) or 1)
     if shut:
         line(f"{len(shut)} came and are shut still; aleat receive tries them again:")

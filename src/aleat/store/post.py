@@ -1,9 +1,9 @@
 """The post box: sealed files that wait to be fetched or pushed, and those that came and wait to be opened.
 
 ```
-post   a sealed file of ours to an ally, kept in the transaction that gives it its number: its letter's id, its bytes,
-       its place in the ally's collection of messages, and when it first went out (fetched, or pushed where)
-mail   a sealed file that came and isn't opened yet, with what stood against that at the last attempt
+post   a letter to an ally that carries a sealed file of ours, or a piece of one, kept in the transaction that gives the
+       file its number: its id, its payload, its place in the ally's collection of messages, and how it first went out
+mail   a letter that came and isn't opened yet, with what stood against that at the last attempt
 ```
 
 A letter stays in its collection for some time after it went out, so that an ally whose line broke can fetch it again;
@@ -13,7 +13,7 @@ then its bytes are dropped, the row stays. What came leaves `mail` in the transa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,8 +40,8 @@ __all__ = [
     "note_refusal",
     "read_letters",
     "read_mail",
+    "read_payload",
     "read_post",
-    "read_sealed",
     "read_waiting",
 ]
 
@@ -56,8 +56,10 @@ post = sa.Table(
     metadata,
     sa.Column("ally", sa.String, primary_key=True),
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("file", sa.String, sa.ForeignKey("sealed_files.file"), nullable=False, unique=True),
+    sa.Column("file", sa.String, sa.ForeignKey("sealed_files.file"), nullable=False),
     sa.Column("name", sa.String, nullable=False),
+    sa.Column("piece", sa.Integer, nullable=False),
+    sa.Column("pieces", sa.Integer, nullable=False),
     sa.Column("letter", sa.String, nullable=False, unique=True),
     sa.Column("release", sa.String, nullable=False),
     sa.Column("size", sa.Integer, nullable=False),
@@ -70,8 +72,10 @@ post = sa.Table(
 mail = sa.Table(
     "mail",
     metadata,
-    sa.Column("sha256", sa.String, primary_key=True),
-    sa.Column("source", sa.String, nullable=False),
+    sa.Column("sha256", sa.String, primary_key=True),  # of the payload
+    sa.Column("box", sa.String, nullable=False),
+    sa.Column("letter", sa.String, nullable=False),
+    sa.Column("part_of", sa.String, nullable=False),  # the same for all pieces of a file
     sa.Column("data", sa.LargeBinary, nullable=False),
     sa.Column("size", sa.Integer, nullable=False),
     sa.Column("came", sa.BigInteger, nullable=False),
@@ -84,15 +88,18 @@ Carrier = Callable[[str, bytes], bytes]
 
 
 class PostRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed file of ours in the post box; times are STIX timestamps, `gone` empty while it waits.
+    """A letter of ours in the post box; times are STIX timestamps, `gone` empty while it waits.
 
-    `letter` is its artifact's id, `size` in bytes, `how` it went out first: "fetched", or "pushed to URL".
+    `file` and `name` are those of the sealed file, of which it carries `piece` of `pieces`; `letter` is its artifact's
+    id, `size` in bytes, `how` it went out first: "fetched", or "pushed to URL".
     """
 
     ally: str
     seq: int
     file: str
     name: str
+    piece: int
+    pieces: int
     letter: str
     release: str
     size: int
@@ -102,10 +109,15 @@ class PostRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MailRow(msgspec.Struct, frozen=True):
-    """A sealed file that came and isn't opened: from where, and why not (empty: nobody tried yet)."""
+    """A letter that came and isn't opened: into which `box` (a collection's URL), and why not ("": nobody tried yet).
+
+    `part_of` is the same for all pieces of a file, and empty where it carries a whole one.
+    """
 
     sha256: str
-    source: str
+    box: str
+    letter: str
+    part_of: str
     size: int
     came: str
     reason: str
@@ -117,25 +129,30 @@ def add_post(
     *,
     file: str,
     name: str,
-    letter: str,
     release: str,
-    data: bytes,
+    letters: Sequence[tuple[str, bytes]],
     time: datetime,
 ) -> None:
-    """Put a sealed file into the post box, in the transaction that records it; drop bytes that went out long ago."""
+    """Put a sealed file into the post box, in the transaction that records it; drop bytes that went out long ago.
+
+    `letters` are ids and payloads, one for each piece of the file.
+    """
     last = connection.execute(
         sa.select(post.c.seq, post.c.added).where(post.c.ally == ally).order_by(post.c.seq.desc()).limit(1)
     ).first()
-    seq, added = (1, 0) if last is None else (last.seq + 1, last.added)
-    row = {"ally": ally, "seq": seq, "file": file, "name": name, "letter": letter, "release": release}
-    row |= {"size": len(data), "data": data, "added": max(added + 1, micros_of(time)), "gone": None, "how": ""}
-    connection.execute(post.insert(), row)
+    seq, added = (0, 0) if last is None else (last.seq, last.added)
+    added = max(added, micros_of(time) - 1)
+    common: dict[str, Any] = {"ally": ally, "file": file, "name": name, "pieces": len(letters), "release": release}
+    common |= {"gone": None, "how": ""}
+    for piece, (letter, data) in enumerate(letters, 1):
+        row = {"seq": seq + piece, "piece": piece, "letter": letter, "size": len(data), "data": data}
+        connection.execute(post.insert(), {**common, **row, "added": added + piece})
     old = micros_of(time - timedelta(days=KEPT_DAYS))
     connection.execute(sa.update(post).where(post.c.gone < old).values(data=None))
 
 
 def read_post(connection: sa.Connection, ally: str | None = None, *, waiting: bool = False) -> Iterator[PostRow]:
-    """Yield what is in the post box (for `ally`; `waiting`: what went out by no way yet), in order."""
+    """Yield the letters in the post box (for `ally`; `waiting`: what went out by no way yet), in order."""
     columns = [column for column in post.c if column.name != "data"]
     query = sa.select(*columns).order_by(post.c.ally, post.c.seq)
     if ally is not None:
@@ -148,19 +165,19 @@ def read_post(connection: sa.Connection, ally: str | None = None, *, waiting: bo
         yield PostRow(**values)
 
 
-def read_sealed(connection: sa.Connection, file: str) -> bytes | None:
-    """Return the bytes of a sealed file in the post box, or None where they were dropped."""
-    data = connection.execute(sa.select(post.c.data).where(post.c.file == file)).scalar()
+def read_payload(connection: sa.Connection, letter: str) -> bytes | None:
+    """Return what a letter in the post box carries, or None where that was dropped."""
+    data = connection.execute(sa.select(post.c.data).where(post.c.letter == letter)).scalar()
     return None if data is None else bytes(data)
 
 
 def read_letters(
     connection: sa.Connection, ally: str, query: ShelfQuery, *, kept_back: Collection[str], carry: Carrier
 ) -> tuple[ShelfPage, frozenset[str]]:
-    """Return a page of the letters to `ally` that are there, and the ids of the sealed files whose bytes are on it.
+    """Return a page of the letters to `ally` that are there, and the ids of the sealed files that are on it.
 
-    Letters with a release of `kept_back` are left out. `carry` makes an object of a letter's id and sealed file. A
-    letter's version is the time at which it was added.
+    Letters with a release of `kept_back` are left out. `carry` makes an object of a letter's id and payload. A letter's
+    version is the time at which it was added.
     """
     rows: list[ShelfRow] = []
     files: set[str] = set()
@@ -172,7 +189,7 @@ def read_letters(
         size += length
         raw = b""
         if query.raw:
-            raw = carry(row.letter, read_sealed(connection, row.file) or b"")
+            raw = carry(row.letter, read_payload(connection, row.letter) or b"")
             files.add(row.file)
         rows.append(ShelfRow(row.seq, row.letter, _text(row.added), row.added, raw))
     return ShelfPage(tuple(rows), False), frozenset(files)
@@ -193,10 +210,10 @@ def _letters(ally: str, query: ShelfQuery, kept_back: Collection[str]) -> sa.Sel
     return chosen.order_by(post.c.seq).limit(query.limit + 1)
 
 
-def mark_posted(connection: sa.Connection, files: Collection[str], how: str, *, time: datetime) -> None:
+def mark_posted(connection: sa.Connection, letters: Collection[str], how: str, *, time: datetime) -> None:
     """Note that letters went out; the first time counts."""
-    if files:
-        chosen = post.c.file.in_(sorted(files)) & post.c.gone.is_(None)
+    if letters:
+        chosen = post.c.letter.in_(sorted(letters)) & post.c.gone.is_(None)
         connection.execute(sa.update(post).where(chosen).values(gone=micros_of(time), how=how))
 
 
@@ -205,28 +222,28 @@ def _withdrawn() -> sa.Select[Any]:
     return sa.select(releases.c.id).where(releases.c.withdrawn.is_not(None))
 
 
-def add_mail(connection: sa.Connection, data: bytes, source: str, *, time: datetime) -> str | None:
-    """Keep a sealed file that came, unopened, and return its SHA-256; None where it was opened before, or is ours.
+def add_mail(
+    connection: sa.Connection, data: bytes, *, box: str, letter: str, part_of: str = "", time: datetime
+) -> bool:
+    """Keep a letter's payload that came, unopened; False where it is here already.
 
     Raises `InputError` where too many wait already.
     """
     digest = hashlib.sha256(data).hexdigest()
-    if is_known(connection, digest):
-        return None
     if connection.execute(sa.select(mail.c.sha256).where(mail.c.sha256 == digest)).first() is not None:
-        return digest
+        return False
     old = micros_of(time - timedelta(days=KEPT_DAYS))
-    connection.execute(sa.delete(mail).where(mail.c.came < old, mail.c.reason != ""))
+    connection.execute(sa.delete(mail).where(mail.c.came < old, (mail.c.reason != "") | (mail.c.part_of != "")))
     query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(mail.c.size), 0))
     count, size = connection.execute(query.select_from(mail)).one()
     if count >= _MAX_WAITING or size + len(data) > _MAX_WAITING_BYTES:
         raise InputError(
-            f"{count:,} sealed files wait to be opened; there is no room for more.",
+            f"{count:,} letters wait to be opened; there is no room for more.",
             advice="Open them, or see why they can't be: aleat receive.",
         )
-    row = {"sha256": digest, "source": source, "data": data, "size": len(data), "reason": ""}
-    connection.execute(mail.insert(), {**row, "came": micros_of(time)})
-    return digest
+    row = {"sha256": digest, "box": box, "letter": letter, "part_of": part_of, "data": data, "size": len(data)}
+    connection.execute(mail.insert(), {**row, "reason": "", "came": micros_of(time)})
+    return True
 
 
 def is_known(connection: sa.Connection, digest: str) -> bool:
@@ -239,23 +256,23 @@ def read_mail(connection: sa.Connection) -> tuple[MailRow, ...]:
     """Return what came and isn't opened, in the order in which it came."""
     columns = [mail.c[name] for name in MailRow.__struct_fields__]
     rows = connection.execute(sa.select(*columns).order_by(mail.c.came, mail.c.sha256))
-    return tuple(MailRow(row[0], row[1], row[2], _text(row[3]), row[4]) for row in rows)
+    return tuple(MailRow(*row[:5], _text(row[5]), row[6]) for row in rows)
 
 
 def read_waiting(connection: sa.Connection, digest: str) -> bytes | None:
-    """Return the bytes of a sealed file that waits to be opened, or None where it no longer does."""
+    """Return the payload of a letter that waits to be opened, or None where it no longer does."""
     data = connection.execute(sa.select(mail.c.data).where(mail.c.sha256 == digest)).scalar()
     return None if data is None else bytes(data)
 
 
 def note_refusal(connection: sa.Connection, digest: str, reason: str) -> None:
-    """Keep why a sealed file could not be opened."""
+    """Keep why a letter could not be opened."""
     connection.execute(sa.update(mail).where(mail.c.sha256 == digest).values(reason=reason))
 
 
-def drop_mail(connection: sa.Connection, digest: str) -> None:
-    """Take a sealed file out, in the transaction that keeps what was inside."""
-    connection.execute(sa.delete(mail).where(mail.c.sha256 == digest))
+def drop_mail(connection: sa.Connection, digests: Collection[str]) -> None:
+    """Take letters out, in the transaction that keeps what was inside."""
+    connection.execute(sa.delete(mail).where(mail.c.sha256.in_(sorted(digests))))
 
 
 def _text(micros: int) -> str:

@@ -2,8 +2,8 @@
 
 What an ally pushes is opened at once, in the request: the process that serves has the keys anyway, a withdrawal must
 count from that moment, and the ally is told of each file whether it arrived as one. Nothing that can't be opened is
-kept. What waits for an ally was judged when it was sealed; before it goes out, what it carries is held against the
-agreement, the holds, the permissions and the withdrawals of now.
+kept, but for pieces of a file until the last one is there. What waits for an ally was judged when it was sealed; before
+it goes out, what it carries is held against the agreement, the holds, the permissions and the withdrawals of now.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from aleat.stix.canonical import canonical_json
 from aleat.stix.times import format_timestamp
 from aleat.store.decisions import read_decisions, require
 from aleat.store.ledger import append_entry
-from aleat.store.post import is_known, mark_posted, read_letters, read_post
+from aleat.store.post import mark_posted, read_letters, read_post
 from aleat.store.shelves import ShelfPage, ShelfQuery, put_status
 from aleat.text import clip, visible
 from aleat.workspace.accounts import Account
-from aleat.workspace.exchange import take_sealed
+from aleat.workspace.post import take_letter
 
 if TYPE_CHECKING:
     from aleat.workspace.sharing import Sharing
@@ -66,7 +66,7 @@ class Mailbox:
                 account.ally,
                 query,
                 kept_back=kept_back,
-                carry=lambda id_, sealed: letter_object(id_, sealed).raw,
+                carry=lambda id_, payload: letter_object(id_, payload).raw,
             )
         if page.rows and facts is not None:
             listed = [row.id for row in page.rows]
@@ -81,7 +81,7 @@ class Mailbox:
             with self.sharing.writing(), self.ws.write() as connection:
                 signing = self.ws._signing()
                 append_entry(connection, "exchange", "given", data, **signing)
-                mark_posted(connection, files, "fetched", time=signing["time"])
+                mark_posted(connection, listed, "fetched", time=signing["time"])
         return page
 
     def take_back(self, account: Account, id_: str, versions: Collection[int] | None = None) -> bool:
@@ -116,16 +116,15 @@ class Mailbox:
     def _take(self, account: Account, raw: bytes) -> StatusDetail:
         """Open one letter and keep what it holds; the detail has a message where that failed."""
         try:
-            id_, sealed = open_letter(raw)
+            letter, payload = open_letter(raw)
         except ObjectError as error:
             return StatusDetail(_claimed_id(raw), message=clip(error.reason, 300))
         try:
             with self.sharing.writing(), self.ws._desk(write=True) as desk:
-                if not is_known(desk.connection, hashlib.sha256(sealed).hexdigest()):
-                    take_sealed(desk, sealed, f"taxii:{account.name}", sender=account.ally)
+                take_letter(desk, letter, payload, f"taxii:{account.name}", account.ally)
         except (SealError, SignatureError, TrustError, ObjectError, InputError) as error:
-            return StatusDetail(id_, message=clip(visible(str(error)), 300))
-        return StatusDetail(id_)
+            return StatusDetail(letter.id, message=clip(visible(str(error)), 300))
+        return StatusDetail(letter.id)
 
     def _record(
         self, account: Account, successes: tuple[StatusDetail, ...], failures: tuple[StatusDetail, ...]

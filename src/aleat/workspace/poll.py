@@ -64,7 +64,8 @@ def poll(
     those of `add_knowledge`; the bookmark is kept for URL, feed and giver. `since` (aware) begins a first poll later,
     or a later one earlier; what lies between the last poll and `since` is never left out. Where there is a collection
     of messages at the URL, its sealed files are fetched and opened first, whoever they are from: each says so itself.
-    Raises `RemoteError` where the server can't even say what it has.
+    `events` says which of a MISP server's events are asked for; each choice has a bookmark of its own. Raises
+    `RemoteError` where the server can't even say what it has.
     """
     labels = stated_markings(marking)
     source = open_source(access, events)
@@ -74,7 +75,9 @@ def poll(
         refused = [item for item in found if isinstance(item, Issue)]
         letters = [feed for feed in there if feed.messages]
         plain = [feed for feed in there if not feed.messages]
-        chosen = [] if letters and not (plain or feeds) else _choose(plain, feeds, everything=everything)
+        names = [name for name in feeds if not any(name in {box.id, box.alias, box.title} for box in letters)]
+        only_letters = bool(letters) and not names and (bool(feeds) or not plain)
+        chosen = [] if only_letters else _choose(plain, names, everything=everything)
         with session.read() as connection:
             from_whom = giver_id(session, connection, giver or access.origin[1])
         run = _Run(session, source, access, from_whom, originator, labels, progress)
@@ -204,7 +207,7 @@ class _Run:
         for page in self._pages(feed, bookmark, None, failures):
             try:
                 with session.writing(), session.write() as connection:
-                    _, issues = keep_letters(session, connection, [page], feed.url)
+                    issues = keep_letters(session, connection, [page], feed.url)
                     if page.bookmark is not None:
                         put_bookmark(connection, feed.url, feed.id, self.giver, page.bookmark, time=session.now())
             except InputError as error:

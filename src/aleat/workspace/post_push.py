@@ -15,7 +15,7 @@ from aleat.exchange import PushFailure, push_objects
 from aleat.exchange.feeds import Feed
 from aleat.exchange.letters import letter_object
 from aleat.exchange.taxii_source import TaxiiSource
-from aleat.store.post import PostRow, mark_posted, read_post, read_sealed
+from aleat.store.post import PostRow, mark_posted, read_payload, read_post
 from aleat.workspace.mailbox import releases_kept_back
 from aleat.workspace.progress import Progress
 from aleat.workspace.sharing import Sharing, SharingVerbs
@@ -62,7 +62,8 @@ def push_post(run: PushRun, box: Feed) -> PushedFeed:
     for row in waiting:
         if row.release and row.release in kept_back:
             reason = f"{row.name} stays: something in its release may no longer leave."
-            run.issues.append(Issue(_STAGE, "kept-back", Place(box.url), reason, "See: aleat preview."))
+            if row.piece == 1:
+                run.issues.append(Issue(_STAGE, "kept-back", Place(box.url), reason, "See: aleat preview."))
             continue
         try:
             failure = _push(run, box, row)
@@ -90,10 +91,10 @@ def push_post(run: PushRun, box: Feed) -> PushedFeed:
 def _push(run: PushRun, box: Feed, row: PostRow) -> PushFailure | None:
     """Push one letter; None where it was taken, a failure without a reason where the server hasn't said yet."""
     with run.ws.read() as connection:
-        sealed = read_sealed(connection, row.file)
-    if sealed is None:  # another process pushed it long ago
+        payload = read_payload(connection, row.letter)
+    if payload is None:  # another process pushed it long ago
         return None
-    letter = letter_object(row.letter, sealed)
+    letter = letter_object(row.letter, payload)
     run.record(
         "given", {"server": box.url, "collection": box.id, "ally": run.ally, "asked": "push", "files": [row.file]}
     )
@@ -103,5 +104,5 @@ def _push(run: PushRun, box: Feed, row: PostRow) -> PushFailure | None:
     if done.pending:
         return PushFailure(row.letter, "", "")
     with run.sharing.writing(), run.ws.write() as connection:
-        mark_posted(connection, [row.file], f"pushed to {box.url}", time=run.ws.now())
+        mark_posted(connection, [row.letter], f"pushed to {box.url}", time=run.ws.now())
     return None
