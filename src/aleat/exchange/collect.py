@@ -6,7 +6,7 @@ A copy that its giver withdrew is none: on it nothing leaves.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -84,7 +84,26 @@ def collect_knowledge(
                 memo=memo,
             )
         )
+    counting = {one.object.id: one.object.digest for one in subjects if one.object.id in several}
+    subjects += _former(connection, counting, definitions, policy, names)
     return Knowledge(tuple(subjects), lists, definitions, rows_of)
+
+
+def _former(
+    connection: Connection,
+    counting: Mapping[str, str],
+    definitions: Mapping[str, StixObject],
+    policy: CorpusPolicy | None,
+    names: Mapping[str, str],
+) -> Iterator[Subject]:
+    """Yield the versions and variants that count no more; `counting` are the digests of those that do, by id."""
+    for id_, digest in sorted(counting.items()):
+        contents = get_variants(connection, id_)
+        for one in contents:
+            if one.object.type != "marking-definition" and one.object.digest != digest:
+                others = [other for other in contents if other is not one]
+                subject = describe_stored(one, definitions, policy, variants=others, ally_names=names)
+                yield msgspec.structs.replace(subject, former=True)
 
 
 def read_definitions(connection: Connection) -> dict[str, StixObject]:

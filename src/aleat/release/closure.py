@@ -189,7 +189,8 @@ class Closure:
         self._fell.add(node)
 
     def _asked(self, uuids: Iterable[str]) -> Iterable[str]:
-        return chain.from_iterable(self.index.by_uuid[uuid][-1].decision.ask for uuid in uuids)
+        here = (self.index.by_uuid[uuid][-1] for uuid in uuids if uuid in self.index.by_uuid)
+        return chain.from_iterable(node.decision.ask for node in here)
 
     def _tell_without(self, node: Node, refs: frozenset[str], words: frozenset[str]) -> dict[str, object] | None:
         """Return an object of ours without references and words, or None where it can't do without.
@@ -283,16 +284,16 @@ FINDERS: Final[dict[str, Callable[[Node, AbstractSet[str], AbstractSet[str]], fr
 
 
 def _one_content_an_id(nodes: Sequence[Node]) -> None:
-    """Of several contents of one id that may leave, the newest does."""
+    """Of several contents of one id that may leave, the newest does; one that counts no more doesn't."""
     newest: dict[str, Node] = {}
     for node in nodes:
-        if not node.judged.allow:
+        if not node.judged.allow or node.subject.former:
             continue
         other = newest.get(node.id)
         if other is None or (node.judged.version, node.judged.digest) > (other.judged.version, other.judged.digest):
             newest[node.id] = node
     for node in nodes:
-        if node.judged.allow and newest[node.id] is not node:
+        if node.judged.allow and newest.get(node.id) is not node:
             node.first = node.withheld("superseded")
 
 

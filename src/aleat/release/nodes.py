@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
+from aleat.release.guesses import ids_guessed, loose_ids
 from aleat.release.records import Decision, Rule, Subject
 from aleat.release.words import Said, find_words, said_by, uuids_of
 from aleat.stix.objects import StixObject
@@ -132,6 +133,9 @@ class Index:
         self._readable: set[Node] = set()
         self._moved: set[str] = set()
         self._moved_words: set[str] = set()
+        self._loose: set[str] = set()
+        self._guessed: dict[str, str] | None = None
+        self._guesses: set[str] = set()
 
     def add(self, node: Node) -> None:
         """Take a node in."""
@@ -142,6 +146,7 @@ class Index:
         if node.judged.rule == "definition":
             self.definitions.add(node)
         if node.judged.allow:
+            self._loose |= loose_ids(node.said.text)
             self._readable.add(node)
             self.fresh.add(node)
         self._count(node, 1)
@@ -195,7 +200,28 @@ class Index:
                 reached.update(self._where.get(word, ()))
         self._moved.clear()
         self._moved_words.clear()
-        return reached
+        return reached | self._guess()
+
+    def _guess(self) -> set[Node]:
+        """Hide the ids of observables that only a secret word makes; return the nodes that refer to what changed.
+
+        They are looked at only where one is told of which no object is here.
+        """
+        loose = {uuid for uuid in self._loose if uuid not in self.by_uuid}
+        if not loose and self._guessed is None:
+            return set()
+        if self._guessed is None:
+            self._guessed = ids_guessed(self.secret)
+        else:
+            self._guessed = {id_: word for id_, word in self._guessed.items() if word in self.secret}
+            self._guessed |= ids_guessed(self.secret - set(self._guessed.values()))
+        found = loose & self._guessed.keys()
+        changed = found ^ self._guesses
+        self._guesses = found
+        for uuid in changed:
+            shown = uuid not in found and (uuid not in self._staying or uuid in self._standing)
+            (self.hidden.discard if shown else self.hidden.add)(uuid)
+        return {node for uuid in changed for node in self.referrers(uuid)}
 
     def _search(self) -> None:
         """Look for words that weren't looked for yet in all texts, and for the others in the new texts."""

@@ -137,7 +137,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """One object before the gate. `derived`: made here from other knowledge and evidence, not stated by anybody.
 
     `values` are what the object says beside its own bytes (a list's entries), `notes` further text of its (their
-    context). `rests_on` are ids of objects from which it was derived without naming them.
+    context). `rests_on` are ids of objects from which it was derived without naming them. `former`: a version or
+    variant that counts no more: it never leaves itself, and what may not leave of it must not be told.
     """
 
     object: StixObject
@@ -146,6 +147,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     rests_on: frozenset[str] = frozenset()
+    former: bool = False
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):

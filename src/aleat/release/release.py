@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from aleat.errors import NotPermittedError
-from aleat.release.closure import close
+from aleat.release.closure import Closed, close
 from aleat.release.facts import strictest_label
 from aleat.release.gate import agreement_with, decide
 from aleat.release.records import Decision, Subject, Terms
@@ -85,6 +85,8 @@ def prepare(
             f"There is no agreement in force with {terms.recipient.name}. Add one: aleat agreement add FILE."
         )
     closed = close(subjects, decide(subjects, terms), terms, secret=secret)
+    counting = [word for subject, word in zip(subjects, closed.decisions, strict=True) if not subject.former]
+    closed = Closed(closed.objects, tuple(counting))
     leaves_as = {d.object: str(d.parameters.get("as", d.object)) for d in closed.decisions if d.allow}
     chosen = None if selection is None else {leaves_as[id_] for id_ in selection if id_ in leaves_as}
     objects = [item for item in closed.objects if chosen is None or item.id in chosen]

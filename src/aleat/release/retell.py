@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from aleat.errors import Place
+from aleat.release.readings import readings_of
 from aleat.release.words import find_words, fold, replace_uuids, strings_of, uuids_of
 from aleat.stix.canonical import canonical_json
 from aleat.stix.objects import StixObject, parse_object
@@ -73,7 +74,7 @@ def cut_object(
         elif name in FREE_TEXT and isinstance(properties[name], str):
             properties[name] = _mask(properties[name], uuids, words)
     rest = [text for key, value in properties.items() if key != "id" for text in (key, *strings_of(value))]
-    if uuids_of(rest) & set(uuids) or find_words([fold("\n".join(rest))], words):
+    if _tells(rest, uuids, words):
         return None
     return properties
 
@@ -97,12 +98,16 @@ def name_again(cuts: Mapping[str, dict[str, Any]], recipient: str, secret: bytes
 
 
 def replace_ids(properties: dict[str, Any], ids: Mapping[str, str], *, told_again: bool = True) -> StixObject:
-    """Return the object with every old id in it (its own included, and in texts) replaced, labelled as told again."""
+    """Return the object with every old id in it (its own included, and in texts) replaced, labelled as told again.
+
+    A text in which an old id stands encoded is masked.
+    """
     uuids = {old.rpartition("--")[2].lower(): new.rpartition("--")[2] for old, new in ids.items()}
 
     def renamed(value: Any) -> Any:
         if isinstance(value, str):
-            return replace_uuids(value, uuids)
+            said = replace_uuids(value, uuids)
+            return MASK if uuids_of(readings_of((said,))) & uuids.keys() else said
         if isinstance(value, dict):
             return {replace_uuids(key, uuids): renamed(item) for key, item in value.items()}
         return [renamed(item) for item in value] if isinstance(value, list) else value
@@ -145,9 +150,13 @@ def _mask(text: str, uuids: Collection[str], words: Collection[str]) -> str:
     found = find_words([fold(text)], words).get(0, frozenset())
     for word in sorted(found, key=len, reverse=True):
         text = re.sub(re.escape(word), MASK, text, flags=re.IGNORECASE)
-    if find_words([fold(text)], words) or uuids_of([text]) & set(uuids):
-        return MASK
-    return text
+    return MASK if _tells([text], uuids, words) else text
+
+
+def _tells(texts: list[str], uuids: Collection[str], words: Collection[str]) -> bool:
+    """Tell whether one of these ids or words stands in texts, encoded or not."""
+    texts = [*texts, *readings_of(texts)]
+    return bool(uuids_of(texts) & set(uuids) or find_words([fold("\n".join(texts))], words))
 
 
 def _is_observable(content: Mapping[str, Any]) -> bool:

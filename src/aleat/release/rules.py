@@ -90,12 +90,15 @@ ObjectRule = Callable[[Subject, tuple[Agreement, ...], Terms], "Verdict | None"]
 
 
 def agreement_with(party: str, terms: Terms) -> tuple[Agreement, ...]:
-    """Return the agreements in force between us and `party` (a STIX identity id), bilateral ones first."""
+    """Return the agreements in force between us and `party` (a STIX identity id), bilateral ones first.
+
+    With ourselves there is none: what a third said and we put in ourselves came under nobody's agreement.
+    """
     order = {"bilateral": 0, "alliance": 1, "sector-group": 2}
     found = [
         item
         for item in terms.agreements
-        if {party, terms.own} <= set(item.parties) and in_force(item, terms.reference_time)
+        if party != terms.own and {party, terms.own} <= set(item.parties) and in_force(item, terms.reference_time)
     ]
     return tuple(sorted(found, key=lambda item: (order[item.kind], item.name, -item.version)))
 
@@ -148,7 +151,9 @@ def _weakened(case: Case) -> Verdict | None:
 
 def _distribution(case: Case) -> Verdict | None:
     """MISP's "your organisation only" and sharing groups: each that it bears must name the recipient."""
-    if all(case.recipient in named for named in case.copy.named) or case.released:
+    if all(case.recipient in named for named in case.copy.named) or case.returned:
+        return None
+    if case.released and b"SharingGroupOrg" not in case.subject.object.content:  # who is in a group is told to nobody
         return None
     return case.refuse("distribution")
 

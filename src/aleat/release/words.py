@@ -21,6 +21,7 @@ import msgspec
 import orjson
 
 from aleat.knowledge.playbooks.steps import playbook_bytes
+from aleat.release.readings import readings_of
 from aleat.stix.objects import StixObject
 
 __all__ = [
@@ -83,7 +84,8 @@ def fold(text: str) -> str:
 class Said(msgspec.Struct, frozen=True, gc=False):
     """What an object says, as the gate looks at it: all its text folded, the UUIDs in it, its words.
 
-    `coded`: part of it stands there as base64 (a playbook), and is looked through like the rest.
+    `coded`: it holds a playbook as base64. What stands encoded in it is looked through like the rest
+    (`aleat.release.readings`).
     """
 
     text: str
@@ -99,6 +101,7 @@ def said_by(item: StixObject, values: Sequence[str] = (), notes: Sequence[str] =
     data = playbook_bytes(properties) if item.type == "course-of-action" else None
     if data is not None:
         strings.extend(strings_of_json(data))
+    strings += readings_of(("\x1f".join((*strings, *values, *notes)),))
     uuids = uuids_of(("\n".join(strings),))
     text = fold("\n".join((*strings, *values, *notes)))
     return Said(text, uuids, words_of(properties, values), data is not None)
@@ -173,6 +176,10 @@ def find_words(texts: Sequence[str], words: Collection[str]) -> dict[int, frozen
 
     if not words or not texts:
         return {}
+    if len(texts) == 1:
+        text = texts[0]
+        there = (word for word in words if word in text and (len(word) > _ALONE or _stands_alone(word, text)))
+        return {0: found_here} if (found_here := frozenset(there)) else {}
     needles = sorted(words)
     column = pl.Series("text", texts, dtype=pl.String)
     rows = column.str.contains_any(needles).arg_true()
