@@ -66,6 +66,8 @@ class Misp:
     groups: list[dict[str, Any]] = field(default_factory=lambda: [GROUP])
     bodies: list[bytes] = field(default_factory=list)
     """What was sent to it, request by request."""
+    server: Server | None = None
+    """Where it runs, if it does."""
     dies_after: int = -1
     """After how many writes (that are done) it answers nothing any more: -1 never."""
 

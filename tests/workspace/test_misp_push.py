@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,26 @@ import pymisp
 import pytest
 
 from aleat import Workspace
-from aleat.errors import NotPermittedError, RemoteError
-from aleat.exchange.access import Access
+from aleat.errors import InputError, NotPermittedError, RemoteError
 from aleat.stix import StixObject, make_object
 from aleat.store.allies import add_agreement
 from aleat.trust.markings import marking_id
-from aleat.workspace.poll import list_feeds
+from tests.exchange.http_double import Reply, Request
 from tests.exchange.misp_simulator import GROUP, KEY, OUR_ORG, Misp, access, running
 from tests.exchange.teams import AGREEMENT, START, indicator
 from tests.web.conftest import NORTH, SOUTH, befriend, take_in
 
-SHARED = f"""
-[misp]
-sharing_group = "{GROUP["uuid"]}"
-"""
+SHARED = f'\n[misp]\nsharing_group = "{GROUP["uuid"]}"\n'
+GREEN = marking_id("tlp:green")
 
 
 @pytest.fixture
-def misp() -> Misp:
-    """South's server, with an account of north's."""
-    return Misp()
+def misp() -> Iterator[Misp]:
+    """South's server, running, with an account of north's."""
+    there = Misp()
+    with running(there) as server:
+        there.server = server
+        yield there
 
 
 @pytest.fixture
@@ -49,6 +48,14 @@ def ws(tmp_path: Path) -> Iterator[Workspace]:
         yield opened
 
 
+def agree(ws: Workspace, more: str, labels: str = '"clear", "green", "amber"') -> None:
+    """Sign a later version of the agreement, with more in it."""
+    text = AGREEMENT.format(*sorted((NORTH, SOUTH))).replace("version = 1", "version = 2")
+    text = text.replace('labels = ["clear", "green", "amber"]', f"labels = [{labels}]") + more
+    with ws.writing(), ws.write() as connection:
+        add_agreement(connection, text.encode(), **ws._signing())
+
+
 def report(number: int, *refs: StixObject, name: str = "What we saw", label: str = "green") -> StixObject:
     """A report of ours."""
     return make_object(
@@ -58,12 +65,20 @@ def report(number: int, *refs: StixObject, name: str = "What we saw", label: str
 
 
 def push(ws: Workspace, misp: Misp, **more: Any) -> Any:
-    with running(misp) as server:
-        return ws.push_misp(access(server), to="south", **more)
+    assert misp.server is not None
+    return ws.push_misp(access(misp.server), to="south", **more)
 
 
 def values(misp: Misp) -> list[str]:
     return sorted(row["value"] for row in misp.attributes() if not row.get("deleted"))
+
+
+def levels(misp: Misp) -> dict[str, str]:
+    """How far each event goes, by the label in its title."""
+    return {event["info"].rpartition("TLP:")[2].rstrip(")"): event["distribution"] for event in misp.events.values()}
+
+
+# ------------------------------------------------------------------------------------------------- what is there
 
 
 def test_what_may_leave_is_there_once(ws: Workspace, misp: Misp) -> None:
@@ -84,3 +99,316 @@ def test_what_may_leave_is_there_once(ws: Workspace, misp: Misp) -> None:
     again = push(ws, misp)
     assert [event.taken for event in again.events] == [0, 0]
     assert (again.release, json.dumps(misp.events)) == ("", before)
+
+
+def test_what_changed_is_brought_up_to_date(ws: Workspace, misp: Misp) -> None:
+    """A newer version, and what is new; MISP passes over what isn't newer than its own."""
+    take_in(ws, [indicator(1, NORTH, "green"), indicator(2, NORTH, "green")])
+    push(ws, misp)
+    changed = make_object(
+        "indicator", indicator(1, NORTH).id, created=START, modified=START.replace(minute=30), created_by_ref=NORTH,
+        markings=[GREEN], name="Beacon", description="It calls every hour.", pattern_type="stix", valid_from=START,
+        pattern="[domain-name:value = 'beacon-1.example']",
+    )  # fmt: skip
+    take_in(ws, [changed, indicator(3, NORTH, "green")])
+    done = push(ws, misp)
+    assert [(event.taken, event.known, event.refused) for event in done.events] == [(2, 1, ())]
+    assert values(misp) == ["beacon-1.example", "beacon-2.example", "beacon-3.example"]
+    assert next(row["comment"] for row in misp.attributes() if "1.ex" in row["value"]) == "It calls every hour."
+
+
+def test_a_label_alone_that_changed_narrows_what_is_there(ws: Workspace, misp: Misp) -> None:
+    """The agreement's default label says more now: the very same object goes to another event, and is deleted here."""
+    take_in(ws, [indicator(1, NORTH)])
+    agree(ws, "", '"clear", "green", "amber"')
+    push(ws, misp)
+    assert levels(misp) == {"AMBER": "0"}
+    text = AGREEMENT.format(*sorted((NORTH, SOUTH))).replace("version = 1", "version = 3")
+    with ws.writing(), ws.write() as connection:
+        add_agreement(
+            connection,
+            text.replace('default_label = "amber"', 'default_label = "green"').encode(),
+            **ws._signing(),
+        )
+    done = push(ws, misp)
+    assert done.issues == ()
+    assert values(misp) == ["beacon-1.example"]
+    assert [event["info"] for event in misp.events.values()] == ["Withdrawn", "North 2022-09 (TLP:GREEN)"]
+    assert len({row["uuid"] for row in misp.attributes()}) == 2
+    assert push(ws, misp).release == ""
+
+
+def test_what_may_not_leave_any_more_is_taken_back(ws: Workspace, misp: Misp) -> None:
+    """Deleted there, and nothing of it is said again; a part that nobody here wrote stays."""
+    one, two = indicator(1, NORTH, "green"), indicator(2, NORTH, "green")
+    take_in(ws, [one, two])
+    push(ws, misp)
+    (event,) = misp.events.values()
+    event["Attribute"].append({"uuid": OUR_ORG["uuid"], "value": "theirs.example", "type": "domain", "timestamp": "1"})
+    ws.hold([one.id], "legal-hold", "A court's order.")
+    misp.bodies.clear()
+    done = push(ws, misp)
+    assert [(pushed.withdrawn, pushed.taken) for pushed in done.events] == [(1, 0)]
+    assert values(misp) == ["beacon-2.example", "theirs.example"]
+    assert b"beacon-1" not in b"".join(misp.bodies)
+    assert push(ws, misp).release == ""
+    ws.lift_hold(one.id, "legal-hold", "It ended.")
+    push(ws, misp)
+    assert values(misp) == ["beacon-1.example", "beacon-2.example", "theirs.example"]
+
+
+def test_what_somebody_deleted_there_stays_deleted(ws: Workspace, misp: Misp) -> None:
+    take_in(ws, [indicator(1, NORTH, "green"), indicator(2, NORTH, "green")])
+    push(ws, misp)
+    misp.attributes()[0]["deleted"] = True
+    take_in(ws, [indicator(3, NORTH, "green")])
+    done = push(ws, misp)
+    assert (done.events[0].taken, len(values(misp))) == (1, 2)
+
+
+def test_a_revoked_indicator_is_deleted_there(ws: Workspace, misp: Misp) -> None:
+    take_in(ws, [indicator(1, NORTH, "green")])
+    push(ws, misp)
+    revoked = make_object(
+        "indicator", indicator(1, NORTH).id, created=START, modified=START.replace(minute=30), created_by_ref=NORTH,
+        markings=[GREEN], revoked=True, pattern="[domain-name:value = 'beacon-1.example']", pattern_type="stix",
+        valid_from=START,
+    )  # fmt: skip
+    take_in(ws, [revoked])
+    push(ws, misp)
+    assert values(misp) == []
+
+
+def test_publishing_is_asked_for(ws: Workspace, misp: Misp) -> None:
+    """Also of an event that is there already; without it nothing is published."""
+    take_in(ws, [indicator(1, NORTH, "green")])
+    push(ws, misp)
+    assert [event["published"] for event in misp.events.values()] == [False]
+    done = push(ws, misp, publish=True)
+    assert [event.published for event in done.events] == [True]
+    assert [event["published"] for event in misp.events.values()] == [True]
+    assert [event.published for event in push(ws, misp, publish=True).events] == [False]
+
+
+# ------------------------------------------------------------------------------------------------- how far it goes
+
+
+def labelled(ws: Workspace) -> None:
+    take_in(ws, [indicator(n, NORTH, label) for n, label in enumerate(("clear", "green", "amber", "amber+strict"))])
+
+
+def test_no_label_is_carried_further_than_it_goes(ws: Workspace, misp: Misp) -> None:
+    """CLEAR to all, GREEN to the community, AMBER to our own users; AMBER+STRICT not at all."""
+    agree(ws, "", '"clear", "green", "amber", "amber+strict"')
+    labelled(ws)
+    done = push(ws, misp)
+    assert levels(misp) == {"CLEAR": "3", "GREEN": "1", "AMBER": "0"}
+    assert "beacon-3.example" not in values(misp)
+    assert [(issue.code, issue.records) for issue in done.issues] == [("misp-label", 1)]
+
+
+def test_an_agreement_says_for_whom_amber_is(ws: Workspace, misp: Misp) -> None:
+    """A sharing group by its UUID, under the server's own number; GREEN to connected communities too."""
+    agree(ws, SHARED + 'green = "connected"\n')
+    labelled(ws)
+    push(ws, misp)
+    assert levels(misp) == {"CLEAR": "3", "GREEN": "2", "AMBER": "4"}
+    (amber,) = (event for event in misp.events.values() if event["distribution"] == "4")
+    assert (amber["sharing_group_id"], "SharingGroup" in amber) == (GROUP["id"], False)
+    assert amber["Attribute"][0]["sharing_group_id"] == GROUP["id"]
+
+
+def test_a_sharing_group_that_is_not_there_stops_all(ws: Workspace, misp: Misp) -> None:
+    """Nothing leaves for a group that we can't write to."""
+    agree(ws, SHARED)
+    labelled(ws)
+    misp.groups = [GROUP | {"active": False}]
+    with pytest.raises(InputError, match="no sharing group"):
+        push(ws, misp)
+    assert misp.events == {}
+
+
+def test_the_caller_can_only_narrow(ws: Workspace, misp: Misp) -> None:
+    agree(ws, '\n[misp]\namber = "community"\n')
+    labelled(ws)
+    push(ws, misp, distribution=1)
+    assert levels(misp) == {"CLEAR": "1", "GREEN": "1", "AMBER": "1"}
+
+
+def test_only_servers_that_the_agreement_names(ws: Workspace, misp: Misp) -> None:
+    agree(ws, '\n[misp]\nservers = ["https://misp.example.org/"]\n')
+    labelled(ws)
+    with pytest.raises(NotPermittedError, match="other MISP servers"):
+        push(ws, misp)
+    assert misp.bodies == []
+
+
+def test_what_the_ally_gave_does_not_go_back(ws: Workspace, misp: Misp) -> None:
+    take_in(ws, [indicator(1, SOUTH, "green")], giver=SOUTH)
+    take_in(ws, [indicator(2, NORTH, "green")])
+    done = push(ws, misp)
+    assert values(misp) == ["beacon-2.example"]
+    assert done.returned == 1
+
+
+# ------------------------------------------------------------------------------------------------- nothing else
+
+
+def test_nothing_withheld_is_in_any_request(ws: Workspace, misp: Misp) -> None:
+    """Names, values, ids, and what refers to them: looked for in every byte that the server got."""
+    secret = indicator(7, NORTH, "red", name="CANARY-NAME")
+    foreign = indicator(8, "identity--44444444-4444-4444-8444-444444444444", "amber", name="CANARY-AMBER")
+    held = indicator(6, NORTH, "green", name="CANARY-HELD")
+    open_ = indicator(1, NORTH, "green")
+    told = report(5, open_, secret, held, name="Seen with CANARY-NAME")
+    note = make_object(
+        "note", "note--00000000-0000-4000-8000-000000000077", created=START, created_by_ref=NORTH, markings=[GREEN],
+        content="It names CANARY-NAME and beacon-7.example.", object_refs=[open_.id, secret.id],
+    )  # fmt: skip
+    link = make_object(
+        "relationship", "relationship--00000000-0000-4000-8000-000000000078", created=START, created_by_ref=NORTH,
+        relationship_type="related-to", source_ref=open_.id, target_ref=secret.id, markings=[GREEN],
+    )  # fmt: skip
+    take_in(ws, [secret, held, open_, told, note, link])
+    take_in(ws, [foreign], giver=SOUTH.replace("2", "4"))
+    ws.hold([held.id], "legal-hold", "A court's order.")
+    push(ws, misp, publish=True)
+    assert values(misp) == ["beacon-1.example"]
+    sent = b"".join(misp.bodies)
+    for item in (secret, foreign, held):
+        assert item.id.rpartition("--")[2].encode() not in sent
+    for canary in (b"CANARY", b"beacon-7", b"beacon-8", b"beacon-6"):
+        assert canary not in sent
+
+
+def test_the_ledgers_say_what_left_before_it_does(ws: Workspace, misp: Misp) -> None:
+    """A release with its decisions, where to, which events; then what became of them. `verify` finds all in order."""
+    take_in(ws, [indicator(1, NORTH, "green"), indicator(2, NORTH, "red")])
+    misp.dies_after = 0
+    done = push(ws, misp)
+    assert not done.complete
+    lines = [json.loads(row) for row in b"".join(ws.export_ledgers()).splitlines()]
+    released = next(row["data"] for row in lines if row.get("kind") == "release")
+    assert [row[0] for row in released["allowed"]] == [indicator(1, NORTH).id]
+    given = next(row["data"] for row in lines if row.get("kind") == "given")
+    assert (given["release"], given["server"], len(given["events"])) == (done.release, done.url, 1)
+    assert ws.verify().faults == ()
+
+
+# ------------------------------------------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_push_that_was_cut_off_doubles_nothing(ws: Workspace, misp: Misp, after: int) -> None:
+    """Before the server did it, or after: the next push finds out, and sends what isn't there."""
+    take_in(ws, [indicator(n, NORTH, "green") for n in range(3)])
+    misp.dies_after = after
+    first = push(ws, misp)
+    assert not first.complete
+    misp.dies_after = -1
+    second = push(ws, misp)
+    assert second.complete
+    assert values(misp) == [f"beacon-{n}.example" for n in range(3)]
+    assert len(misp.events) == 1
+    assert [event.taken for event in second.events] == [0 if after else 3]
+    assert push(ws, misp).release == ""
+
+
+def test_what_the_server_does_not_keep_is_named(ws: Workspace, misp: Misp) -> None:
+    """MISP drops an attribute whose value it doesn't like without a word; an edit says why. The rest is there."""
+    odd = make_object(
+        "indicator", "indicator--00000000-0000-4000-8000-000000000050", created=START, created_by_ref=NORTH,
+        markings=[GREEN], pattern="[domain-name:value = 'localhost']", pattern_type="stix", valid_from=START,
+    )  # fmt: skip
+    take_in(ws, [odd, indicator(1, NORTH, "green")])
+    (event,) = push(ws, misp).events
+    assert event.taken == 1
+    assert [(row.kind, row.part) for row in event.refused] == [("Attribute", odd.id.rpartition("--")[2])]
+    assert "doesn't say why" in event.refused[0].reason
+    (event,) = push(ws, misp).events
+    assert "Value is not valid" in event.refused[0].reason
+    assert values(misp) == ["beacon-1.example"]
+
+
+def test_an_event_of_somebody_else_is_left_alone(ws: Workspace, misp: Misp) -> None:
+    """Under our UUID, by whatever accident; and one that is there, but hidden from us."""
+    take_in(ws, [indicator(1, NORTH, "green")])
+    push(ws, misp)
+    (event,) = misp.events.values()
+    event |= {"Orgc": {"uuid": GROUP["uuid"], "name": "Else"}, "orgc_id": "9"}
+    before = json.dumps(event)
+    take_in(ws, [indicator(2, NORTH, "green")])
+    done = push(ws, misp)
+    assert [issue.code for issue in done.issues] == ["misp-foreign"]
+    assert json.dumps(event) == before
+    misp.wrong = lambda request: Reply(404, {}, b'{"name": "Invalid event"}') if "/view/" in request.path[7:] else None
+    done = push(ws, misp)
+    assert [issue.code for issue in done.issues] == ["misp-event"]
+    assert "already exists" in done.issues[0].reason
+
+
+@pytest.mark.parametrize("right", ["perm_add", "perm_tagger"])
+def test_an_account_without_the_right_writes_nothing(ws: Workspace, misp: Misp, right: str) -> None:
+    """Labels are tags: an account that may not tag would lose them."""
+    take_in(ws, [indicator(1, NORTH, "green")])
+    misp.role[right] = False
+    with pytest.raises(RemoteError) as caught:
+        push(ws, misp)
+    assert caught.value.code == "refused"
+    assert misp.events == {}
+
+
+def test_a_server_that_spreads_it_wider_is_named(ws: Workspace, misp: Misp) -> None:
+    """And one that drops the label."""
+    take_in(ws, [indicator(1, NORTH, "green")])
+    push(ws, misp)
+    (event,) = misp.events.values()
+    take_in(ws, [indicator(2, NORTH, "green")])
+
+    def wrong(request: Request) -> Reply | None:
+        if "/view/" in request.path:
+            event["distribution"], event["Tag"] = "3", []
+        return None
+
+    misp.wrong = wrong
+    assert {issue.code for issue in push(ws, misp).issues} == {"misp-tag", "misp-wider"}
+
+
+BAD = {
+    "no JSON": Reply(200, {}, b"<html>hello</html>"),
+    "text": Reply(200, {}, b'"x"'),
+    "number": Reply(200, {}, b"7"),
+    "list": Reply(200, {}, b"[1, 2]"),
+    "nested": Reply(200, {}, b"[" * 100_000),
+    "another event": Reply(200, {}, b'{"Event": {"uuid": "0a1eca70-0000-4000-8000-000000000001"}}'),
+    "errors as text": Reply(200, {}, b'{"errors": "no", "Event": 3}'),
+    "too large": Reply(200, {}, b" " * 300_000),
+    "redirect": Reply(302, {"Location": "http://192.0.2.1/"}, b""),
+    "forbidden": Reply(403, {}, b'{"name": "no", "errors": {"Attribute": {"99999999999": ["x"], "0": {"a": []}}}}'),
+    "forbidden text": Reply(403, {}, b"no"),
+    "busy": Reply(429, {"Retry-After": "1"}, b"{}"),
+    "busy for ever": Reply(429, {"Retry-After": "999999"}, b"{}"),
+    "error": Reply(500, {}, b"<b>secret</b>"),
+    "cut off": Reply(200, {}, b'{"Event": {', length=500),
+    "deep": Reply(200, {}, b'{"Event": {"uuid": ' + b'{"a": ' * 20_000 + b"1" + b"}" * 20_002),
+}
+
+
+@pytest.mark.parametrize("where", ["events/add", "events/view", "sharingGroups/index", "organisations/view"])
+def test_a_server_that_answers_wrongly_gets_no_more(ws: Workspace, misp: Misp, where: str) -> None:
+    """Whatever it answers ends in a promised error or a named one; no key and none of the server's bytes is shown."""
+    take_in(ws, [indicator(1, NORTH, "green")])
+    for reply in BAD.values():
+        misp.wrong = lambda request, reply=reply: reply if request.path.strip("/").startswith(where) else None
+        try:
+            done = push(ws, misp)
+        except RemoteError as error:
+            said = str(error)
+        else:
+            said = " ".join(str(issue) for issue in done.issues)
+        assert KEY not in said
+        assert "secret" not in said
+        misp.events.clear()
+    misp.wrong = lambda _: None
+    assert push(ws, misp).complete
+    assert values(misp) == ["beacon-1.example"]

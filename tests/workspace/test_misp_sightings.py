@@ -1,4 +1,4 @@
-"""Findings go back to the MISP that the knowledge came from, as sightings: each once, as coarse as agreed, by the gate."""
+"""Findings go back to the MISP that the knowledge came from, as sightings: once, as coarse as agreed, by the gate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aleat import Workspace
-from tests.exchange.misp_simulator import OUR_ORG, Misp, access, running
+from tests.exchange.misp_simulator import Misp, access, running
 from tests.exchange.teams import START
 from tests.knowledge.misp_world import attribute, uuid
 from tests.web.conftest import NORTH, SOUTH, befriend
@@ -42,9 +42,12 @@ def theirs(**more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def misp() -> Misp:
-    """South's server."""
-    return Misp({uuid(1): theirs()})
+def misp() -> Iterator[Misp]:
+    """South's server, running."""
+    there = Misp({uuid(1): theirs()})
+    with running(there) as server:
+        there.server = server
+        yield there
 
 
 @pytest.fixture
@@ -59,16 +62,16 @@ def ws(tmp_path: Path, misp: Misp) -> Iterator[Workspace]:
         clock=lambda: START,
     ) as opened:
         befriend(opened, "south", SOUTH)
-        with running(misp) as server:
-            opened.poll(access(server), giver="south")
+        assert misp.server is not None
+        opened.poll(access(misp.server), giver="south")
         write_logs(tmp_path / "logs")
         opened.add_evidence(tmp_path / "logs")
         yield opened
 
 
 def sight(ws: Workspace, misp: Misp) -> Any:
-    with running(misp) as server:
-        return ws.push_misp_sightings(access(server), to="south")
+    assert misp.server is not None
+    return ws.push_misp_sightings(access(misp.server), to="south")
 
 
 def sightings(misp: Misp) -> dict[str, list[tuple[str, str]]]:

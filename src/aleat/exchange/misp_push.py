@@ -87,7 +87,7 @@ def plan_event(
         return EventPlan(uuid, issues=(there,))
     if there is None:
         if event is None:
-            return EventPlan(uuid, digests={}, gone=tuple(kept))
+            return EventPlan(uuid, digests={}, gone=tuple(kept))  # it isn't there at all
         return EventPlan(uuid, dict(event), True, digests)
     published = flag(there.get("published"))
     if not _is_ours(there, account):
@@ -131,10 +131,9 @@ def _plan_edit(
     for part, (name, member) in wanted.items():
         theirs = held.get(part)
         same = kept.get(part) == digests[part]
-        if theirs is not None and flag(theirs[1].get("deleted")) and not flag(member.get("deleted")) and part in kept:
-            known.append(part)  # somebody deleted it there
-        elif theirs is not None and (same or _equal(theirs[1], member)):
-            known.append(part)
+        deleted = theirs is not None and flag(theirs[1].get("deleted")) and not flag(member.get("deleted"))
+        if theirs is not None and (part in kept if deleted else same or _equal(theirs[1], member)):
+            known.append(part)  # as it is, or as somebody else wants it: deleted
         else:
             changed.append((part, name, member))
     alive = [part for part, (_, member) in held.items() if not flag(member.get("deleted"))]
@@ -149,12 +148,13 @@ def _plan_edit(
         return EventPlan(uuid, None, False, digests, tuple(known), tuple(lost), published)
     body = dict(head)
     body["timestamp"] = str(max(_number(head.get("timestamp")), _number(there.get("timestamp")) + 1))
-    for _, name, member in changed:
-        body.setdefault(name, []).append(_newer(member, times))
+    for part, name, member in changed:
+        again = {"deleted": False} if part in held and flag(held[part][1].get("deleted")) else {}
+        body.setdefault(name, []).append(again | _newer(member, times))
     for part in gone:
         name, member = held[part]
-        again = {"uuid": part, "deleted": True, "timestamp": str(_number(member.get("timestamp")) + 1)}
-        body.setdefault(name, []).append(again)
+        end = {"uuid": part, "deleted": True, "timestamp": str(_number(member.get("timestamp")) + 1)}
+        body.setdefault(name, []).append(end)
     return EventPlan(uuid, body, False, digests, tuple(known), (*gone, *lost), published)
 
 
@@ -191,7 +191,7 @@ def _send(session: MispSession, plan: EventPlan) -> EventPushed:
     parts |= {part: None for part in plan.gone if part not in left}
     issues = list(_faults(place, body, there, failed, len(left)))
     if stood:
-        parts[""] = (plan.digests or {}).get("", "")
+        parts[""] = (plan.digests or {}).get("")
     taken = len(sent) - len(refused)
     known = len([part for part in plan.known if part])
     return EventPushed(

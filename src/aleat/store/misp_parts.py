@@ -14,7 +14,10 @@ import sqlalchemy as sa
 from aleat.stix.times import format_timestamp
 from aleat.store.database import metadata
 
-__all__ = ["put_misp_parts", "read_misp_parts"]
+__all__ = ["GONE", "put_misp_parts", "read_misp_parts"]
+
+GONE = "gone"
+"""Instead of a digest: it was there, and we took it back. Its UUID is that event's for ever."""
 
 misp_parts = sa.Table(
     "misp_parts",
@@ -40,14 +43,11 @@ def read_misp_parts(connection: sa.Connection, url: str, ally: str) -> dict[str,
 def put_misp_parts(
     connection: sa.Connection, url: str, ally: str, event: str, parts: Mapping[str, str | None], *, time: datetime
 ) -> None:
-    """Keep what was written of one event, in the caller's transaction; a part whose digest is None isn't there now."""
+    """Keep what was written of one event, in the caller's transaction; a part whose digest is None was taken back."""
     here = (misp_parts.c.url == url) & (misp_parts.c.ally == ally) & (misp_parts.c.event == event)
     for part in parts:
         connection.execute(sa.delete(misp_parts).where(here, misp_parts.c.part == part))
-    values = [
-        {"url": url, "ally": ally, "event": event, "part": part, "digest": digest, "time": format_timestamp(time)}
-        for part, digest in parts.items()
-        if digest is not None
-    ]
+    common = {"url": url, "ally": ally, "event": event, "time": format_timestamp(time)}
+    values = [{**common, "part": part, "digest": GONE if digest is None else digest} for part, digest in parts.items()]
     if values:
         connection.execute(misp_parts.insert(), values)

@@ -24,7 +24,7 @@ from aleat.exchange.misp_session import MispAccount, MispSession, server_url
 from aleat.knowledge.misp.fields import identifier
 from aleat.release import Channel, Release
 from aleat.store.ledger import append_entry
-from aleat.store.misp_parts import put_misp_parts, read_misp_parts
+from aleat.store.misp_parts import GONE, put_misp_parts, read_misp_parts
 from aleat.trust.agreements import MispTerms
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.push import PushVerbs
@@ -106,12 +106,13 @@ class _Run:
         """Compose the events, see what is there, and send what isn't."""
         _check_rights(self.account, publish=publish)
         with self.ws.read() as connection:
-            kept = _events_of(read_misp_parts(connection, self.session.url, self.ally))
+            written = _events_of(read_misp_parts(connection, self.session.url, self.ally))
+        kept = {event: _standing(parts) for event, parts in written.items() if _standing(parts)}
         reach, groups = self._reach(terms)
         with self.ws._desk(write=False) as desk:
             release = prepare_release(desk, self.to, channel=self.channel)
             composed = self._compose(desk, release, reach, distribution)
-        events = {event["uuid"]: _with_numbers(event, groups) for event in settle(composed.events, kept)}
+        events = {event["uuid"]: _with_numbers(event, groups) for event in settle(composed.events, written)}
         plans = []
         for number, uuid in enumerate(dict.fromkeys((*events, *kept))):
             progress("look", number, len(events))
@@ -185,7 +186,7 @@ class _Run:
             append_entry(desk.connection, "exchange", "given", data, **ws._signing())
             kept = read_misp_parts(desk.connection, self.session.url, self.ally)
             for plan in going:
-                before = kept.get(plan.uuid, {})
+                before = _standing(kept.get(plan.uuid, {}))
                 parts = {part: before.get(part, "") for part in ("", *parts_of(plan.body or {}))}
                 put_misp_parts(desk.connection, self.session.url, self.ally, plan.uuid, parts, time=desk.time)
         return id_
@@ -253,6 +254,11 @@ def _events_of(kept: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str
         event: {part: digest for part, digest in parts.items() if "|" not in part} for event, parts in kept.items()
     }
     return {event: parts for event, parts in found.items() if parts}
+
+
+def _standing(parts: Mapping[str, str]) -> dict[str, str]:
+    """Return what of an event we wrote and didn't take back."""
+    return {part: digest for part, digest in parts.items() if digest != GONE}
 
 
 def _with_numbers(value: Any, groups: Mapping[str, tuple[str, str]]) -> Any:
