@@ -51,6 +51,7 @@ _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _Id = Annotated[str, msgspec.Meta(pattern=rf"^message--{_UUID}\Z")]
 _Identity = Annotated[str, msgspec.Meta(pattern=rf"^identity--{_UUID}\Z")]
 _Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_HexOrNone = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")]
 _Line = Annotated[str, msgspec.Meta(max_length=500)]
 _Text = Annotated[str, msgspec.Meta(max_length=20_000)]
 _Lines = Annotated[tuple[_Line, ...], msgspec.Meta(max_length=100)]
@@ -208,7 +209,7 @@ class Delivery(_Base, frozen=True, kw_only=True, tag="delivery"):
 
     of: _Id
     release: _Release = ""
-    sha256: _Hex | Literal[""] = ""
+    sha256: _HexOrNone = ""
     kinds: tuple[Help, ...] = ("knowledge",)
     what: _Text = ""
     people: _Lines = ()
