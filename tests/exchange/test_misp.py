@@ -72,6 +72,13 @@ def test_what_is_absent_stays_absent(more: dict[str, Any]) -> None:
     assert back({"Event": body}) == body
 
 
+@pytest.mark.parametrize("value", [0, None, "no list", []])
+def test_what_should_be_a_list_and_is_none_stays(value: Any) -> None:
+    """In the event itself too."""
+    body = {"info": "x", "Attribute": value, "Object": [{"name": "file"}]}
+    assert back({"Event": body})["Attribute"] == value
+
+
 def test_in_out_and_in_again_is_the_same() -> None:
     """STIX to MISP to STIX: the same objects, byte for byte."""
     first = objects({"Event": event()})

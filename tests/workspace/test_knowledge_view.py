@@ -138,6 +138,15 @@ def test_an_object_is_found_by_id_name_alias_rule_and_value(known: Workspace) ->
         known.show_knowledge("no such thing")
 
 
+def test_an_id_elsewhere_is_no_name(known: Workspace) -> None:
+    """ATT&CK's id and a rule's own stand apart, with whose they are."""
+    shown = known.show_knowledge(MALWARE)
+    assert (shown.aliases, shown.ids) == (("Quill",), (("S9999", "mitre-attack"),))
+    shown = known.show_knowledge("Wiper Started")
+    assert shown.aliases == ()
+    assert shown.ids == (("6f1d7c7e-3f7e-4a43-9d1b-0a6a4c1f0001", "sigma"), ("T1485", "mitre-attack"))
+
+
 def test_the_relation_is_shown_from_its_other_end_too(known: Workspace) -> None:
     """Both directions."""
     (related,) = known.show_knowledge(MALWARE).relations

@@ -179,6 +179,7 @@ def _print_shown(shown: ShownKnowledge, language: str) -> None:
         "Looks for": said,
         "Says": _beginning(shown.description),
         "Also called": ", ".join(shown.aliases),
+        "References": ", ".join(f"{id_} ({whose})" if whose else id_ for id_, whose in shown.ids),
         "Kinds": ", ".join(shown.types),
         "Labels": ", ".join(shown.labels),
         "Id": row.id,

@@ -145,7 +145,7 @@ def _restore_event(
     writing.told.add(container.id)
     for name in MEMBERS:
         rows = members.get(name)
-        if isinstance(rows, list) and (rows or name in event):
+        if isinstance(rows, list) and rows:  # else it stays what it was, were it no list
             event[name] = list(_restore_rows(rows, writing, distribution))
     for ref in _refs(container):
         _mark_derived(ref, writing)

@@ -138,6 +138,8 @@ class ShownKnowledge(msgspec.Struct, frozen=True, kw_only=True):
     row: KnowledgeRow
     description: str = ""
     aliases: tuple[str, ...] = ()
+    ids: tuple[tuple[str, str], ...] = ()
+    """What others know it by, and who: ATT&CK's ids, CVE numbers, a rule's own id."""
     labels: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     external: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from aleat.stix.objects import StixObject
 from aleat.stix.times import format_timestamp
 from aleat.store.objects import Provenance, StoredObject, get_object, get_variants, iterate_objects
 from aleat.workspace.knowledge_records import CopyRow, HitRow, RelatedRow, ShownKnowledge, VersionRow
-from aleat.workspace.knowledge_view import KnowledgeReader, name_of, other_names
+from aleat.workspace.knowledge_view import KnowledgeReader, aliases_of, ids_elsewhere, name_of
 
 __all__ = ["hit_rows", "show_object"]
 
@@ -48,7 +48,8 @@ def show_object(
     return ShownKnowledge(
         row=reader.row(stored, hits={item.id: sum(row.events for row in hits if not row.hidden)}),
         description=str(properties.get("description") or properties.get("content") or ""),
-        aliases=other_names(item),
+        aliases=aliases_of(item),
+        ids=ids_elsewhere(item),
         labels=item.labels,
         types=tuple(_kinds(properties)),
         external=tuple(_references(properties)),
@@ -94,7 +95,7 @@ def _references(properties: dict[str, object]) -> Iterator[str]:
     for one in references if isinstance(references, list) else ():
         if isinstance(one, dict):
             parts = (one.get("source_name"), one.get("external_id"), one.get("url"))
-            if one.get("url"):  # an id alone stands among the names
+            if one.get("url"):  # an id alone stands among the ids
                 yield " ".join(str(part) for part in parts if part)
 
 

@@ -291,17 +291,32 @@ def marking_refs(stored: StoredObject) -> tuple[str, ...]:
 
 
 def other_names(item: StixObject) -> tuple[str, ...]:
-    """Return an object's aliases, its ids elsewhere (ATT&CK's, CVE), and its rule's own id."""
-    if not any(word in item.raw for word in (b"alias", b"external_id", b"rule_id")):
+    """Return all that an object is asked for by beside its name: its aliases, and its ids elsewhere."""
+    return tuple(dict.fromkeys([*aliases_of(item), *(id_ for id_, _ in ids_elsewhere(item))]))
+
+
+def aliases_of(item: StixObject) -> tuple[str, ...]:
+    """Return an object's other names; ids are none."""
+    if b"alias" not in item.raw:
         return ()
     properties = item.properties()
-    found = [*_texts(properties.get("aliases")), *_texts(properties.get("x_mitre_aliases"))]
-    references = properties.get("external_references")
+    found = dict.fromkeys([*_texts(properties.get("aliases")), *_texts(properties.get("x_mitre_aliases"))])
+    return tuple(name for name in found if name != item.name)
+
+
+def ids_elsewhere(item: StixObject) -> tuple[tuple[str, str], ...]:
+    """Return (id, whose it is) of the ids that others know an object by (ATT&CK's, CVE), and of its rule's own."""
+    if b"external_id" not in item.raw and b"rule_id" not in item.raw:
+        return ()
+    found: dict[str, str] = {}
+    references = item.properties().get("external_references")
     for one in references if isinstance(references, list) else ():
         if isinstance(one, dict) and one.get("external_id"):
-            found.append(str(one["external_id"]))
+            found.setdefault(str(one["external_id"]), str(one.get("source_name") or ""))
     rule = read_extension(item, "rule") or {}
-    return tuple(dict.fromkeys([*found, *([str(rule["rule_id"])] if rule.get("rule_id") else [])]))
+    if rule.get("rule_id"):
+        found.setdefault(str(rule["rule_id"]), "the rule's own")
+    return tuple(found.items())
 
 
 def _texts(value: object) -> list[str]:
