@@ -168,10 +168,10 @@ STATES: Final[tuple[tuple[State, str, Callable[[_Facts], bool]], ...]] = (
     ("taken-back", "its first message, or the permission, was taken back", _Facts.is_taken_back),
     (
         "permitted",
-        "the originator permits, and refused nowhere",
+        "the originator's permission holds",
         lambda facts: bool(facts.grants) and not {facts.root and facts.root.id} & facts.refused,
     ),
-    ("accepted", "a request or offer was accepted, and neither refused nor taken back", lambda f: bool(f.accepted)),
+    ("accepted", "a request or offer was accepted, and stands", lambda facts: bool(facts.accepted)),
     ("offered", "an offer is open", lambda facts: bool(facts.standing_offers)),
     ("refused", "what was asked, or every offer, was refused", _Facts.is_refused),
     ("asked", "nobody has answered yet", lambda _: True),
