@@ -26,7 +26,7 @@ from aleat.stix.extensions import extension_definition, extension_id, extension_
 from aleat.stix.objects import StixObject
 from aleat.trust.markings import effective_markings, known_marking_ids, marking_definition
 
-__all__ = ["ListRow", "Release", "Revoked", "prepare", "prepare_revocation"]
+__all__ = ["ListRow", "Release", "Revoked", "list_lines", "prepare", "prepare_revocation"]
 
 ListRow = tuple[str, str, str]
 """One entry of an indicator list: its type, value and context (see `aleat.stix.entries`)."""
@@ -93,7 +93,7 @@ def prepare(
     beside = {leaves_as[d.object]: d.markings for d in closed.decisions if d.allow}
     objects = _with_definitions(objects, closed.objects, [id_ for item in objects for id_ in beside.get(item.id, ())])
     entries = {
-        leaves_as[id_]: _lines(rows)
+        leaves_as[id_]: list_lines(rows)
         for id_, rows in (lists or {}).items()
         if id_ in leaves_as and (chosen is None or leaves_as[id_] in chosen)
     }
@@ -204,5 +204,6 @@ def _listed(item: StixObject, decision: Decision | None) -> dict[str, Any]:
     return {**row, "markings": list(decision.markings)} if decision is not None and decision.markings else row
 
 
-def _lines(rows: Sequence[ListRow]) -> bytes:
+def list_lines(rows: Sequence[ListRow]) -> bytes:
+    """Return a list's entries as they leave: JSON lines of [type, value, context]."""
     return b"".join(canonical_json(list(row)) + b"\n" for row in rows)

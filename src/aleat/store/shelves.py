@@ -14,25 +14,26 @@ an index, and a poller that remembers a time or a number misses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from aleat.errors import ObjectError
+from aleat.stix.columns import microseconds
 from aleat.stix.objects import StixObject
-from aleat.stix.times import format_timestamp, parse_timestamp
+from aleat.stix.times import format_timestamp
 from aleat.store.changes import KnowledgeMark
 from aleat.store.database import metadata
+from aleat.store.given import remember_told
 from aleat.store.ledger import ledger_head
-from aleat.store.object_tables import objects, packs, traits
+from aleat.store.object_tables import insert_rows, objects, packs
 from aleat.store.objects_conflicts import raw_bytes
 from aleat.times import from_micros, micros_of
 
 __all__ = [
+    "ShelfChange",
     "ShelfPage",
     "ShelfQuery",
     "ShelfRow",
@@ -98,6 +99,20 @@ class ShelfState(msgspec.Struct, frozen=True):
     added: int = 0
 
 
+class ShelfChange(msgspec.Struct, frozen=True):
+    """What is to come on a shelf, and (ids) what is to go; without `since`: everything else goes.
+
+    `since` are the terms and the mark by which the shelf must have been made for this to be the change. `rows` are
+    the numbers of the rows of `objects` with these very bytes, by id; `told` the ids of objects, and as told.
+    """
+
+    coming: Sequence[StixObject]
+    going: frozenset[str] = frozenset()
+    rows: Mapping[str, int] = {}
+    since: tuple[str, KnowledgeMark] | None = None
+    told: tuple[tuple[str, str], ...] = ()
+
+
 class ShelfRow(msgspec.Struct, frozen=True, gc=False):
     """One object on a shelf; `added` in microseconds since 1970, `raw` empty where it wasn't asked for."""
 
@@ -158,37 +173,51 @@ def read_shelf_state(connection: sa.Connection, ally: str) -> ShelfState | None:
 
 
 def put_shelf(
-    connection: sa.Connection,
-    ally: str,
-    items: Sequence[StixObject],
-    *,
-    terms: str,
-    mark: KnowledgeMark,
-    time: datetime,
-) -> tuple[int, int]:
-    """Make the shelf of `ally` hold exactly `items`, in the caller's transaction; return how many came and went."""
+    connection: sa.Connection, ally: str, change: ShelfChange, *, terms: str, mark: KnowledgeMark, time: datetime
+) -> bool:
+    """Change the shelf of `ally`, in the caller's transaction; False, and nothing done, where it isn't as it was.
+
+    What stays the same keeps its number; so a change can be made twice.
+    """
     state = read_shelf_state(connection, ally) or ShelfState("", (0, 0))
-    query = sa.select(shelf.c.id, shelf.c.digest, shelf.c.seq).where(shelf.c.ally == ally)
-    there = {(id_, bytes(digest)): seq for id_, digest, seq in connection.execute(query)}
-    wanted = {(item.id, bytes.fromhex(item.digest)): item for item in items}
-    gone = sorted(seq for key, seq in there.items() if key not in wanted)
+    if change.since is not None and change.since != (state.terms, state.mark):
+        return False
+    wanted = {item.id: item for item in change.coming}
+    touched = None if change.since is None else {*wanted, *change.going}
+    there = {id_: (digest, seq) for id_, digest, seq in _there(connection, ally, touched)}
+    gone = [(seq, id_) for id_, (digest, seq) in there.items() if _goes(wanted.get(id_), digest)]
     for start in range(0, len(gone), _CHUNK):
-        chosen = shelf.c.seq.in_(gone[start : start + _CHUNK])
+        chosen = shelf.c.seq.in_([seq for seq, _ in gone[start : start + _CHUNK]])
         connection.execute(sa.delete(shelf).where(shelf.c.ally == ally, chosen))
-    fresh = [(key, item) for key, item in wanted.items() if key not in there]
+    remember_told(connection, ally, [(id_, id_) for _, id_ in gone if id_ not in wanted])
+    remember_told(connection, ally, change.told)
+    fresh = [item for id_, item in wanted.items() if id_ not in there or _goes(item, there[id_][0])]
     last, added = state.last, max(state.added, micros_of(time) - 1)
-    iterator = iter(fresh)
-    while part := list(islice(iterator, _CHUNK)):
-        stored = _stored(connection, [item for _, item in part])
+    for start in range(0, len(fresh), _CHUNK * 10):
         rows = []
-        for (id_, digest), item in part:
+        for item in fresh[start : start + _CHUNK * 10]:
             last, added = last + 1, added + 1
-            rows.append(_row(ally, last, added, id_, digest, item, stored.get((id_, digest))))
-        connection.execute(shelf.insert(), rows)
+            rows.append(_row(ally, last, added, item, change.rows.get(item.id)))
+        insert_rows(connection, shelf, rows)
     connection.execute(sa.delete(shelf_states).where(shelf_states.c.ally == ally))
     state_row = {"ally": ally, "terms": terms, "objects": mark[0], "copies": mark[1]}
     connection.execute(shelf_states.insert(), {**state_row, "last": last, "added": added if fresh else state.added})
-    return len(fresh), len(gone)
+    return True
+
+
+def _there(connection: sa.Connection, ally: str, ids: Collection[str] | None) -> Iterator[tuple[str, bytes, int]]:
+    """Yield id, digest and number of what is on a shelf (of these ids)."""
+    query = sa.select(shelf.c.id, shelf.c.digest, shelf.c.seq).where(shelf.c.ally == ally)
+    wanted = None if ids is None else sorted(ids)
+    parts = [None] if wanted is None else [wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK)]
+    for part in parts:
+        for id_, digest, seq in connection.execute(query if part is None else query.where(shelf.c.id.in_(part))):
+            yield id_, bytes(digest), seq
+
+
+def _goes(item: StixObject | None, digest: bytes) -> bool:
+    """Tell whether what is on a shelf goes, because nothing or something else of its id is wanted."""
+    return item is None or bytes.fromhex(item.digest) != digest
 
 
 def read_shelf(connection: sa.Connection, ally: str, query: ShelfQuery) -> ShelfPage:
@@ -252,37 +281,9 @@ def _last_before(connection: sa.Connection, ally: str, time: int) -> int:
     return connection.execute(query.order_by(shelf.c.added.desc()).limit(1)).scalar() or 0
 
 
-def _stored(connection: sa.Connection, items: Sequence[StixObject]) -> dict[tuple[str, bytes], int]:
-    """Return which rows of `objects` hold those of `items` that leave with the bytes they came with."""
-    ids = [item.id for item in items if item.upgraded is None]
-    query = (
-        sa.select(objects.c.id, objects.c.digest, objects.c.seq, raw_bytes())
-        .join(traits, objects.c.traits == traits.c.seq)
-        .join(packs, objects.c.pack == packs.c.seq)
-        .where(objects.c.id.in_(ids), traits.c.native == 1)
-    )
-    bytes_of = {(item.id, bytes.fromhex(item.digest)): item.raw for item in items}
-    found = ((id_, bytes(digest), seq, bytes(raw)) for id_, digest, seq, raw in connection.execute(query))
-    return {(id_, digest): seq for id_, digest, seq, raw in found if bytes_of.get((id_, digest)) == raw}
-
-
-def _row(
-    ally: str, seq: int, added: int, id_: str, digest: bytes, item: StixObject, stored: int | None
-) -> dict[str, Any]:
+def _row(ally: str, seq: int, added: int, item: StixObject, stored: int | None) -> tuple[Any, ...]:
+    """Return a row of `shelf`; a version's time is 0 where it can't be asked for: the last second of the calendar."""
     version = item.version or format_timestamp(from_micros(added))
-    try:
-        time = micros_of(parse_timestamp(version))
-    except ObjectError:  # the last second of the calendar: it can't be asked for by its time
-        time = 0
-    return {
-        "ally": ally,
-        "seq": seq,
-        "id": id_,
-        "type": item.type,
-        "version": version,
-        "time": time,
-        "added": added,
-        "digest": digest,
-        "object": stored,
-        "raw": None if stored is not None else item.content,
-    }
+    digest = bytes.fromhex(item.digest)
+    raw = None if stored is not None else item.content
+    return (ally, seq, item.id, item.type, version, microseconds(version), added, digest, stored, raw)

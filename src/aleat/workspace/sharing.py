@@ -25,17 +25,17 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from aleat.errors import InputError, NotPermittedError, TrustError, WorkspaceBusyError
-from aleat.exchange import prepare_release
 from aleat.exchange.desk import agreed, terms_for, trusted_ally
 from aleat.exchange.taxii_messages import Status
-from aleat.release import Channel, Release, strictest_label
+from aleat.release import Channel
 from aleat.stix.canonical import canonical_json
-from aleat.stix.objects import StixObject
 from aleat.stix.times import format_timestamp
 from aleat.store.changes import knowledge_mark
 from aleat.store.database import Connection
+from aleat.store.given import read_revocations
 from aleat.store.ledger import append_entry, ledger_head
 from aleat.store.shelves import (
+    ShelfChange,
     ShelfPage,
     ShelfQuery,
     ShelfRow,
@@ -48,10 +48,10 @@ from aleat.store.shelves import (
     terms_mark,
 )
 from aleat.store.withdrawn import taken_back
-from aleat.trust.markings import effective_markings
 from aleat.workspace.accounts import Account, load_accounts, make_account, rotate_token, save_accounts
 from aleat.workspace.core import POLICY_NAME
 from aleat.workspace.exchange import ExchangeVerbs
+from aleat.workspace.judging import Bench
 from aleat.workspace.pushed import take_push
 from aleat.workspace.taken_back import take_back, version_time, versions_taken_back
 
@@ -62,7 +62,6 @@ _QUICK_SECONDS = 2.0
 _PATIENCE_SECONDS = 25.0
 _LOCK_SECONDS = 10.0
 _ATTEMPTS = 3
-_NEED_NO_LABEL = frozenset({"back-to-giver", "public-corpus", "definition", "permission"})
 
 
 class SharingVerbs(ExchangeVerbs):
@@ -139,6 +138,7 @@ class Sharing:
         self._quick = quick_seconds
         self._tokens = AESSIV(ws.key.derive_secret("taxii-next"))
         self._pool = ThreadPoolExecutor(1, "aleat-shelf")
+        self._bench = Bench(ws.key.derive_secret("taxii-list-rows"))
         self._making: dict[str, Future[None]] = {}
         self._seconds: dict[str, float] = {}
         self._words: tuple[str, list[str]] = ("", [])
@@ -333,32 +333,16 @@ class Sharing:
         began = time.monotonic()
         with self.ws._desk(write=False) as desk:
             take_snapshot(desk.connection)
-            terms, mark = self._terms(desk.connection), knowledge_mark(desk.connection)
+            stamp, mark = self._terms(desk.connection), knowledge_mark(desk.connection)
             try:
-                items = _fit_to_travel(prepare_release(desk, ally, channel=self.channel))
-                deleted = {digest for _, _, digest in taken_back(desk.connection, ally)}
-                items = [item for item in items if item.digest not in deleted]
+                terms = terms_for(desk, trusted_ally(desk, ally).card, self.channel)
+                untold = {digest for _, _, digest in taken_back(desk.connection, ally)}
+                revoked = read_revocations(desk.connection, ally)
+                change = self._bench.judge(desk, terms, stamp, mark, untold=untold, beside=revoked)
             except NotPermittedError:  # no agreement in force, or nobody compared the card
-                items = []
+                change = ShelfChange(())
         with self._writer, self.ws.write() as connection:
-            put_shelf(connection, ally, items, terms=terms, mark=mark, time=self.ws.now())
+            if not put_shelf(connection, ally, change, terms=stamp, mark=mark, time=self.ws.now()):
+                everything = self._bench.everything(ally) or ShelfChange(())
+                put_shelf(connection, ally, everything, terms=stamp, mark=mark, time=self.ws.now())
         self._seconds[ally] = time.monotonic() - began
-
-
-def _fit_to_travel(release: Release) -> list[StixObject]:
-    """Return what of a release can go without its manifest: each object must carry its label itself.
-
-    What another gave under a label that stands beside it (its container's) would arrive without one; it isn't
-    changed, as it isn't ours, so that it stays for a sealed file, whose manifest says the label.
-    """
-    beside = {
-        decision.object
-        for decision in release.decisions
-        if decision.allow and decision.form == "as-is" and decision.rule not in _NEED_NO_LABEL
-    }
-    labels = {decision.object: decision.label for decision in release.decisions if decision.object in beside}
-    return [
-        item
-        for item in release.objects
-        if item.id not in labels or strictest_label(effective_markings(item, lambda _: None)) == labels[item.id]
-    ]
