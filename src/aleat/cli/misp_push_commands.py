@@ -9,13 +9,17 @@ from cyclopts import Parameter
 
 from aleat.cli.exit_codes import INCOMPLETE
 from aleat.cli.terminal import error, issues, line
+from aleat.errors import InputError
 
 if TYPE_CHECKING:
     from aleat.exchange.access import Access
     from aleat.workspace import MispPushed, MispSighted, Workspace
     from aleat.workspace.progress import Progress
 
-__all__ = ["MispOptions", "push_misp", "tell_misp"]
+__all__ = ["MISP_FILE", "MispOptions", "push_misp", "tell_misp", "write_misp"]
+
+MISP_FILE = "misp+file:"
+"""What a file of MISP's JSON is named by, instead of a server."""
 
 _LEVELS = {"organisation": 0, "community": 1, "connected": 2, "all": 3}
 _SHOWN = 20
@@ -51,6 +55,18 @@ def push_misp(
         approver=approver,
         progress=show,
     )
+
+
+def write_misp(ws: Workspace, path: str, to: str, approver: str | None, options: MispOptions) -> int:
+    """Write a file of MISP's JSON, print what is in it, and return the exit code."""
+    if options.sightings or options.publish or not path:
+        raise InputError(f"A file is written by {MISP_FILE}PATH; sightings and publishing are for servers.")
+    done = ws.write_misp(path, to=to, distribution=_LEVELS[options.distribution], approver=approver)
+    line(f"{path}: {done.events:,} events, which tell {done.objects:,} objects. It is not sealed: mind its labels.")
+    if done.issues:
+        error(f"{len(done.issues)} to look at:")
+        issues(done.issues)
+    return INCOMPLETE if done.issues else 0
 
 
 def tell_misp(done: MispPushed | MispSighted) -> int:

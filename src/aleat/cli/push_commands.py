@@ -10,7 +10,7 @@ import cyclopts
 
 from aleat.cli.access_options import AccessOptions, access_to
 from aleat.cli.exit_codes import INCOMPLETE
-from aleat.cli.misp_push_commands import MispOptions, push_misp, tell_misp
+from aleat.cli.misp_push_commands import MISP_FILE, MispOptions, push_misp, tell_misp, write_misp
 from aleat.cli.options import Actor, Quiet, WorkspaceOption, open_workspace
 from aleat.cli.terminal import error, issues, line, progress
 from aleat.errors import InputError
@@ -106,7 +106,7 @@ def push(
 
     Args:
         url: A TAXII 2.1 collection, an API root, or a server's discovery (https://…); or a MISP server
-            (misp+https://…).
+            (misp+https://…), or a file for one (misp+file:PATH).
         to: For which ally: what leaves is what this one may have.
         collection: The collection to push what it may have into, by its id, alias or title, where there are several.
         only: Only the post (sealed files), or only the feed (what it may have).
@@ -115,6 +115,9 @@ def push(
         actor: Who acts.
         quiet: No progress.
     """
+    if url.startswith(MISP_FILE):
+        with open_workspace(workspace, actor) as ws:
+            return write_misp(ws, url.removeprefix(MISP_FILE), to, approver, misp or MispOptions())
     scheme = url.partition("://")[0].lower()
     if scheme not in PUSHERS:
         known = ", ".join(f"{name}://" for name in PUSHERS)

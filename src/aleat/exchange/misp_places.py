@@ -33,9 +33,11 @@ class MispPlace:
 
 
 def find_places(objects: Iterable[StixObject]) -> dict[str, MispPlace]:
-    """Return the place of each indicator that `objects`, all that came from MISP, tell: by the indicator's id."""
+    """Return the place of each indicator among `objects`, all that somebody gave, that came from MISP: by its id."""
+    given = list(objects)
+    indicators = {item.id for item in given if item.type == "indicator"}
     found: dict[str, MispPlace] = {}
-    for item in objects:
+    for item in given:
         extension = read_extension(item, "misp")
         if extension is None or extension.get("kind") not in {"attribute", "object"}:
             continue
@@ -44,7 +46,7 @@ def find_places(objects: Iterable[StixObject]) -> dict[str, MispPlace]:
             continue
         for id_, attribute in _told_by(item, kept):
             uuid = identifier(attribute.get("uuid"))
-            if uuid and id_.startswith("indicator--"):
+            if uuid and id_ in indicators:
                 found.setdefault(id_, MispPlace(event, uuid))
     return found
 

@@ -13,6 +13,7 @@ from aleat.workspace.config import CONFIG_NAME, Config, find_workspace
 from aleat.workspace.core import Clock, default_actor
 from aleat.workspace.custody import ForgottenSource, ShownEvent
 from aleat.workspace.evidence import verify
+from aleat.workspace.giving import GivingVerbs, Previewed, TakenBack
 from aleat.workspace.hunt import Hunted, hunt_once, write_sightings
 from aleat.workspace.investigate import InvestigateVerbs
 from aleat.workspace.knowledge_records import (
@@ -25,7 +26,7 @@ from aleat.workspace.knowledge_records import (
 )
 from aleat.workspace.knowledge_verbs import KnowledgeVerbs
 from aleat.workspace.lake import FieldSeen, LakeVerbs, Search
-from aleat.workspace.misp_push import MispPushed
+from aleat.workspace.misp_push import MispPushed, MispWritten
 from aleat.workspace.misp_sightings import MispSighted, MispSightingVerbs
 from aleat.workspace.poll import PollVerbs
 from aleat.workspace.post import OpenedLetter
@@ -64,10 +65,12 @@ __all__ = [
     "KnowledgeRow",
     "MispPushed",
     "MispSighted",
+    "MispWritten",
     "OpenedLetter",
     "PackDiff",
     "Polled",
     "PolledFeed",
+    "Previewed",
     "Pulled",
     "PushedFeed",
     "PushedTo",
@@ -77,6 +80,7 @@ __all__ = [
     "ShownEvent",
     "ShownKnowledge",
     "Sorted",
+    "TakenBack",
     "Verified",
     "Workspace",
     "default_actor",
@@ -86,7 +90,7 @@ __all__ = [
 ]
 
 
-class Workspace(InvestigateVerbs, MispSightingVerbs, LakeVerbs, PollVerbs, PullVerbs, KnowledgeVerbs):
+class Workspace(InvestigateVerbs, GivingVerbs, MispSightingVerbs, LakeVerbs, PollVerbs, PullVerbs, KnowledgeVerbs):
     """Everything a case is made of, in one folder.
 
     >>> with Workspace.open_or_init("case") as ws:                             # doctest: +SKIP

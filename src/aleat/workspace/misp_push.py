@@ -7,7 +7,9 @@ on there, and what may not leave any more is taken back.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +18,7 @@ from aleat.errors import InputError, Issue, NotPermittedError, RemoteError, Work
 from aleat.exchange.access import Access
 from aleat.exchange.desk import Desk, agreed, terms_for, trusted_ally
 from aleat.exchange.giving import prepare_release, record_decisions
+from aleat.exchange.misp import WrittenEvents
 from aleat.exchange.misp_compose import Composed, compose, settle
 from aleat.exchange.misp_fit import digest_of, parts_of
 from aleat.exchange.misp_labels import SHARING_GROUP, Reach
@@ -23,13 +26,14 @@ from aleat.exchange.misp_push import EventPlan, EventPushed, plan_event, push_ev
 from aleat.exchange.misp_session import MispAccount, MispSession, server_url
 from aleat.knowledge.misp.fields import identifier
 from aleat.release import Channel, Release
+from aleat.store.files import write_file
 from aleat.store.ledger import append_entry
 from aleat.store.misp_parts import GONE, put_misp_parts, read_misp_parts
 from aleat.trust.agreements import MispTerms
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.push import PushVerbs
 
-__all__ = ["MispPushVerbs", "MispPushed"]
+__all__ = ["MispPushVerbs", "MispPushed", "MispWritten"]
 
 _STAGE = "push"
 _AMBER = {"organisation": 0, "sharing-group": SHARING_GROUP, "community": 1}
@@ -49,6 +53,17 @@ class MispPushed(msgspec.Struct, frozen=True, kw_only=True):
     release: str = ""
     issues: tuple[Issue, ...] = ()
     complete: bool = True
+
+
+class MispWritten(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file of MISP's JSON holds: how many events, telling how many objects, under which release."""
+
+    ally: str
+    path: Path
+    events: int = 0
+    objects: int = 0
+    release: str = ""
+    issues: tuple[Issue, ...] = ()
 
 
 class MispPushVerbs(PushVerbs):
@@ -79,6 +94,43 @@ class MispPushVerbs(PushVerbs):
             return run.push(terms, distribution, publish=publish, progress=progress)
         finally:
             session.close()
+
+    def write_misp(
+        self, path: str | Path, *, to: str, distribution: int = 3, approver: str | None = None
+    ) -> MispWritten:
+        """Write what the ally `to` may have to a file of MISP's JSON, for a server that we have no account at.
+
+        It passes the gate, and is recorded as a release. The file is neither sealed nor encrypted: what must be on its
+        way is not in it, nor what is for one organisation alone.
+        """
+        ally = self._may_push(to, approver)
+        with self.writing(), self._desk(write=True) as desk:
+            terms = agreed(terms_for(desk, trusted_ally(desk, to).card, "plain")).misp
+            group = {"uuid": terms.sharing_group} if terms.sharing_group else None
+            own = desk.own.removeprefix("identity--")
+            composed = compose(
+                prepare_release(desk, to, channel="plain"),
+                place=str(path),
+                reach=reach_of(terms, group),
+                distribution=distribution,
+                info=self.config.organisation,
+                secret=desk.secret,
+                restore=lambda event: _maker(event) == own,
+            )
+            data = WrittenEvents(tuple({"Event": event} for event in composed.events)).to_json()
+            id_ = record_composed(desk, to, composed, approver=approver, channel="plain")
+            facts = {"file": Path(path).name, "sha256": hashlib.sha256(data).hexdigest(), "release": id_}
+            entry = {"ally": ally, "asked": "misp file", **facts, "events": len(composed.events)}
+            append_entry(desk.connection, "exchange", "given", entry, **self._signing())
+            write_file(Path(path), data)
+        return MispWritten(
+            ally=ally,
+            path=Path(path),
+            events=len(composed.events),
+            objects=len(composed.objects),
+            release=id_,
+            issues=composed.issues,
+        )
 
     def _misp_terms(self, to: str, url: str) -> MispTerms:
         """Return how far things may travel on the server at `url`; raises `NotPermittedError` where it isn't named."""
@@ -142,11 +194,7 @@ class _Run:
         return whole
 
     def _compose(self, desk: Desk, release: Release, reach: Reach, distribution: int) -> Composed:
-        def keeps(event: Mapping[str, Any]) -> bool:
-            maker = event.get("Orgc")
-            uuid = identifier(maker.get("uuid")) if isinstance(maker, Mapping) else ""
-            return self.account.may_synchronise or (bool(uuid) and uuid == self.account.uuid)
-
+        own = self.account.uuid
         return compose(
             release,
             place=self.session.url,
@@ -154,7 +202,7 @@ class _Run:
             distribution=distribution,
             info=self.ws.config.organisation,
             secret=desk.secret,
-            restore=keeps,
+            restore=lambda event: self.account.may_synchronise or (bool(own) and _maker(event) == own),
         )
 
     def _reach(self, terms: MispTerms) -> tuple[Reach, Mapping[str, tuple[str, str]]]:
@@ -246,6 +294,12 @@ def _check_rights(account: MispAccount, *, publish: bool) -> None:
 
 def _channel(access: Access) -> Channel:
     return "tls" if access.origin[0] == "https" else "plain"
+
+
+def _maker(event: Mapping[str, Any]) -> str:
+    """Return the UUID of the organisation that made an event."""
+    maker = event.get("Orgc")
+    return identifier(maker.get("uuid")) if isinstance(maker, Mapping) else ""
 
 
 def _events_of(kept: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:

@@ -106,10 +106,10 @@ class _Told:
             ended = self._ended(desk, stored)
             saying = [one for one in found if one.status in {"seen", "false-positive"}]
             self.unsaid = len({one.indicator for one in found if one.status not in {"seen", "false-positive"}})
-            saying += [
-                Finding(indicator=id_, status="not-evaluated", reason=EXPIRED, last=time) for id_, time in ended.items()
-            ]
-            self.objects = self._objects(desk, saying)
+            over = [Finding(indicator=id_, status="not-evaluated", reason=EXPIRED) for id_ in ended]
+            self.objects = (*self._objects(desk, saying, "found"), *self._objects(desk, over, "expired"))
+            saying += over
+            self.objects = tuple({item.id: item for item in self.objects}.values())
             release = prepare_release(desk, to, derived=self.objects, selection=self._ids(), channel=channel)
         leaving = read_findings(release.objects)
         self.kept = len(saying) - len(leaving)
@@ -155,8 +155,10 @@ class _Told:
                 found[item.object.id] = end[0]
         return found
 
-    def _objects(self, desk: Desk, findings: Sequence[Finding]) -> tuple[StixObject, ...]:
+    def _objects(self, desk: Desk, findings: Sequence[Finding], what: str) -> tuple[StixObject, ...]:
         """Return the findings above the agreement's threshold as STIX objects, as an answer has them."""
+        if not findings:
+            return ()
         config = self.ws.config
         agreement = agreed(terms_for(desk, trusted_ally(desk, self.to).card, self.channel))
         label = agreement.release.default_label or next(iter(agreement.release.labels), "red")
@@ -167,7 +169,7 @@ class _Told:
             )
         told, _ = finding_objects(
             findings,
-            delivery=f"misp of {self.ally}",
+            delivery=f"misp: {what}",
             coverage=(),
             not_looked_at=(),
             victim=Victim(name=config.organisation, sector=config.sector, country=config.country),
@@ -186,7 +188,8 @@ def _given(connection: Connection, ally: str, name: str) -> list[StoredObject]:
     return [
         stored
         for stored in iterate_objects(connection, _TYPES)
-        if any(copy.giver in {ally, name} for copy in stored.copies) and b"extensions" in stored.object.content
+        if any(copy.giver in {ally, name} for copy in stored.copies)
+        and (stored.object.type == "indicator" or b"extensions" in stored.object.content)
     ]
 
 
