@@ -13,6 +13,7 @@ import binascii
 import html
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from urllib.parse import unquote
 
 __all__ = ["readings_of"]
@@ -23,6 +24,7 @@ _ID = re.compile(r"[a-z0-9-]*[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-
 _HEX = re.compile("(?:[0-9a-fA-F]{2})+")
 _ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})|\\+x([0-9a-fA-F]{2})")
 _URL_SAFE = str.maketrans("-_", "+/")
+_SHORT = 64
 _SHIFTED = 4096
 """Runs up to this length are read from each of their first four letters: something may stand before what is encoded."""
 
@@ -46,11 +48,18 @@ def _read(text: str) -> Iterator[str]:
         yield plain
     if len(text) >= 16:
         for match in _RUN.finditer(text):
-            yield from _decode(match[0])
+            run = match[0]
+            yield from _decoded(run) if len(run) <= _SHORT else _decode(run)
 
 
 def _letter(match: re.Match[str]) -> str:
     return chr(int(match[1] or match[2], 16))
+
+
+@lru_cache(8_192)
+def _decoded(run: str) -> tuple[str, ...]:
+    """Decode a short run: names of properties look like base64, and stand in every object."""
+    return tuple(_decode(run))
 
 
 def _decode(run: str) -> Iterator[str]:
