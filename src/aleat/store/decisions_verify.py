@@ -6,22 +6,25 @@ that the ledger doesn't lead to was changed by other means.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import date, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from aleat.errors import AleatError, SignatureError
+from aleat.errors import AleatError, IntegrityError, SignatureError
 from aleat.stix.canonical import canonical_json
 from aleat.store.allies import agreements, allies
-from aleat.store.decisions import holds, people, permissions
+from aleat.store.decisions import holds, people, permissions, releases
+from aleat.store.given import read_bundle
 from aleat.store.ledger import read_entries
 from aleat.trust.agreements import fingerprint, read_card, verify_agreement
 from aleat.trust.chain import Entry
 from aleat.trust.keys import PublicKey
 
-__all__ = ["verify_decisions"]
+__all__ = ["verify_decisions", "verify_releases"]
 
 
 def verify_decisions(connection: sa.Connection, keys: Iterable[PublicKey]) -> Iterator[tuple[str, str]]:
@@ -43,6 +46,10 @@ def verify_decisions(connection: sa.Connection, keys: Iterable[PublicKey]) -> It
             _replay_hold(held, entry)
         elif entry.kind == "permission":
             given[data["id"]] = (*(data[name] for name in _PERMISSION), canonical_json(data["objects"]))
+        elif entry.kind == "permission-ended" and data["permission"] in given:
+            row = given[data["permission"]]
+            last = (date.fromisoformat(entry.time[:10]) - timedelta(days=1)).isoformat()
+            given[data["permission"]] = (*row[:3], last, *row[4:])
         elif entry.kind == "ally":
             known[data["ally"]] = (data["fingerprint"], data["compared_by"])
         elif entry.kind == "agreement":
@@ -69,6 +76,32 @@ def verify_decisions(connection: sa.Connection, keys: Iterable[PublicKey]) -> It
     yield from _differences("agreement", agreed, found_agreements)
 
 
+def verify_releases(connection: sa.Connection) -> Iterator[tuple[str, str]]:
+    """Yield (what, reason) for every release that differs from the ledger's entry, or isn't kept as it left."""
+    said: dict[str, tuple[Any, ...]] = {
+        entry.data["release"]: (*(entry.data[name] for name in _RELEASE), entry.actor, entry.time)
+        for entry in read_entries(connection, "release", "release")
+    }
+    rows = connection.execute(sa.select(releases)).all()
+    found = {
+        row.id: (row.recipient, row.agreement, row.agreement_version, row.approver, row.sha256, row.actor, row.time)
+        for row in rows
+    }
+    yield from _differences("release", said, found)
+    for row in rows:
+        try:
+            kept = read_bundle(connection, row.id)
+        except IntegrityError as error:
+            yield f"release {row.id}", str(error)
+            continue
+        if kept is None:
+            continue  # of an earlier day, when only the hash was kept
+        parts = [kept[0], bytes(row.manifest), *(kept[1][id_] for id_ in sorted(kept[1]))]
+        if hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest() != row.sha256:
+            yield f"release {row.id}", "Its bundle, manifest or lists are not those that left."
+
+
+_RELEASE = ("to", "agreement", "agreement_version", "approver", "sha256")
 _PERMISSION = ("originator", "recipient", "valid_from", "valid_until", "basis")
 
 

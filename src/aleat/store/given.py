@@ -77,6 +77,7 @@ class _Detail(msgspec.Struct):
 
 def keep_bundle(connection: sa.Connection, release: str, bundle: bytes, lists: Mapping[str, bytes]) -> None:
     """Keep what left with a release, in the caller's transaction."""
+    given_bundles.create(connection, checkfirst=True)  # a workspace of an earlier day has none
     texts = {id_: lines.decode() for id_, lines in lists.items()}
     row = {
         "release": release,
@@ -108,6 +109,7 @@ def remember_told(connection: sa.Connection, ally: str, told: Iterable[tuple[str
     wanted = {told_id: object_ for object_, told_id in told}
     if not wanted:
         return
+    shelf_told.create(connection, checkfirst=True)
     known = set(connection.scalars(sa.select(shelf_told.c.told).where(shelf_told.c.ally == ally)))
     rows = [
         {"ally": ally, "told": told_id, "object": wanted[told_id]} for told_id in sorted(wanted) if told_id not in known
@@ -143,6 +145,7 @@ def find_given(connection: sa.Connection, objects: Collection[str]) -> tuple[Giv
 
 def add_revocations(connection: sa.Connection, ally: str, items: Iterable[StixObject], *, time: datetime) -> None:
     """Keep versions that revoke what an ally was given, for its shelf, in the caller's transaction."""
+    shelf_revoked.create(connection, checkfirst=True)
     for item in items:
         same = (shelf_revoked.c.ally == ally) & (shelf_revoked.c.id == item.id)
         connection.execute(sa.delete(shelf_revoked).where(same))

@@ -17,7 +17,7 @@ from aleat.evidence.ingest import IngestProgress, ingest
 from aleat.stix.times import format_timestamp
 from aleat.store.countersignatures import read_received, verify_countersignatures
 from aleat.store.database import Connection
-from aleat.store.decisions_verify import verify_decisions
+from aleat.store.decisions_verify import verify_decisions, verify_releases
 from aleat.store.dismissals import verify_dismissals
 from aleat.store.entries import verify_entries
 from aleat.store.entries_verify import verify_list_rows
@@ -192,6 +192,8 @@ def _stored_faults(session: Session, connection: Connection) -> Iterator[Fault]:
         yield Fault("policy", POLICY_NAME, str(error))
     for name, reason in verify_decisions(connection, session.public_keys.values()):
         yield Fault("decision", name, reason)
+    for name, reason in verify_releases(connection):
+        yield Fault("release", name, reason)
     for name, reason in verify_dismissals(connection):
         yield Fault("decision", name, reason)
     for name, reason in verify_countersignatures(connection):
