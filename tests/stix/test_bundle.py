@@ -146,11 +146,12 @@ def test_a_damaged_bundle_never_crashes(junk: bytes, at: int, cut: int) -> None:
     """Some objects may be lost, with issues; the rest is as it was."""
     data = bundle(GOOD, b'{"type":"x-y","id":"z","deep":[[[{"a":[1]}]]]}', GOOD)
     at %= len(data)
+    damaged = data[:at] + junk + data[at + cut :]
     try:
-        parsed = parse_bundle(data[:at] + junk + data[at + cut :], "fuzz")
+        parsed = parse_bundle(damaged, "fuzz")
     except InputError:
         return
-    assert len(parsed.objects) + len(parsed.issues) >= 1 or b"objects" not in data[:at] + junk
+    assert len(parsed.objects) + len(parsed.issues) >= 1 or b'"objects"' not in damaged
 
 
 @pytest.mark.long

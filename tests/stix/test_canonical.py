@@ -42,11 +42,24 @@ def test_every_way_gives_the_form_of_rfc_8785(value: Any) -> None:
         ('{"€": 1, "\r": 2, "ö": 3, "1": 4}'.encode().replace(b"\r", b"\\r"), '{"\\r":2,"1":4,"ö":3,"€":1}'.encode()),
         ('{"\U0001f600": 1, "\ufb33": 2}'.encode(), '{"\U0001f600":1,"\ufb33":2}'.encode()),  # UTF-16, not UTF-8
         (b'{"n": 9007199254740993}', b'{"n":9007199254740993}'),  # digits beyond a double's are kept
+        (b'{"n": -100000000000000000000000000000001}', b'{"n":-100000000000000000000000000000001}'),
+        (
+            '{"😀": [18446744073709551616, 1.50], "דּ": {"a": null, "t": true}}'.encode(),
+            '{"😀":[18446744073709551616,1.5],"דּ":{"a":null,"t":true}}'.encode(),
+        ),
+        (b'{"n": 0.10000000000000000000001, "t": "12345678901234567890"}', b'{"n":0.1,"t":"12345678901234567890"}'),
     ],
 )
 def test_the_standards_hard_cases(text: bytes, expected: bytes) -> None:
     """RFC 8785 §3.2: numbers as ECMAScript writes them, keys ordered by UTF-16 code units."""
     assert canonical_json_text(text) == expected
+
+
+@given(st.integers(-(2**80), 2**80), st.integers(-(2**80), 2**80))
+def test_two_integers_are_two_however_long(one: int, other: int) -> None:
+    """What differs beyond a double's precision has two digests."""
+    texts = [json.dumps({"n": [number]}).encode() for number in (one, other)]
+    assert (canonical_json_text(texts[0]) == canonical_json_text(texts[1])) == (one == other)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[" * 300 + b"]" * 300, b'{"a":\xff}', b'{"a":"\\ud800"}', b"NaN"])

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
 import orjson
 import rfc8785
 
-__all__ = ["canonical_json", "canonical_json_parsed", "canonical_json_text", "has_wide_key"]
+__all__ = ["canonical_json", "canonical_json_parsed", "canonical_json_text", "has_wide_key", "parse_json"]
 
 _SAFE_INTEGER = 2**53 - 1
 
@@ -20,6 +21,8 @@ _SAFE_INTEGER = 2**53 - 1
 # ASCII (sorted by UTF-8, not UTF-16). Inside a string they are harmless, and only cost the slower way.
 # Three expressions that begin with a letter of their own are searched five times faster than one that doesn't.
 _FLOATS = tuple(re.compile(before + rb"-?[0-9]++[.eE]") for before in (rb'":', rb"\[", rb","))
+_MANY_DIGITS = re.compile(rb"[0-9]{19}")  # an integer beyond 64 bits has as many
+_BEYOND = "64-bit"  # orjson's word where an integer is
 _WIDE_KEY = re.compile(rb'[\x80-\xff](?:[\x00-!#-\[\]-\x7f]|\\.)*+":')
 
 
@@ -40,10 +43,19 @@ def canonical_json_text(text: bytes) -> bytes:
     Integers beyond 2**53 - 1, which RFC 8785 can't tell apart, keep their digits. Raises `ValueError` where
     `text` is no JSON, or is nested deeper than 254 levels.
 
-    >>> canonical_json_text(b'{"b": 1.0, "a": [true]}')
-    b'{"a":[true],"b":1}'
+    >>> canonical_json_text(b'{"b": 1.0, "a": [true], "c": 100000000000000000000001}')
+    b'{"a":[true],"b":1,"c":100000000000000000000001}'
     """
-    return canonical_json_parsed(orjson.loads(text))
+    return canonical_json_parsed(parse_json(text))
+
+
+def parse_json(text: bytes) -> Any:
+    """Return the value of JSON text, its integers exact, however long; `ValueError` where it is no JSON.
+
+    `orjson` alone takes integers beyond 64 bits for numbers with a fraction: two that differ would be one.
+    """
+    value = orjson.loads(text)
+    return value if _MANY_DIGITS.search(text) is None else msgspec.json.decode(text)
 
 
 def canonical_json_parsed(value: Any) -> bytes:
@@ -62,7 +74,21 @@ def canonical_json_parsed(value: Any) -> bytes:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
+        if _BEYOND in str(error):
+            return _with_every_digit(value)
         raise ValueError(str(error)) from None
+
+
+def _with_every_digit(value: Any) -> bytes:
+    """Return the RFC 8785 form of a parsed value but for its integers, which keep their digits."""
+    if isinstance(value, dict):
+        ordered = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be"))
+        return b"{%b}" % b",".join(rfc8785.dumps(key) + b":" + _with_every_digit(item) for key, item in ordered)
+    if isinstance(value, list):
+        return b"[%b]" % b",".join(map(_with_every_digit, value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return b"%d" % value
+    return rfc8785.dumps(value)
 
 
 def has_wide_key(canonical: bytes) -> bool:

@@ -24,7 +24,7 @@ import msgspec
 import orjson
 
 from aleat.errors import ObjectError, Place
-from aleat.stix.canonical import canonical_json, canonical_json_parsed
+from aleat.stix.canonical import canonical_json, canonical_json_parsed, parse_json
 from aleat.stix.times import format_timestamp, is_timestamp
 from aleat.stix.upgrade import needs_upgrade, upgrade_object
 
@@ -152,7 +152,7 @@ def parse_object(raw: bytes, place: Place, *, depth: int = 100) -> StixObject:
         raise ObjectError(f"The object is nested deeper than {depth} levels.", place)
     try:
         received = decode_received(raw)
-        value = orjson.loads(raw)
+        value = parse_json(raw)
         canonical = canonical_json_parsed(value)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ObjectError(f"That is no usable STIX object: {_short(error)}.", place) from None
@@ -279,7 +279,7 @@ def _name_of_time(received: Received) -> str:
 def _assemble(raw: bytes, digest: str, received: Received, value: Any, place: Place) -> StixObject:
     upgraded = None
     if needs_upgrade(received.type, received.spec_version, received.created):
-        properties = upgrade_object(value or orjson.loads(raw))
+        properties = upgrade_object(value or parse_json(raw))
         received.pattern_type = properties.get("pattern_type", received.pattern_type)
         received.spec_version = "2.0"
         upgraded = canonical_json_parsed(properties)
