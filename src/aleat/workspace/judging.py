@@ -12,17 +12,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from aleat.exchange import Knowledge, collect_knowledge
 from aleat.exchange.collect import read_definitions
 from aleat.exchange.desk import Desk, agreed
 from aleat.exchange.list_rows import tell_rows
-from aleat.exchange.list_rows import tell_rows
-from aleat.release import Closure, Decision, ListRow, Release, Subject, Terms, decide, strictest_label
+from aleat.release import Closure, Decision, ListRow, Subject, Terms, decide, strictest_label
 from aleat.release.nodes import Node
-from aleat.release.release import list_lines
 from aleat.release.words import Said, said_by
 from aleat.stix.extensions import extension_definition, extension_id, extension_names
 from aleat.stix.objects import StixObject
@@ -63,7 +61,6 @@ class _Known:
             self.subjects[id_] = item
         self.rows.update(found.rows)
         self.lists.update(found.lists)
-        self.lists.update(found.lists)
 
     def says(self, subject: Subject) -> Said:
         """Return what a subject says."""
@@ -84,8 +81,6 @@ class _Judged:
         self.mark: KnowledgeMark = (0, 0)
         self._beside = {item.id: item for item in beside if item.digest not in untold}
         self._shown: set[str] = set()
-        self._values: dict[str, list[StixObject]] = {}
-        self._tell = partial(tell_rows, recipient=terms.recipient.identity, maker=terms.own, secret=secret)
         self.closure = Closure(terms, secret=desk.secret)
         self.pending: set[str] = set()
         self.items: dict[str, StixObject] = {}
@@ -111,7 +106,7 @@ class _Judged:
                 going.add(before.id)
             notes = self._tell_values(id_, node, after, known)
             coming += notes
-            going |= {note.id for note in self._notes.pop(id_, ())}
+            going |= {note.id for note in self._notes.pop(id_, ())} - {note.id for note in notes}
             if notes:
                 self._notes[id_] = notes
             self._use(id_, node if after is not None else None, notes)
@@ -141,18 +136,14 @@ class _Judged:
         """Return the notes with the values of an indicator list that is on the shelf."""
         if node is None or item is None or not known.lists.get(id_):
             return []
-        release = Release(
+        notes = tell_rows(
+            item,
+            known.lists[id_],
+            label=node.decision.label,
             recipient=self._terms.recipient.identity,
-            agreement="",
-            agreement_version=0,
-            two_people=False,
-            bundle=b"",
-            manifest=b"",
-            lists={item.id: list_lines(known.lists[id_])},
-            objects=(item,),
-            decisions=(node.decision,),
+            maker=self._terms.own,
+            secret=self._rows_secret,
         )
-        notes = tell_rows(release, [item], maker=self._terms.own, secret=self._rows_secret)
         return [note for note in notes if note.digest not in self.untold]
 
     def _use(self, id_: str, node: Node | None, notes: Iterable[StixObject]) -> None:

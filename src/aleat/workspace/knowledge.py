@@ -32,6 +32,7 @@ from aleat.trust.markings import marking_id
 from aleat.workspace.core import Session
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.quality import Doubts
+from aleat.workspace.received_lists import complete_lists, last_object
 from aleat.workspace.results import KnowledgeAdded
 
 __all__ = ["STATEMENT_LABEL", "add_knowledge", "add_statements", "giver_id", "keep", "stated_markings", "statements"]
@@ -162,6 +163,7 @@ def keep(
     lists: set[str] = set()
     entries = 0
     now = session.now()
+    before = last_object(connection)
     writer = ObjectWriter(connection)
     doubts = Doubts(connection, session.folder)
     for batch in _batches(found, issues):
@@ -189,6 +191,11 @@ def keep(
         writer.put(columns_of([item.object for item in batch]), copies)
         progress("knowledge", writer.handled, None)
     result = writer.close()
+    if kinds["note"]:
+        tables, wrong = complete_lists(connection, before, Place(giver))
+        issues += wrong
+        lists |= {put_entries(connection, session.folder, table) for table in tables}
+        entries += sum(table.num_rows for table in tables)
     data = {
         **(facts or {}),
         "giver": giver,
