@@ -84,6 +84,8 @@ def tell_misp(done: MispPushed | MispSighted) -> int:
             line("  Say it with its coverage in a sealed file: aleat answer.")
         if done.kept:
             line(f"  {done.kept:,} findings stay here: below the agreement's threshold, or kept by the gate.")
+        if done.ask:
+            line(f"  The gate keeps what others made; ask {', '.join(done.ask[:_SHOWN])}.")
     if done.issues:
         error(f"{len(done.issues)} to look at:")
         issues(done.issues)

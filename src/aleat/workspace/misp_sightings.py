@@ -52,7 +52,8 @@ class MispSighted(msgspec.Struct, frozen=True, kw_only=True):
     """What a push of sightings did: how many were added, were there, or were refused by the server.
 
     Of the ally's indicators from MISP, `unsaid` is how many findings MISP has no word for (not seen, not evaluated),
-    `kept` how many stay here (fewer events than the agreement's threshold, or withheld by the gate).
+    `kept` how many stay here (fewer events than the agreement's threshold, or withheld by the gate), `ask` who could
+    permit what the gate withheld: a server hands on what others made, and they decide who learns that it was seen.
     """
 
     ally: str
@@ -62,6 +63,7 @@ class MispSighted(msgspec.Struct, frozen=True, kw_only=True):
     refused: int = 0
     unsaid: int = 0
     kept: int = 0
+    ask: tuple[str, ...] = ()
     release: str = ""
     issues: tuple[Issue, ...] = ()
     complete: bool = True
@@ -113,6 +115,7 @@ class _Told:
             release = prepare_release(desk, to, derived=self.objects, selection=self._ids(), channel=channel)
         leaving = read_findings(release.objects)
         self.kept = len(saying) - len(leaving)
+        self.ask = tuple(sorted({who for item in release.decisions if not item.allow for who in item.ask}))
         times = {one.indicator: msgspec.structs.replace(one, last=ended.get(one.indicator)) for one in leaving}
         self.findings = [times[one.indicator] if one.reason == EXPIRED else one for one in leaving]
 
@@ -222,6 +225,7 @@ def _push(told: _Told, session: MispSession, approver: str | None, progress: Pro
         refused=refused,
         unsaid=told.unsaid,
         kept=told.kept,
+        ask=told.ask,
         release=id_,
         issues=tuple(issues),
         complete=complete,
