@@ -11,24 +11,25 @@ import asyncio
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
 from aleat import Workspace
 from aleat.errors import Place
+from aleat.exchange import Delivery, Offer
+from aleat.exchange.messages import encode_messages
 from aleat.exchange.taxii_messages import MEDIA_TYPE
 from aleat.knowledge import KnowledgeItem
 from aleat.stix import StixObject
 from aleat.store.allies import add_agreement, add_ally
 from aleat.trust.agreements import AllyCard, export_card, fingerprint
 from aleat.trust.keys import AgeKey, SigningKey
-from aleat.trust.seal import open_sealed
+from aleat.trust.seal import open_sealed, seal
 from aleat.web import WebLimits, make_app
 from aleat.workspace.accounts import Account, make_token
 from aleat.workspace.knowledge import keep
@@ -191,6 +192,8 @@ class Ground:
         )
         for name, ally in self.allies.items():
             self._befriend(name, ally)
+        self.deliveries = {name: self._take_delivery(ally) for name, ally in self.allies.items()}
+        """What each ally delivered to us, by its message's id: findings answer it."""
         self.ws.share().close()
         self.accounts: dict[str, Account] = {account.name: account for account in self.ws.accounts()}
         self._kept = sqlite3.connect(":memory:", check_same_thread=False)
@@ -258,10 +261,29 @@ class Ground:
             add_agreement(connection, text.encode(), **signing)
         self.ws.add_account(name, name, push=True, token=ally.token)
 
-    @cached_property
-    def collections(self) -> frozenset[str]:
-        """The ids of all collections."""
-        return frozenset(account.collection for account in self.accounts.values())
+    def _take_delivery(self, ally: Ally) -> str:
+        """Open a sealed file in which an ally says that it delivers something."""
+        offered, delivered = (
+            f"message--{uuid5(NAMESPACE_DNS, ally.card.name + word)}" for word in ("offer", "delivery")
+        )
+        head = {"sender": ally.card.identity, "recipient": OURS, "time": "2022-09-19T12:00:00.000Z", "person": "eva"}
+        messages = (
+            Offer(id=offered, thread=offered, what="Tools.", **head),
+            Delivery(id=delivered, thread=offered, of=offered, what="Tools.", **head),
+        )
+        data, _ = seal(
+            {"messages.json": encode_messages(messages)},
+            sender=ally.card.identity,
+            key=ally.key,
+            recipient=OURS,
+            recipient_key=self.ws.card().age_recipient,
+            serial=1,
+            time=NOW,
+        )
+        path = self.folder / f"from-{ally.card.name}"
+        path.write_bytes(data)
+        self.ws.receive(path)
+        return delivered
 
 
 def _make_ally(name: str) -> Ally:
@@ -276,8 +298,3 @@ def _make_ally(name: str) -> Ally:
         issued="2022-09-01T00:00:00.000Z",
     )
     return Ally(card, key, age, make_token())
-
-
-def spellings(replies: Sequence[Reply]) -> bytes:
-    """All that some answers show, as one run of bytes."""
-    return b"\n".join(reply.seen for reply in replies)

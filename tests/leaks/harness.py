@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from aleat.case.records import CoverageRow
+from aleat.exchange import Finding, NotLookedAt, answer, deliver, prepare_release
 from aleat.exchange.misp import write_events
 from aleat.knowledge import KnowledgeItem
-from aleat.release import Decision
+from aleat.release import Decision, Victim
 from aleat.trust.agreements import Permission
 from tests.leaks.graphs import Graph, Thing, make_graph
 from tests.leaks.ground import NOW, OURS, RECIPIENTS, Ground, Reply, Server, identity
@@ -20,6 +22,8 @@ from tests.leaks.oracle import canaries_in, plain, secrets_of, uuids_in
 
 __all__ = ["Leak", "World", "look_for_leaks"]
 
+VICTIM, HOST = "zqvictimonee", "zqhostnumber"
+"""Whom our findings are about: our agreements let neither out."""
 ABSENT = "malware--ffffffff-ffff-4fff-8fff-fffffffffff0"
 _NOT_OF = {name: {identity(other)[-36:] for other in ("bank", "sister", "stranger")} for name in RECIPIENTS}
 
@@ -44,21 +48,30 @@ class World:
     left: int = 0
     """How many objects left, over all allies and surfaces: nothing is tested where nothing leaves."""
     surfaces: set[str] = field(default_factory=set)
+    _secrets: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def look(self, to: str, surface: str, data: bytes, decisions: Sequence[Decision] = ()) -> None:
         """Look for what must stay from an ally in some bytes that it gets; `decisions` are the gate's own."""
         self.surfaces.add(surface)
         text = plain(data)
         canaries, uuids = canaries_in(text), uuids_in(text)
-        for graph in self.graphs:
-            secrets = secrets_of(graph, to)
-            found = (secrets.canaries & canaries) | (secrets.uuids & uuids)
-            self.leaks += [Leak(to, surface, graph.seed, one, "oracle") for one in sorted(found)]
+        if to not in self._secrets:
+            told = ((graph.seed, secrets_of(graph, to)) for graph in self.graphs)
+            self._secrets[to] = {one: seed for seed, secrets in told for one in (*secrets.uuids, *secrets.canaries)}
+            self._secrets[to] |= {VICTIM: -1, HOST: -1}
+        secrets = self._secrets[to]
+        self.leaks += [
+            Leak(to, surface, secrets[one], one, "oracle") for one in sorted((canaries | uuids) & secrets.keys())
+        ]
         self.leaks += [
             Leak(to, surface, -1, one, "another ally") for one in sorted((_NOT_OF[to] - {identity(to)[-36:]}) & uuids)
         ]
         if decisions:
             self._look_by_decisions(to, surface, canaries, uuids, decisions)
+
+    def forget(self) -> None:
+        """Work out anew what must stay: something was held."""
+        self._secrets.clear()
 
     def _look_by_decisions(
         self, to: str, surface: str, canaries: set[str], uuids: set[str], decisions: Sequence[Decision]
@@ -88,8 +101,8 @@ def look_for_leaks(ground: Ground, seeds: Iterable[int], number: int = 0) -> Wor
         for to in RECIPIENTS:
             _walk_server(server, world, to, generator)
         _hold_between_pages(server, world, RECIPIENTS[number % 4], generator)
-        _push(server, world, RECIPIENTS[(number + 1) % 4], generator)
-    _walk_files(ground, world, RECIPIENTS[number % 4])
+        _walk_files(ground, world, RECIPIENTS[number % 4])
+        _push(server, world, RECIPIENTS[number % 4], generator)
     return world
 
 
@@ -161,7 +174,7 @@ def _walk_server(server: Server, world: World, to: str, generator: random.Random
     for query in (f"match[type]={types}", "match[version]=all", f"added_after={first}", "match[spec_version]=2.1"):
         world.look(to, "filters", server.ask(to, server.path(to, f"manifest/?{query}")).seen)
     away = [thing.id for thing in things if thing.id not in here and to not in thing.givers]  # its own it may delete
-    _ask_for_absent(server, world, to, generator.sample(away, min(2, len(away))))
+    _ask_for_absent(server, world, to, generator.sample(away, min(1, len(away))))
     for path in ("/taxii2/", "/taxii2/root/", "/taxii2/root/collections/", server.path(to)):
         world.look(to, "about", server.ask(to, path).seen)
 
@@ -186,6 +199,7 @@ def _hold_between_pages(server: Server, world: World, to: str, generator: random
     if not chosen or not first.json.get("more"):
         return
     server.ground.ws.hold(chosen, "legal-hold", "a court asked for it")
+    world.forget()
     for thing in _things(world):
         if thing.id in chosen:
             thing.hold = "legal-hold"
@@ -198,14 +212,20 @@ def _hold_between_pages(server: Server, world: World, to: str, generator: random
 def _push(server: Server, world: World, to: str, generator: random.Random) -> None:
     """Push what tells of things that the ally can't see: the answer is that for things that aren't here."""
     here = {row["id"] for row in server.ask(to, server.path(to, "manifest/")).json.get("objects", ())}
-    away = [thing for thing in _things(world) if thing.id not in here and thing.object is not None]
+    away = [thing for thing in _things(world) if thing.id not in here and thing.type == "malware"]
     for thing in generator.sample(away, min(2, len(away))):
-        assert thing.object is not None
-        forged = json.loads(thing.object.raw) | {"x_forged": True}
-        other = forged | {"id": f"{thing.type}--{ABSENT[-36:]}"}
+        forged = {
+            "type": "malware",
+            "spec_version": "2.1",
+            "name": "forged",
+            "is_family": True,
+            "id": f"malware--{thing.id[-36:]}",
+        }
+        forged |= {"created": "2022-09-11T00:00:00.000Z", "modified": "2022-09-11T00:00:00.000Z"}
+        other = forged | {"id": f"malware--{ABSENT[-36:]}"}
         got, control = server.push(to, forged), server.push(to, other)
         world.surfaces.add("push")
-        if _said(got, thing.id) != _said(control, other["id"]):
+        if _said(got, forged["id"]) != _said(control, other["id"]):
             world.leaks.append(Leak(to, "POST objects", -1, thing.id, "answered otherwise than what isn't here"))
         status = server.ask(to, f"/taxii2/root/status/{got.json['id']}/")
         if status.body != got.body:
@@ -220,10 +240,34 @@ def _said(reply: Reply, id_: str) -> object:
 
 def _walk_files(ground: Ground, world: World, to: str) -> None:
     """The sealed release, as its recipient opens it, and the same as MISP events."""
-    path = ground.ws.release(to, ground.folder / "out")
-    parts = ground.unseal(to, path.read_bytes())
-    path.unlink()
-    release = ground.ws.preview(to)
-    world.look(to, "sealed file", b"\n".join(parts.values()) + path.name.encode(), release.decisions)
+    with ground.ws.writing(), ground.ws._desk(write=True) as desk:
+        release = prepare_release(desk, to)
+        sent = deliver(desk, to, release)
+    parts = ground.unseal(to, sent.data)
+    world.look(to, "sealed file", b"\n".join(parts.values()) + sent.name.encode(), release.decisions)
     markings = {one.object: one.markings for one in release.decisions if one.allow}
     world.look(to, "misp events", write_events(release.objects, markings=markings).to_json(), release.decisions)
+    _answer(ground, world, to)
+
+
+def _answer(ground: Ground, world: World, to: str) -> None:
+    """Findings with every indicator here, as if one hunt had looked for all of them."""
+    found = [
+        Finding(
+            indicator=thing.id,
+            status=("seen", "not-seen", "false-positive")[number % 3],
+            count=number % 3 + 1,
+            first=NOW,
+            last=NOW,
+            reason="",
+        )
+        for number, thing in enumerate(thing for thing in _things(world) if thing.type == "indicator")
+    ]
+    coverage = [CoverageRow(host=HOST, format="windows", channel="Security", first=NOW, last=NOW, events=9)]
+    gaps = [NotLookedAt(f"rule {value}", "no-reader") for thing in _things(world)[:5] for value in thing.values]
+    victim = Victim(name=VICTIM, sector="government", country="AL")
+    with ground.ws.writing(), ground.ws._desk(write=True) as desk:
+        sent = answer(
+            desk, ground.deliveries[to], found, coverage=coverage, not_looked_at=gaps, victim=victim, engine="aleat"
+        )
+    world.look(to, "findings", b"\n".join(ground.unseal(to, sent.data).values()))

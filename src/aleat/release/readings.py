@@ -18,12 +18,11 @@ from urllib.parse import unquote
 
 __all__ = ["readings_of"]
 
-# Lines of base64 (MIME's, PEM's) are one run; a run is long enough to hold twelve bytes.
-_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]+)*")
-_ID = re.compile(r"[a-z0-9-]*[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# Lines of base64 (MIME's, PEM's) are one run; a run is long enough to hold twelve bytes. A hyphen, which the URL-safe
+# kind has for what no letter makes, parts two: every id would be a run otherwise.
+_RUN = re.compile(r"[A-Za-z0-9+/_]{16,}(?:\r?\n[A-Za-z0-9+/_]+)*")
 _HEX = re.compile("(?:[0-9a-fA-F]{2})+")
 _ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})|\\+x([0-9a-fA-F]{2})")
-_URL_SAFE = str.maketrans("-_", "+/")
 _SHORT = 64
 _SHIFTED = 4096
 """Runs up to this length are read from each of their first four letters: something may stand before what is encoded."""
@@ -63,13 +62,11 @@ def _decoded(run: str) -> tuple[str, ...]:
 
 
 def _decode(run: str) -> Iterator[str]:
-    if _ID.fullmatch(run):
-        return
     run = run.replace("\r", "").replace("\n", "")
     if _HEX.fullmatch(run):
         yield from _texts(bytes.fromhex(run))
         return
-    run = run.translate(_URL_SAFE)
+    run = run.replace("_", "/")
     for start in range(4 if len(run) <= _SHIFTED else 1):
         part = run[start:]
         part = part[: len(part) - 1] if len(part) % 4 == 1 else part
