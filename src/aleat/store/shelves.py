@@ -29,7 +29,6 @@ from aleat.store.database import metadata
 from aleat.store.given import remember_told
 from aleat.store.ledger import ledger_head
 from aleat.store.object_tables import insert_rows, objects, packs
-from aleat.store.objects_conflicts import raw_bytes
 from aleat.times import from_micros, micros_of
 
 __all__ = [
@@ -222,14 +221,18 @@ def _goes(item: StixObject | None, digest: bytes) -> bool:
 
 def read_shelf(connection: sa.Connection, ally: str, query: ShelfQuery) -> ShelfPage:
     """Return one page of the shelf of `ally`; it ends early at `max_bytes` too, but not before its first row."""
-    rows: list[ShelfRow] = []
+    rows = _rows(connection, ally, query)
+    more = len(rows) > query.limit
+    chosen = rows[: query.limit]
+    if not query.raw:
+        return ShelfPage(tuple(ShelfRow(*row[:4]) for row in chosen), more)
     size = 0
-    for row in _rows(connection, ally, query):
-        if len(rows) >= query.limit or (rows and size + len(row.raw) > query.max_bytes):
-            return ShelfPage(tuple(rows), True)
-        size += len(row.raw)
-        rows.append(row)
-    return ShelfPage(tuple(rows), False)
+    for number, row in enumerate(chosen):
+        size += len(row[4]) if row[4] is not None else row[7]
+        if number and size > query.max_bytes:
+            chosen, more = chosen[:number], True
+            break
+    return ShelfPage(_with_bytes(connection, chosen), more)
 
 
 def find_on_shelf(connection: sa.Connection, ally: str, ids: Collection[str]) -> dict[str, ShelfRow]:
@@ -238,7 +241,8 @@ def find_on_shelf(connection: sa.Connection, ally: str, ids: Collection[str]) ->
     wanted = sorted(set(ids))
     for start in range(0, len(wanted), _CHUNK):
         part = wanted[start : start + _CHUNK]
-        found.update((row.id, row) for row in _rows(connection, ally, ShelfQuery(ids=part, limit=len(part))))
+        rows = _rows(connection, ally, ShelfQuery(ids=part, limit=len(part)))
+        found.update((row.id, row) for row in _with_bytes(connection, rows))
     return found
 
 
@@ -255,14 +259,16 @@ def read_status(connection: sa.Connection, id_: str, ally: str) -> bytes | None:
     return connection.execute(sa.select(taxii_statuses.c.body).where(where)).scalar()
 
 
-def _rows(connection: sa.Connection, ally: str, query: ShelfQuery) -> Iterator[ShelfRow]:
+def _rows(connection: sa.Connection, ally: str, query: ShelfQuery) -> list[tuple[Any, ...]]:
+    """Return one row more than was asked for, if there is one.
+
+    Each is number, id, version, when it was added; with bytes: its own ones, or the pack that they are in, and where.
+    """
     columns: list[Any] = [shelf.c.seq, shelf.c.id, shelf.c.version, shelf.c.added]
     source: sa.FromClause = shelf
     if query.raw:
-        columns += [shelf.c.raw.label("own"), raw_bytes()]
-        source = shelf.outerjoin(objects, shelf.c.object == objects.c.seq).outerjoin(
-            packs, objects.c.pack == packs.c.seq
-        )
+        columns += [shelf.c.raw, objects.c.pack, objects.c.start, objects.c.length]
+        source = shelf.outerjoin(objects, shelf.c.object == objects.c.seq)
     after = query.after
     if query.added_after is not None:
         after = max(after, _last_before(connection, ally, query.added_after))
@@ -270,9 +276,21 @@ def _rows(connection: sa.Connection, ally: str, query: ShelfQuery) -> Iterator[S
     for column, values in ((shelf.c.id, query.ids), (shelf.c.type, query.types), (shelf.c.time, query.versions)):
         if values is not None:
             chosen = chosen.where(column.in_(sorted(values)))
-    for row in connection.execute(chosen.order_by(shelf.c.seq).limit(query.limit + 1)):
-        raw = bytes(row[4] if row[4] is not None else row[5]) if query.raw else b""
-        yield ShelfRow(row[0], row[1], row[2], row[3], raw)
+    return list(map(tuple, connection.execute(chosen.order_by(shelf.c.seq).limit(query.limit + 1)).fetchall()))
+
+
+def _with_bytes(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> tuple[ShelfRow, ...]:
+    """Return rows with their bytes: each pack that some of them are in is read once."""
+    wanted = sorted({row[5] for row in rows if row[4] is None})
+    data: dict[int, bytes] = {}
+    for start in range(0, len(wanted), _CHUNK):
+        chosen = sa.select(packs.c.seq, packs.c.data).where(packs.c.seq.in_(wanted[start : start + _CHUNK]))
+        data.update((seq, bytes(pack)) for seq, pack in connection.execute(chosen))
+    found: list[ShelfRow] = []
+    for seq, id_, version, added, own, pack, start, length in rows:
+        raw = bytes(own) if own is not None else data[pack][start : start + length]
+        found.append(ShelfRow(seq, id_, version, added, raw))
+    return tuple(found)
 
 
 def _last_before(connection: sa.Connection, ally: str, time: int) -> int:

@@ -138,12 +138,15 @@ class _Desk:
         length = request.headers.get("content-length", "")
         if length.isdigit() and (len(length) > 15 or int(length) > most):
             raise RequestError(413, "The body is too large.", f"At most {most:,} bytes.")
-        if self.bodies.locked():
-            raise RequestError(429, "Too many are pushing at once.", headers={"Retry-After": "2"})
         parts: list[bytes] = []
         size = 0
         try:
-            async with self.bodies, asyncio.timeout(self.limits.body_seconds):
+            async with asyncio.timeout(self.limits.body_seconds):
+                await self.bodies.acquire()  # who comes while others push waits for its turn
+        except TimeoutError:
+            raise RequestError(429, "Too many are pushing at once.", headers={"Retry-After": "2"}) from None
+        try:
+            async with asyncio.timeout(self.limits.body_seconds):
                 async for part in request.stream():
                     size += len(part)
                     if size > most:
@@ -151,6 +154,8 @@ class _Desk:
                     parts.append(part)
         except TimeoutError:
             raise RequestError(408, "The body took too long.", headers={"Connection": "close"}) from None
+        finally:
+            self.bodies.release()
         return b"".join(parts)
 
     def _act(self, method: str, asked: _Asked) -> Response:

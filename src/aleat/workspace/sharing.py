@@ -18,13 +18,14 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from aleat.errors import InputError, NotPermittedError, TrustError, WorkspaceBusyError
+from aleat.errors import InputError, NotPermittedError, TrustError, WorkspaceBusyError, WorkspaceError
 from aleat.exchange.desk import agreed, terms_for, trusted_ally
 from aleat.exchange.taxii_messages import Status
 from aleat.release import Channel
@@ -60,7 +61,7 @@ __all__ = ["Sharing", "SharingVerbs"]
 _QUICK_SECONDS = 2.0
 
 _PATIENCE_SECONDS = 25.0
-_LOCK_SECONDS = 10.0
+_LOCK_SECONDS = 60.0
 _ATTEMPTS = 3
 
 
@@ -129,6 +130,16 @@ class SharingVerbs(ExchangeVerbs):
             save_accounts(self.folder, left)
 
 
+@dataclass(slots=True)
+class _Entry:
+    """An entry of the exchange ledger on its way."""
+
+    kind: str
+    data: dict[str, object]
+    written: bool = False
+    failure: Exception | None = None
+
+
 class Sharing:
     """A workspace as its server sees it; all methods may be called from several threads."""
 
@@ -138,6 +149,7 @@ class Sharing:
         self._quick = quick_seconds
         self._tokens = AESSIV(ws.key.derive_secret("taxii-next"))
         self._pool = ThreadPoolExecutor(1, "aleat-shelf")
+        self._entries: list[_Entry] = []
         self._bench = Bench(ws.key.derive_secret("taxii-list-rows"))
         self._making: dict[str, Future[None]] = {}
         self._seconds: dict[str, float] = {}
@@ -223,9 +235,30 @@ class Sharing:
         self.record("given", data)
 
     def record(self, kind: str, data: dict[str, object]) -> None:
-        """Write an entry of the exchange ledger."""
-        with self._writer, self.ws.write() as connection:
-            append_entry(connection, "exchange", kind, data, **self.ws._signing())
+        """Write an entry of the exchange ledger; entries that wait at the same time are written together."""
+        entry = _Entry(kind, data)
+        with self._guard:
+            self._entries.append(entry)
+        with self._writer:
+            if not entry.written:
+                self._write_entries()
+        if entry.failure is not None:
+            raise WorkspaceError("The ledger's entry could not be written.") from entry.failure
+
+    def _write_entries(self) -> None:
+        """Write all entries that wait, in one transaction."""
+        with self._guard:
+            waiting, self._entries = self._entries, []
+        try:
+            with self.ws.write() as connection:
+                for entry in waiting:
+                    append_entry(connection, "exchange", entry.kind, entry.data, **self.ws._signing())
+        except Exception as error:
+            for entry in waiting:
+                entry.failure = error
+        finally:
+            for entry in waiting:
+                entry.written = True
 
     # --------------------------------------------------------------------------------------- taking
 
