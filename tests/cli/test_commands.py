@@ -82,7 +82,7 @@ BEHIND = {
     "receipt": "Workspace.acknowledge",
     "receive": "Workspace.receive",
     "asks": "Workspace.asks",
-    "findings": "Workspace.findings",
+    "findings": "Workspace.findings_beside",
     "poll": "Workspace.poll",
     "post": "Workspace.post",
     "pull": "Workspace.pull",

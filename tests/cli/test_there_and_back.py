@@ -111,7 +111,10 @@ def test_help_is_asked_for_given_hunted_with_answered_and_closed(teams: tuple[Te
     assert any(finding.indicator.endswith("000000000002") for finding in found if finding.status == "not-seen")
     assert all(finding.coverage["looked_at"] for finding in found if finding.status == "not-seen")
     printed = north.do("findings")
-    assert printed.count("not-seen") == sum(finding.status == "not-seen" for finding in found)
+    assert printed.count("  not-seen  ") == sum(finding.status == "not-seen" for finding in found)
+    assert "2 hosts, 130 events" in printed
+    shown = north.do("knowledge", "show", seen[0].indicator)
+    assert f"{SOUTH}: " in shown[shown.index("Allies' findings") :]
     for team in teams:
         assert "Everything fits." in team.do("verify")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import cyclopts
 
+from aleat.cli.finding_words import finding_day, looked_text
 from aleat.cli.options import WorkspaceOption, open_workspace
 from aleat.cli.terminal import line, table, wrapped
 
@@ -183,29 +184,34 @@ def _clip(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _day(time: datetime | None) -> str:
-    return f"{time:%Y-%m-%d}" if time else ""
-
-
 def findings(*, workspace: WorkspaceOption = None) -> int:
-    """Print what allies found with what we gave them.
+    """Print what allies found with what we gave or asked them, beside what we found ourselves.
 
     Args:
         workspace: The workspace's folder.
     """
     with open_workspace(workspace) as ws:
-        found = ws.findings()
-        names = ws.object_names(one.indicator for one in found)
-    rows = [
+        rows = ws.findings_beside()
+    if not rows:
+        line("No ally has answered with findings yet.")
+        return 0
+    cells = [
         (
-            one.status,
-            one.count or "",
-            _day(one.first),
-            _day(one.last),
-            names.get(one.indicator, one.indicator),
-            one.value,
+            _clip(row.name, 44) + (f" {row.finding.value}" if row.finding.value else ""),
+            "us" if row.ours else row.ally or row.by,
+            row.finding.status,
+            row.finding.count or "",
+            finding_day(row, "first"),
+            finding_day(row, "last"),
+            _clip(row.finding.reason, 30),
+            looked_text(row.looked),
         )
-        for one in found
+        for row in rows
     ]
-    table(rows, ("status", "count", "first", "last", "indicator", "value"), limit=len(rows) or 1)
+    headings = ("indicator", "by", "status", "count", "first", "last", "reason", "looked at")
+    table(cells, headings, limit=len(cells))
+    theirs = [row for row in rows if not row.ours]
+    counts = Counter(row.finding.status for row in theirs)
+    line()
+    line(f"{len(theirs)} findings of allies: {', '.join(f'{count} {status}' for status, count in counts.items())}.")
     return 0

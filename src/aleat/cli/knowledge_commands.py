@@ -10,6 +10,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from aleat.cli.exit_codes import INCOMPLETE
+from aleat.cli.finding_words import print_findings
 from aleat.cli.knowledge_words import fitted_table, folded, is_narrow, kind_words, label_words, list_rows, permits, says
 from aleat.cli.options import Language, WorkspaceOption, moment, open_workspace
 from aleat.cli.playbook_lines import print_playbook
@@ -206,6 +207,7 @@ def _print_shown(shown: ShownKnowledge, language: str) -> None:
     _print_versions(shown)
     _print_relations(shown)
     _print_hits(shown)
+    print_findings(shown.findings)
 
 
 def _beginning(text: str) -> str:

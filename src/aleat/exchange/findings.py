@@ -16,7 +16,7 @@ import msgspec
 
 from aleat.release import Victim, coarsen_time, enough, tell_victim
 from aleat.release.retell import keyed_uuid
-from aleat.stix import StixObject, format_timestamp, make_object, parse_timestamp
+from aleat.stix import StixObject, format_timestamp, is_timestamp, make_object, parse_timestamp
 from aleat.stix.extensions import extend, read_extension
 from aleat.times import calendar_time
 from aleat.trust.agreements import ReleaseTerms
@@ -57,6 +57,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     sender: str = ""
     delivery: str = ""
     coverage: dict[str, Any] = {}
+    granularity: str = ""
+    """How exact the times are, as the ally chose: "exact", "hour", "day", "month"."""
 
 
 def findings_of_hunt(
@@ -156,6 +158,7 @@ def read_findings(objects: Iterable[StixObject]) -> tuple[Finding, ...]:
                 sender=item.created_by_ref or "",
                 delivery=str(content.get("delivery", "")),
                 coverage=coverage,
+                granularity=str(content.get("granularity", "")),
             )
         )
     return tuple(sorted(found, key=lambda item: (item.indicator, item.value, item.sender, item.delivery)))
@@ -257,4 +260,4 @@ def _count(properties: Mapping[str, Any]) -> int:
 
 def _time(properties: Mapping[str, Any], name: str) -> datetime | None:
     text = properties.get(name)
-    return parse_timestamp(text) if isinstance(text, str) else None
+    return parse_timestamp(text) if isinstance(text, str) and is_timestamp(text) else None

@@ -19,6 +19,7 @@ from aleat.case.requests import request_columns, request_formats
 from aleat.errors import InputError, Issue
 from aleat.evidence import NOTE_CODES, EventBatch, read_segment
 from aleat.exchange import NotLookedAt, findings_of_hunt, rule_ids
+from aleat.exchange.beside import FindingRow, findings_beside
 from aleat.exchange.overview import delivered_indicators
 from aleat.hunt.result import HuntResult
 from aleat.release import Victim
@@ -35,6 +36,7 @@ from aleat.workspace.clocks import ClockVerbs
 from aleat.workspace.evidence import open_lake
 from aleat.workspace.hunt import write_sightings
 from aleat.workspace.knowledge import statements
+from aleat.workspace.knowledge_view import known_sightings
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import ReportFiles
 
@@ -158,6 +160,27 @@ class CaseVerbs(ClockVerbs):
             }
 
         return facts
+
+    def findings_beside(self, only: str | None = None, *, hunt: HuntResult | None = None) -> tuple[FindingRow, ...]:
+        """Return what allies found (with `only` that indicator's id), each indicator's own finding of ours first.
+
+        Ours is what hunts found until now (or `hunt`); nothing is hunted for.
+        """
+        with self.read() as connection:
+            if not any(True for _ in iterate_objects(connection, ["sighting"])):
+                return ()
+        known = hunt or known_sightings(self)[0]
+        coverage = _coverage(open_lake(self))
+        with self.read() as connection:
+            return findings_beside(
+                connection,
+                self.config.identity,
+                known.sightings if known is not None else (),
+                known.not_evaluated if known is not None else (),
+                coverage,
+                hunted=known is not None,
+                only=only,
+            )
 
     def internal_words(self) -> frozenset[str]:
         """Return names of our hosts, which stay unless an agreement lets them through."""

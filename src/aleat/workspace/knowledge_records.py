@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from aleat.errors import Place
+from aleat.exchange.beside import FindingRow
 from aleat.knowledge.playbooks import Playbook
 from aleat.knowledge.quality import QualityLabel
 
@@ -158,6 +159,8 @@ class ShownKnowledge(msgspec.Struct, frozen=True, kw_only=True):
     """What a course of action holds, where it is a playbook."""
     conflicts: tuple[str, ...] = ()
     not_evaluated: tuple[str, ...] = ()
+    findings: tuple[FindingRow, ...] = ()
+    """What allies found with it."""
 
 
 class DiffRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
+
 from aleat.errors import InputError
+from aleat.exchange.beside import findings_beside
 from aleat.store.objects import Conflict, StoredObject, find_conflicts, get_variants
 from aleat.workspace.giver_scores import giver_months
 from aleat.workspace.hunt import HuntVerbs
@@ -61,7 +64,11 @@ class KnowledgeVerbs(HuntVerbs):
                     advice="aleat knowledge TEXT looks for parts.",
                 )
             rejected = result.not_evaluated if result is not None else ()
-            return show_object(reader, found[0], sightings, rejected, hunted=result is not None)
+            shown = show_object(reader, found[0], sightings, rejected, hunted=result is not None)
+            found_by_allies = findings_beside(
+                connection, self.config.identity, (), (), (), hunted=False, only=shown.row.id
+            )
+        return msgspec.structs.replace(shown, findings=found_by_allies)
 
     def knowledge_conflicts(self) -> tuple[tuple[Conflict, tuple[KnowledgeRow, ...]], ...]:
         """Return each conflict with its contents as rows, the one that counts first."""
