@@ -12,6 +12,7 @@ from aleat.exchange.misp import write_events
 from aleat.stix import StixObject, make_object
 from aleat.trust.markings import marking_id
 from tests.leaks.ground import NOW, OURS, Ground, Server, identity
+from tests.leaks.marks import DEFINED, mark
 from tests.leaks.oracle import plain
 from tests.leaks.surfaces import assert_untold, everything, served
 from tests.release.world import CREATED, made
@@ -159,6 +160,15 @@ def test_group_membership_shown_to_all(ground: Ground) -> None:
     assert "zqvalue" in plain(dict(everything(ground, "north"))["sealed bundle.json"])
     for name in ("north", "giver"):
         assert_untold(ground, *(identity(other)[-36:] for other in ("sister", "stranger")), to=(name,))
+
+
+def test_who_else_is_in_a_group_is_told_to_no_member(ground: Ground) -> None:
+    """The marking of a sharing group leaves with what bears it, without its members, over every surface."""
+    ground.know(DEFINED.values())
+    ground.know([made("malware", "Shared", GIVER, "green", mark("misp:north+bank"))], GIVER)
+    assert_untold(ground, identity("bank")[-36:], "zqgroupof", to=("north", "giver"))
+    with ground.serving() as server:
+        assert mark("misp:north+bank") in server.ids("north")
 
 
 def test_an_ally_cannot_find_out_who_our_allies_are(ground: Ground, server: Server) -> None:

@@ -21,7 +21,7 @@ from aleat.store.database import Connection
 from aleat.store.entries import read_entries
 from aleat.store.objects import StoredObject, get_variants, iterate_objects
 from aleat.store.objects_held import iterate_held
-from aleat.store.withdrawn import copies_given, newest_given, withdrawn_copies
+from aleat.store.withdrawn import CopyKey, WithdrawnCopy, copies_given, newest_given, withdrawn_copies
 from aleat.trust.corpora import CorpusPolicy
 from aleat.trust.markings import read_marking
 
@@ -67,25 +67,24 @@ def collect_knowledge(
         found = newest_given(connection, held.stored, withdrawn)
         stored = msgspec.structs.replace(found, copies=copies_given(found, withdrawn)) if withdrawn else found
         item = stored.object
-        if found is held.stored:
-            rows_of[item.id] = held.seq
         rows = _entries(item, root)
         if rows is not None:
             lists[item.id] = rows
-        subjects.append(
-            describe_stored(
-                stored,
-                definitions,
-                policy,
-                variants=_variants(connection, stored, names) if item.id in several else (),
-                values=[value for _, value, _ in rows or ()],
-                notes=[context for _, _, context in rows or ()],
-                ally_names=names,
-                memo=memo,
-            )
+        subject = describe_stored(
+            stored,
+            definitions,
+            policy,
+            variants=_variants(connection, stored, names) if item.id in several else (),
+            values=[value for _, value, _ in rows or ()],
+            notes=[context for _, _, context in rows or ()],
+            ally_names=names,
+            memo=memo,
         )
+        subjects.append(subject)
+        if found is held.stored and subject.object is item:  # a definition may be told otherwise than it is stored
+            rows_of[item.id] = held.seq
     counting = {one.object.id: one.object.digest for one in subjects if one.object.id in several}
-    subjects += _former(connection, counting, definitions, policy, names)
+    subjects += _former(connection, counting, definitions, policy, names, withdrawn)
     return Knowledge(tuple(subjects), lists, definitions, rows_of)
 
 
@@ -95,6 +94,7 @@ def _former(
     definitions: Mapping[str, StixObject],
     policy: CorpusPolicy | None,
     names: Mapping[str, str],
+    withdrawn: Mapping[CopyKey, WithdrawnCopy],
 ) -> Iterator[Subject]:
     """Yield the versions and variants that count no more; `counting` are the digests of those that do, by id."""
     for id_, digest in sorted(counting.items()):
@@ -102,7 +102,8 @@ def _former(
         for one in contents:
             if one.object.type != "marking-definition" and one.object.digest != digest:
                 others = [other for other in contents if other is not one]
-                subject = describe_stored(one, definitions, policy, variants=others, ally_names=names)
+                given = msgspec.structs.replace(one, copies=copies_given(one, withdrawn))
+                subject = describe_stored(given, definitions, policy, variants=others, ally_names=names)
                 yield msgspec.structs.replace(subject, former=True)
 
 

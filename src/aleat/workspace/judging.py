@@ -44,6 +44,8 @@ class _Known:
         self.withdrawn = frozenset(withdrawn)
         self.definitions = all_.definitions
         self.subjects: dict[str, Subject] = {}
+        self.former: dict[str, list[Subject]] = {}
+        """Versions and variants that count no more, by id."""
         self.rows: dict[str, int] = {}
         self.lists: dict[str, tuple[ListRow, ...]] = {}
         self.said: dict[str, Said] = {}
@@ -54,17 +56,30 @@ class _Known:
         """Take subjects in, in place of those that are here."""
         for item in found.subjects:
             id_ = item.object.id
+            if item.former:
+                continue
+            self.former.pop(id_, None)
             if (before := self.said.pop(id_, None)) is not None:
                 self.text -= len(before.text)
             self.rows.pop(id_, None)
             self.lists.pop(id_, None)
             self.subjects[id_] = item
+        for item in found.subjects:
+            if item.former:
+                self.former.setdefault(item.object.id, []).append(item)
         self.rows.update(found.rows)
         self.lists.update(found.lists)
 
-    def says(self, subject: Subject) -> Said:
+    def of(self, ids: Iterable[str] | None = None) -> list[Subject]:
+        """Return the subjects of these ids (default: all), with those that count no more."""
+        some = self.subjects.keys() if ids is None else [id_ for id_ in ids if id_ in self.subjects]
+        return [one for id_ in some for one in (self.subjects[id_], *self.former.get(id_, ()))]
+
+    def says(self, subject: Subject) -> Said | None:
         """Return what a subject says."""
         id_ = subject.object.id
+        if subject.former:
+            return None
         if (found := self.said.get(id_)) is None:
             found = self.said[id_] = said_by(subject.object, subject.values, subject.notes)
             self.text += len(found.text)
@@ -235,10 +250,10 @@ class Bench:
         since = None
         if state is None or state.stamp != stamp or state.untold != untold:
             state = self._allies[ally] = _Judged(stamp, terms, desk, untold, beside, self._rows_secret)
-            subjects = list(known.subjects.values())
+            subjects = known.of()
         else:
             since = (stamp, state.mark)
-            subjects = [known.subjects[id_] for id_ in sorted(state.pending) if id_ in known.subjects]
+            subjects = known.of(sorted(state.pending))
         state.pending = set()
         state.mark = mark
         coming, going = state.judge(zip(subjects, decide(subjects, terms), strict=True), known)
