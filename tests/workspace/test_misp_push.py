@@ -179,6 +179,19 @@ def test_a_revoked_indicator_is_deleted_there(ws: Workspace, misp: Misp) -> None
     assert values(misp) == []
 
 
+def test_a_lists_values_are_attributes(ws: Workspace, misp: Misp, tmp_path: Path) -> None:
+    """Each by its type; one that left the list is deleted there."""
+    path = tmp_path / "list.txt"
+    path.write_text(f"192.0.2.1\nevil.example.org\n{'0a' * 32}\nfree text\n")
+    ws.add_knowledge(path, giver=NORTH, marking="green")
+    assert push(ws, misp).issues == ()
+    rows = {row["value"]: (row["type"], row["to_ids"]) for row in misp.attributes()}
+    assert rows["192.0.2.1"] == ("ip-dst", True)
+    assert rows["evil.example.org"] == ("domain", True)
+    assert rows["0a" * 32] == ("sha256", True)
+    assert push(ws, misp).release == ""
+
+
 def test_publishing_is_asked_for(ws: Workspace, misp: Misp) -> None:
     """Also of an event that is there already; without it nothing is published."""
     take_in(ws, [indicator(1, NORTH, "green")])

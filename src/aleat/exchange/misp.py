@@ -26,6 +26,7 @@ from aleat.exchange.misp_telling import Telling, make_sighting
 from aleat.knowledge.misp.events import MEMBERS
 from aleat.knowledge.misp.kept import join_local, load
 from aleat.knowledge.misp.labels import distribution_level
+from aleat.release import ListRow
 from aleat.stix.extensions import read_extension
 from aleat.stix.objects import StixObject
 
@@ -57,6 +58,7 @@ class _Writing:
 
     objects: dict[str, StixObject]
     labels: Labels
+    lists: Mapping[str, Sequence[ListRow]]
     told: set[str] = field(default_factory=set)
     bearers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """MISP's JSON of an attribute or object (of an object: its first attribute, which alone has sightings)."""
@@ -74,6 +76,7 @@ def write_events(
     reach: Reach | None = None,
     restore: Callable[[Mapping[str, Any]], bool] = lambda _event: True,
     make_id: Callable[[str], str] | None = None,
+    lists: Mapping[str, Sequence[ListRow]] | None = None,
 ) -> WrittenEvents:
     """Return `objects` as MISP events.
 
@@ -81,7 +84,8 @@ def write_events(
     definitions beside the objects' own, by object id; `info` is the new event's title, where no report or grouping has
     one. `reach` says how far labels let things travel, `restore` of MISP's JSON of an event whether it may come out as
     it came; one that may not is told anew. With `make_id` what is new becomes several events (`misp_groups`) instead of
-    one; it gives an event's id by its label and month. Raises `TrustError` for another level.
+    one; it gives an event's id by its label and month. `lists` are the entries of indicator lists, by the list's id.
+    Raises `TrustError` for another level.
     """
     if distribution is not None and distribution not in {0, 1, 2, 3}:
         raise TrustError("MISP's distribution is 0 (one organisation), 1 (a community), 2 (connected ones) or 3 (all).")
@@ -89,7 +93,7 @@ def write_events(
     for item in objects:
         if item.id not in by_id or by_id[item.id].version < item.version:
             by_id[item.id] = item
-    writing = _Writing(by_id, Labels(by_id, markings or {}, reach))
+    writing = _Writing(by_id, Labels(by_id, markings or {}, reach), lists or {})
     events = []
     for container in by_id.values():
         extension = read_extension(container, "misp")
@@ -114,7 +118,13 @@ def _tell(
     refused = {item.id for item in left if not writing.labels.writable(writing.labels.ids(item))}
     for group in groups:
         telling = Telling(
-            writing.labels, writing.objects, distribution, info, head=group.head, elsewhere=group.elsewhere
+            writing.labels,
+            writing.objects,
+            distribution,
+            info,
+            head=group.head,
+            elsewhere=group.elsewhere,
+            lists=writing.lists,
         )
         event = telling.tell(group.objects, writing.bearers)
         if event is not None:

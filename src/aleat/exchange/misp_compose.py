@@ -11,12 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from aleat.errors import Issue, Place
 from aleat.exchange.misp import write_events
 from aleat.exchange.misp_fit import PARTS, fit_event, parts_of
 from aleat.exchange.misp_labels import Reach
 from aleat.knowledge.misp.fields import identifier
-from aleat.release import Decision, Release
+from aleat.release import Decision, ListRow, Release
 from aleat.release.retell import keyed_uuid
 from aleat.stix.ids import content_id
 from aleat.stix.objects import StixObject
@@ -70,6 +72,7 @@ def compose(
         info=info,
         reach=reach,
         restore=restore,
+        lists={id_: [_row(line) for line in lines.splitlines()] for id_, lines in release.lists.items()},
         make_id=lambda name: f"report--{keyed_uuid(secret, f'misp|{release.recipient}|{name}')}",
     )
     issues = list(written.issues)
@@ -88,6 +91,11 @@ def compose(
         back,
         tuple(issues),
     )
+
+
+def _row(line: bytes) -> ListRow:
+    type_, value, context = orjson.loads(line)
+    return str(type_), str(value), str(context)
 
 
 def settle(events: Iterable[dict[str, Any]], kept: Mapping[str, Collection[str]]) -> list[dict[str, Any]]:

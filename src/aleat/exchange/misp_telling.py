@@ -9,7 +9,8 @@ from typing import Any
 
 from aleat.exchange.misp_labels import Labels, narrow, tags_for
 from aleat.knowledge.misp.kept import load
-from aleat.knowledge.misp.mapping import galaxy_of, written_rule, written_type
+from aleat.knowledge.misp.mapping import galaxy_of, written_entry, written_rule, written_type
+from aleat.release import ListRow
 from aleat.stix.extensions import read_extension
 from aleat.stix.ids import content_id
 from aleat.stix.objects import StixObject
@@ -21,6 +22,8 @@ _TERM = re.compile(r"\s*([a-z0-9-]+:[^\s=<>!']+(?:'[^']*'[^\s=<>!']*)*)\s*=\s*('
 _BETWEEN = re.compile(r"\s*OR\b", re.IGNORECASE)
 _UNTITLED = "Knowledge from Aleat"
 _ANALYSIS_COMPLETE, _THREAT_UNDEFINED = "2", "4"
+_MOST_ENTRIES = 50_000
+"""Of a list; MISP holds, and shows, no larger events."""
 _CONTAINERS = ("report", "grouping")
 _SUPPORT = frozenset({"identity", "marking-definition", "extension-definition", "relationship", "sighting"})
 
@@ -51,6 +54,7 @@ class Telling:
         *,
         head: Head | None = None,
         elsewhere: Collection[str] = (),
+        lists: Mapping[str, Sequence[ListRow]] | None = None,
     ) -> None:
         self._objects = objects
         self._labels = labels
@@ -58,6 +62,7 @@ class Telling:
         self._info = info
         self._head = head
         self._elsewhere = frozenset(elsewhere)
+        self._lists = lists or {}
         self._author: str | None = None
         self._event: dict[str, Any] = {}
         self._marks: dict[str, None] = {}
@@ -129,6 +134,8 @@ class Telling:
             self.told.add(item.id)
 
     def _indicator(self, item: StixObject) -> list[dict[str, Any]]:
+        if read_extension(item, "list") is not None:
+            return self._entries(item)
         terms = _terms(item.pattern or "") if item.pattern_type == "stix" else None
         if terms is not None:
             rows = [(written_type(path), value) for path, value in terms]
@@ -139,6 +146,31 @@ class Telling:
             ]
         rule = written_rule(item.pattern_type or "")
         return [self._attribute(item, rule[0], rule[1], item.pattern or "", True, 0)] if rule else []
+
+    def _entries(self, item: StixObject) -> list[dict[str, Any]]:
+        """Return an attribute for each value of a list; none for a list that an event can't hold."""
+        rows = self._lists.get(item.id, ())
+        if not 0 < len(rows) <= _MOST_ENTRIES:
+            return []
+        like = self._attribute(item, "", "", "", True, 0)
+        there = [self._event["uuid"]] if item.id in self._elsewhere else []
+        told = []
+        for kind, value, context in rows:
+            type_, category, to_ids = written_entry(kind, value)
+            id_ = content_id("note", ["misp", item.id, "entry", kind, value, *there])
+            words = ": ".join(filter(None, (like["comment"], context)))
+            told.append(
+                {
+                    **like,
+                    "uuid": _uuid(id_),
+                    "type": type_,
+                    "category": category,
+                    "value": value,
+                    "to_ids": to_ids,
+                    "comment": words,
+                }
+            )
+        return told
 
     def _observable(self, part: StixObject, item: StixObject) -> Iterator[dict[str, Any]]:
         number = 0

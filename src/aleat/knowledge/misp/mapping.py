@@ -27,6 +27,7 @@ __all__ = [
     "kill_chain_phase",
     "object_template",
     "quote",
+    "written_entry",
     "written_rule",
     "written_type",
 ]
@@ -166,6 +167,17 @@ def written_rule(language: str) -> tuple[str, str] | None:
     """Return the type and category of the attribute that holds a rule of a pattern type, or None."""
     found = _table("written")["rules"].get(language)
     return (found[0], found[1]) if found else None
+
+
+def written_entry(type_: str, value: str) -> tuple[str, str, bool]:
+    """Return the type, the category, and whether it is fit for detection, of the attribute for a list's value.
+
+    >>> written_entry("file:hashes", "0a" * 16)
+    ('md5', 'Payload delivery', True)
+    """
+    table = _table("written")["entries"]
+    found = table.get(f"{type_}.{len(value)}") or table.get(type_) or table["other"]
+    return found[0], found[1], found[2]
 
 
 def quote(text: str) -> str:
