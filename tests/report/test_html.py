@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from aleat.exchange import Finding
+from aleat.exchange.beside import FindingRow, LookedAt
 from aleat.report import LANGUAGES, render_html
-from tests.report.cases import full_report
+from tests.report.cases import START, full_report
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202egpj.exe{{7*7}}'
 
@@ -111,3 +113,34 @@ def test_every_language_tells_the_whole_case(language: str) -> None:
     data = render_html(full_report(), language=language)
     assert f'<html lang="{language}">'.encode() in data
     assert "…:" not in data.decode()
+
+
+def test_allies_findings_stand_beside_our_own() -> None:
+    """Who found it, how often, when as exactly as told, over what; an ally's words are shown, not acted on."""
+    looked = LookedAt(sources=1, hosts=3, events=900, first=START, last=START, gaps=2)
+    theirs = Finding(
+        indicator="indicator--1",
+        status="seen",
+        count=7,
+        first=START,
+        last=START,
+        granularity="day",
+        sender="identity--1",
+    )
+    denied = Finding(indicator="indicator--2", status="false-positive", reason="<b>scanner</b>", sender="identity--1")
+    rows = (
+        FindingRow(
+            by="identity--0", name="Beacon", finding=Finding(indicator="indicator--1", status="not-seen"), ours=True
+        ),
+        FindingRow(by="identity--1", ally="cert-north", name="Beacon", finding=theirs, looked=looked),
+        FindingRow(by="identity--1", ally="cert-north", name="<i>Two</i>", finding=denied),
+    )
+    report = full_report(findings=rows)
+    page = render_html(report).decode()
+    section = page[page.index('<section id="findings">') :].partition("</section>")[0]
+    for text in ("ourselves", "not seen", "cert-north", "seen", "2022-07-15", "hosts: 3", "Gaps: 2", "&lt;i&gt;Two"):
+        assert text in section
+    assert "<b>scanner" not in section
+    assert "06:00" not in section
+    assert "Çfarë gjetën aleatët" in render_html(report, language="sq").decode()
+    assert 'id="findings"' not in render_html(full_report()).decode()

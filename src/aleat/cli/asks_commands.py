@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import cyclopts
 
-from aleat.cli.finding_words import finding_day, looked_text
+from aleat.cli.finding_words import looked_text
 from aleat.cli.options import WorkspaceOption, open_workspace
 from aleat.cli.terminal import line, table, wrapped
 
@@ -201,8 +201,8 @@ def findings(*, workspace: WorkspaceOption = None) -> int:
             "us" if row.ours else row.ally or row.by,
             row.finding.status,
             row.finding.count or "",
-            finding_day(row, "first"),
-            finding_day(row, "last"),
+            row.when("first"),
+            row.when("last"),
             _clip(row.finding.reason, 30),
             looked_text(row.looked),
         )

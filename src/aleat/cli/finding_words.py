@@ -1,26 +1,18 @@
-"""Findings in words: their times as exactly as they were told, and what was looked at."""
+"""Findings in words: what was found, when, and what was looked at."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from aleat.cli.terminal import line
 
 if TYPE_CHECKING:
     from aleat.exchange.beside import FindingRow, LookedAt
 
-__all__ = ["finding_day", "looked_text", "print_findings"]
+__all__ = ["looked_text", "print_findings"]
 
 _LIMIT = 20
-
-_SHOWN = {"month": "%Y-%m", "day": "%Y-%m-%d"}
-
-
-def finding_day(row: FindingRow, name: Literal["first", "last"]) -> str:
-    """Return a finding's first or last time, no more exactly than it was told."""
-    time = row.finding.first if name == "first" else row.finding.last
-    return "" if time is None else format(time, _SHOWN.get(row.finding.granularity, "%Y-%m-%d %H:%M"))
 
 
 def looked_text(looked: LookedAt) -> str:
@@ -46,7 +38,7 @@ def print_findings(rows: Sequence[FindingRow]) -> None:
     line("Allies' findings")
     for row in rows[:_LIMIT]:
         finding = row.finding
-        times = " to ".join(dict.fromkeys(filter(None, (finding_day(row, "first"), finding_day(row, "last")))))
+        times = " to ".join(dict.fromkeys(filter(None, (row.when("first"), row.when("last")))))
         count = f" {_count(finding.count, 'time', 'times')}" if finding.count else ""
         parts = [f"{finding.value} {finding.status}{count}".lstrip(), times, finding.reason, looked_text(row.looked)]
         line(f"  {row.ally or row.by}: {'; '.join(filter(None, parts))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # for annotations only: opening a file shouldn't load the hun
 __all__ = ["FindingRow", "LookedAt", "findings_beside", "looked_at"]
 
 _MOST = 10_000
+_SHOWN = {"month": "%Y-%m", "day": "%Y-%m-%d"}
 
 
 class LookedAt(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +48,11 @@ class FindingRow(msgspec.Struct, frozen=True, kw_only=True):
     ours: bool = False
     ally: str = ""
     """The short name of the ally that found it."""
+
+    def when(self, which: Literal["first", "last"]) -> str:
+        """Return its first or last time (UTC), no more exactly than it was told; "" where there is none."""
+        time = self.finding.first if which == "first" else self.finding.last
+        return "" if time is None else format(time, _SHOWN.get(self.finding.granularity, "%Y-%m-%d %H:%M"))
 
 
 def findings_beside(

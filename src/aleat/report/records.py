@@ -9,6 +9,7 @@ import msgspec
 from aleat.attribution.records import Assessment
 from aleat.case.records import Case
 from aleat.errors import Issue
+from aleat.exchange.beside import FindingRow
 from aleat.hunt.indicator import NotEvaluated
 from aleat.hunt.result import RuleCounts
 from aleat.trust.chain import Head
@@ -54,5 +55,7 @@ class ReportInput(msgspec.Struct, frozen=True, kw_only=True):
     """Sightings that a dismissal hides."""
     forgotten: int = 0
     """Sources that were removed, as a retention rule or a court ordered; the ledger says which and why."""
+    findings: tuple[FindingRow, ...] = ()
+    """What allies found with what we gave or asked them, each indicator's own finding of ours first."""
     simulation: bool = False
     """The material says of itself that it is a simulation."""

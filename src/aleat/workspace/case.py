@@ -119,6 +119,7 @@ class CaseVerbs(ClockVerbs):
             heads=self.heads(),
             hidden=hunt.tally.hidden,
             forgotten=lake.count_sources(forgotten=True),
+            findings=self.findings_beside(hunt=hunt),
             simulation=_is_simulation(objects, texts),
         )
         return BuiltCase(report=report, hunt=hunt)
