@@ -174,6 +174,8 @@ def _print_knowledge(added: KnowledgeAdded) -> None:
         line(f"  Sealed file of {name} opened and verified.")
     if added.conflicts:
         error(f"  {added.conflicts} conflicts: same id and time, other content. Both are kept; the first one counts.")
+    if added.superseded:
+        line(f"  {added.superseded:,} older texts of Sigma rules end: their giver gave newer ones.")
     print_doubts(added)
     if added.issues:
         error(f"  {len(added.issues)} could not be read:")

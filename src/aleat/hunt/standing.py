@@ -102,8 +102,12 @@ def withdrawn_text(stored: StoredObject, terms: KnowledgeTerms) -> str:
     """Return who withdrew an object, and when, in words; empty where nobody did."""
     digest = stored.object.digest
     found = [terms.withdrawn.get((copy.giver, copy.agreement, digest)) for copy in stored.copies]
-    told = dict.fromkeys(f"by {terms.names.get(one.giver, one.giver)} on {one.time[:10]}" for one in found if one)
-    return ", ".join(told)
+    return ", ".join(dict.fromkeys(_who_and_when(one, terms) for one in found if one))
+
+
+def _who_and_when(gone: WithdrawnCopy, terms: KnowledgeTerms) -> str:
+    for_what = f", for its text of {gone.newer[:10]}" if gone.newer else ""
+    return f"by {terms.names.get(gone.giver, gone.giver)} on {gone.time[:10]}{for_what}"
 
 
 def standing_of(stored: StoredObject, terms: KnowledgeTerms) -> Standing | None:

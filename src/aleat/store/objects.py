@@ -14,7 +14,7 @@ The tables are in `aleat.store.object_tables`, the way in is `objects_put`; list
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any
 
@@ -56,6 +56,7 @@ __all__ = [
     "knowledge_digest",
     "known_kinds",
     "put_objects",
+    "shared_values",
     "verify_added",
     "verify_objects",
 ]
@@ -112,6 +113,17 @@ def find_objects(
     stored = (one for rows in _parts(wanted, limit) for one in _with_copies(connection, rows))
     fitting = (one for one in stored if _fits(one, value, marking, giver))
     return islice(fitting, limit)
+
+
+def shared_values(connection: sa.Connection, values: Iterable[str]) -> list[str]:
+    """Return those of the values by which several objects, or several versions of one, may be looked up."""
+    hashes = {hash_value(value): value for value in values}
+    found: list[str] = []
+    for part in _chunks(sorted(hashes)):
+        query = sa.select(object_values.c.hash).where(object_values.c.hash.in_(part))
+        several = query.group_by(object_values.c.hash).having(sa.func.count() > 1)
+        found += [hashes[number] for number in connection.scalars(several)]
+    return sorted(found)
 
 
 def _candidates(
@@ -182,6 +194,10 @@ def _ranges(types: Sequence[str] | None, ids: Sequence[str] | None) -> Iterator[
             yield (objects.c.id >= f"{type_}--") & (objects.c.id < f"{type_}-.")
     else:
         yield None
+
+
+def _chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK))
 
 
 def _parts(rows: Iterator[Any], limit: int | None) -> Iterator[list[Any]]:

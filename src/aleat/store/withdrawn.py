@@ -19,18 +19,23 @@ from aleat.store.ledger import read_entries
 from aleat.store.objects import Provenance, StoredObject, get_variants
 
 __all__ = [
+    "SUPERSEDED",
     "TAKEN_BACK",
     "CopyKey",
     "WithdrawnCopy",
     "copies_given",
     "ended_by_pulls",
     "newest_given",
+    "superseded_copies",
     "taken_back",
     "withdrawn_copies",
 ]
 
 TAKEN_BACK = "taken-back"
 """Entries (ledger "decisions") of what a giver deleted on our server: what is `gone`, and what came `back`."""
+
+SUPERSEDED = "superseded"
+"""Entries (ledger "decisions") of rules' older texts that ended when a giver gave a newer one."""
 
 CopyKey = tuple[str, str | None, str]
 """A giver, the agreement that a copy came under, and the object's digest."""
@@ -39,12 +44,14 @@ CopyKey = tuple[str, str | None, str]
 class WithdrawnCopy(msgspec.Struct, frozen=True):
     """An object that its giver took back: who, with which release, and when the withdrawal came (STIX timestamp).
 
-    Of a public source, `release` is the version that no longer has it; it is empty for what was deleted over TAXII.
+    Of a public source, `release` is the version that no longer has it; it is empty for what was deleted over TAXII, and
+    where the giver's `newer` text of the same rule (its date) stands in its place.
     """
 
     giver: str
     release: str
     time: str
+    newer: str = ""
 
 
 class _Named(msgspec.Struct):
@@ -71,7 +78,8 @@ def withdrawn_copies(connection: sa.Connection) -> dict[CopyKey, WithdrawnCopy]:
     What the same giver gave again, in a release that it did not withdraw, is not among them.
     """
     gone = {row.release: row for row in connection.execute(sa.select(withdrawn))}
-    ended = ended_by_pulls(connection) | (_withdrawn_releases(connection, gone) if gone else {})
+    ended = superseded_copies(connection) | ended_by_pulls(connection)
+    ended |= _withdrawn_releases(connection, gone) if gone else {}
     return ended | taken_back(connection)
 
 
@@ -86,6 +94,16 @@ def taken_back(connection: sa.Connection, giver: str | None = None) -> dict[Copy
             found[ally, agreement or None, digest] = WithdrawnCopy(ally, "", entry.time)
         for agreement, digest in entry.data.get("back", ()):
             found.pop((ally, agreement or None, digest), None)
+    return found
+
+
+def superseded_copies(connection: sa.Connection) -> dict[CopyKey, WithdrawnCopy]:
+    """Return the copies of Sigma rules of which the same giver gave a newer text, under the same agreement."""
+    found: dict[CopyKey, WithdrawnCopy] = {}
+    for entry in read_entries(connection, "decisions", SUPERSEDED):
+        giver, agreement = str(entry.data.get("giver", "")), str(entry.data.get("agreement") or "") or None
+        for digest, newer in entry.data.get("gone", ()):
+            found[giver, agreement, digest] = WithdrawnCopy(giver, "", entry.time, str(newer))
     return found
 
 

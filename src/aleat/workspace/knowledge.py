@@ -34,6 +34,7 @@ from aleat.workspace.progress import Progress, silent
 from aleat.workspace.quality import Doubts
 from aleat.workspace.received_lists import complete_lists, last_object
 from aleat.workspace.results import KnowledgeAdded
+from aleat.workspace.superseded import end_older_texts, rule_ids
 
 __all__ = ["STATEMENT_LABEL", "add_knowledge", "add_statements", "giver_id", "keep", "stated_markings", "statements"]
 
@@ -155,12 +156,14 @@ def keep(
     the custody ledger, of this `kind`, binds all that came; `facts` (JSON: paths, URL, page, hash) stand in it
     beside giver and counts. `named` are the paths that somebody named himself: that there is nothing in one of
     those is an issue, deeper in a folder it is a note only. What `found` raises leaves nothing behind, where the
-    caller lets it end the transaction.
+    caller lets it end the transaction. A Sigma rule of which a newer text came ends (`aleat.workspace.superseded`); a
+    pull tells by itself what its source no longer has.
     """
     issues: list[Issue] = []
     kinds: Counter[str] = Counter()
     corpora: set[str] = set()
     lists: set[str] = set()
+    rules: set[str] = set()
     entries = 0
     now = session.now()
     before = last_object(connection)
@@ -174,6 +177,8 @@ def keep(
                 writer.count_known(batch.kinds.total())
             else:
                 doubts.look_at(batch)
+                if batch.kinds["indicator", "sigma"]:
+                    rules |= rule_ids(item.object for item in batch.items())
                 given = _provenance(batch, Place(batch.path), giver, originator, agreement, now)
                 writer.put_together(batch.columns, given, batch.offsets)
                 if batch.digest is not None:
@@ -181,6 +186,7 @@ def keep(
             progress("knowledge", writer.handled, None)
             continue
         doubts.look([item.object for item in batch])
+        rules |= rule_ids(item.object for item in batch)
         for item in batch:
             if item.entries is not None:
                 lists.add(put_entries(connection, session.folder, item.entries))
@@ -206,11 +212,13 @@ def keep(
         "knowledge_rows": result.bound,
     }
     append_entry(connection, "custody", kind, data, actor=session.actor, time=now, key=session.key)
+    superseded = end_older_texts(session, connection, rules, giver, agreement) if kind != "pull" else 0
     lost = [issue for issue in issues if issue.code not in NOTE_CODES or _is_nothing(issue, named)]
     return KnowledgeAdded(
         new=result.new,
         known=result.known + result.copies,
         conflicts=len(result.conflicts),
+        superseded=superseded,
         entries=entries,
         kinds=dict(kinds),
         corpora=tuple(sorted(corpora)),

@@ -34,6 +34,8 @@ class KnowledgeAdded(msgspec.Struct, frozen=True, kw_only=True):
     new: int = 0
     known: int = 0
     conflicts: int = 0
+    superseded: int = 0
+    """Older texts of Sigma rules that ended, because the same giver gave a newer one."""
     entries: int = 0
     kinds: dict[str, int] = {}
     corpora: tuple[str, ...] = ()
