@@ -56,9 +56,9 @@ def _to_taxii(ws: Workspace, access: Access, asked: PushAsked, show: Progress) -
 
 def _tell_taxii(asked: PushAsked, pushed: PushedTo) -> int:
     if pushed.messages is not None:
-        _tell(pushed.messages)
+        _tell(pushed.messages, "sealed files sent")
     for feed in pushed.feeds:
-        _tell(feed)
+        _tell(feed, "objects sent")
     if pushed.left:
         error(f"{pushed.left} sealed files still wait for {asked.to}. See: aleat post.")
     if pushed.issues:
@@ -131,9 +131,10 @@ def push(
     return PUSHERS[scheme].tell(asked, pushed)
 
 
-def _tell(feed: PushedFeed) -> None:
+def _tell(feed: PushedFeed, what: str) -> None:
+    known = f", {feed.known:,} there already" if feed.known else ""
     waiting = f", {feed.waiting:,} not taken in yet" if feed.waiting else ""
-    line(f"{feed.title}: {feed.taken:,} new, {feed.known:,} pushed before{waiting}.")
+    line(f"{feed.title}: {feed.taken:,} {what}{known}{waiting}.")
     if feed.refused:
         error(f"  {len(feed.refused)} were refused; the next push tries them again:")
         for failure in feed.refused[:20]:
