@@ -15,6 +15,7 @@ import hashlib
 import re
 import tomllib
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -174,6 +175,7 @@ def in_force(agreement: Agreement | Permission, time: datetime) -> bool:
     return agreement.valid_from <= time.date() <= agreement.valid_until
 
 
+@lru_cache(256)
 def read_agreement(text: bytes, path: str = "agreement") -> Agreement:
     """Read and check an agreement's TOML; raises `InputError` with line and field where it is not one."""
     document = _toml(text, path)
@@ -210,6 +212,7 @@ def export_card(card: AllyCard, key: SigningKey) -> bytes:
     return msgspec.json.format(msgspec.json.encode({"card": fields, "signature": signature}), indent=2) + b"\n"
 
 
+@lru_cache(256)
 def read_card(data: bytes, path: str = "card") -> AllyCard:
     """Read an ally's card and check that it is whole; whose it is, only `fingerprint` can tell."""
     if len(data) > _MAX_DOCUMENT:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from importlib.resources import files
 from typing import Literal
 
@@ -107,6 +108,7 @@ def policy_bytes() -> bytes:
     return files("aleat.trust").joinpath("corpora.toml").read_bytes()
 
 
+@lru_cache(8)
 def parse_policy(data: bytes) -> CorpusPolicy:
     """Read a policy file; raises `TrustError` where it says something that isn't understood."""
     try:
