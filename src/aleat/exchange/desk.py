@@ -11,6 +11,7 @@ from aleat.release import Channel, Terms, agreement_with
 from aleat.store.allies import StoredAlly, find_ally, read_agreements, read_allies
 from aleat.store.database import Connection
 from aleat.store.decisions import read_holds, read_permissions
+from aleat.store.objects_count import makers
 from aleat.trust.agreements import Agreement, AllyCard
 from aleat.trust.corpora import CorpusPolicy
 from aleat.trust.keys import AgeKey, SigningKey
@@ -76,6 +77,7 @@ def terms_for(desk: Desk, card: AllyCard, channel: Channel = "sealed") -> Terms:
         permissions=tuple(read_permissions(desk.connection)),
         holds=read_holds(desk.connection),
         internal_words=desk.internal_words,
+        makers=makers(desk.connection),
         channel=channel,
         ally_names={ally.card.name: ally.card.identity for ally in read_allies(desk.connection)},
     )

@@ -166,6 +166,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     holds: Mapping[str, tuple[str, ...]] = {}
     internal_words: frozenset[str] = frozenset()
     """Names of our hosts, accounts and victims, which leave only where the agreement says so."""
+    makers: frozenset[str] = frozenset()
+    """The identities that made objects which are here (STIX `created_by_ref`)."""
     channel: Channel = "sealed"
     """How it leaves: what must be encrypted on its way (IEP) leaves by no plain one."""
     ally_names: Mapping[str, str] = {}

@@ -43,6 +43,7 @@ __all__ = [
 _TOLD = "Where it was seen, as far as the agreement lets it be told."
 _HEAD = ("type", "spec_version", "id", "created", "modified", "created_by_ref", "revoked", "object_marking_refs")
 _VICTIM_ROLES = frozenset({"victim", "target", "affected"})
+_PRECISE = frozenset({"administrative_area", "city", "latitude", "longitude", "postal_code", "street_address"})
 _COUNTS = {"sighting": "count", "observed-data": "number_observed"}
 _TIMES = {
     "campaign": ("first_seen", "last_seen"),
@@ -143,7 +144,7 @@ def is_kept(item: StixObject, terms: Terms, release: ReleaseTerms) -> bool:
     if item.type == "user-account":
         return not release.internal
     if item.type == "location":
-        return release.victims == "none" or coarsen(item, terms, release) == {}
+        return coarsen(item, terms, release) == {}
     if item.type != "identity" or not _is_victim(item, terms):
         return False
     if item.properties().get("identity_class") == "system":
@@ -177,9 +178,14 @@ def personal_words(item: StixObject, release: ReleaseTerms) -> frozenset[str]:
 
 
 def _is_victim(item: StixObject, terms: Terms) -> bool:
-    """Tell whether an identity may be a victim's: not ours, no ally's, no class, and said to be nothing else."""
+    """Tell whether an identity may be a victim's: not ours, no ally's, no class, and said to be nothing else.
+
+    One that speaks for itself, and made objects that are here, is known as their maker.
+    """
     parties = {party for agreement in terms.agreements for party in agreement.parties}
     if item.id in {terms.own, terms.recipient.identity, *terms.ally_names.values(), *parties}:
+        return False
+    if item.id in terms.makers and item.created_by_ref in {None, item.id}:
         return False
     properties = item.properties()
     roles = {str(role).lower() for role in properties.get("roles", ())}
@@ -220,9 +226,10 @@ def _coarse_identity(properties: Mapping[str, Any], release: ReleaseTerms) -> di
 
 
 def _coarse_location(properties: Mapping[str, Any], release: ReleaseTerms) -> dict[str, Any]:
-    if release.victims == "name":
+    if release.victims == "name" or not _PRECISE & properties.keys():
         return dict(properties)
     where = {name: properties[name] for name in ("region", "country") if name in properties}
+    where = where if release.victims != "none" else {}
     return {**{name: properties[name] for name in _HEAD if name in properties}, **where} if where else {}
 
 

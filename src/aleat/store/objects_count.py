@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from aleat.store.object_tables import objects
+from aleat.store.object_tables import objects, traits
 
-__all__ = ["count_types"]
+__all__ = ["count_types", "makers"]
 
 
 def count_types(connection: sa.Connection, types: Sequence[str] | None = None) -> dict[str, int]:
@@ -20,3 +20,9 @@ def count_types(connection: sa.Connection, types: Sequence[str] | None = None) -
     ids = connection.scalars(sa.select(objects.c.id).distinct().execution_options(yield_per=10_000))
     found = Counter(id_.partition("--")[0] for id_ in ids)
     return {name: count for name, count in found.most_common() if types is None or name in types}
+
+
+def makers(connection: sa.Connection) -> frozenset[str]:
+    """Return the identities that made objects which are here (`created_by_ref`); none ever ceases to be one."""
+    found = connection.scalars(sa.select(traits.c.created_by_ref).distinct())
+    return frozenset(name for name in found if name)

@@ -35,6 +35,7 @@ from aleat.store.changes import knowledge_mark
 from aleat.store.database import Connection
 from aleat.store.given import read_revocations
 from aleat.store.ledger import append_entry, ledger_head
+from aleat.store.objects_count import makers
 from aleat.store.shelves import (
     ShelfChange,
     ShelfPage,
@@ -324,6 +325,7 @@ class Sharing:
             *terms_mark(connection),
             ws.now().date().isoformat(),
             self.channel,
+            len(makers(connection)),
             [ws.config.identity, ws.config.name, ws.config.organisation],
             self._words_of(ledger_head(connection, "custody").hash),
             hashlib.sha256(policy.read_bytes()).hexdigest() if policy.is_file() else "",

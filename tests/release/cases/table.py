@@ -319,6 +319,7 @@ def terms_for(recipient: str) -> Terms:
         holds=holds,
         own_names=frozenset({"ours"}),
         internal_words=frozenset({HOST}),
+        makers=frozenset(case.id for case in read_cases() if case.type == "identity"),
     )
 
 
