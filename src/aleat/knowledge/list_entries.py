@@ -81,6 +81,13 @@ def has_labels(columns: Iterable[Column]) -> bool:
     return False
 
 
+def has_values(table: ListTable) -> bool:
+    """Return whether a column that holds values by its name has any; without a look at what they are."""
+    named = [column for column in table.columns if column.role == "value"]
+    named = named or [column for column in table.columns if column.role not in {"context", "marking", "type"}]
+    return any((column.cells != "").any() for column in named)
+
+
 class RowClassifier:
     """Gives the values of a list's tables their types. The first table says which columns hold values.
 

@@ -1,7 +1,7 @@
 """Where the rows of indicator lists are kept: one Parquet file for one content, in the folder `lists/`.
 
-A file is written under a temporary name, synced and renamed before its row is added in the caller's
-transaction: a file without a row is harmless, a row without its file can't be. A list may have millions of rows:
+A file is written under a temporary name and renamed before its row is added in the caller's transaction, and synced
+before that ends: a file without a row is harmless, a row without its file can't be. A list may have millions of rows:
 `EntryRows` hands them out by blocks, and single ones when they are asked for.
 """
 
@@ -61,8 +61,12 @@ def list_digests(connection: sa.Connection) -> tuple[str, ...]:
     return tuple(connection.scalars(sa.select(entry_lists.c.digest).order_by(entry_lists.c.digest)))
 
 
-def put_entries(connection: sa.Connection, root: Path, entries: pa.Table) -> str:
-    """Keep `entries` (`aleat.stix.entries.ENTRY_SCHEMA`) under `root`/lists and return their digest."""
+def put_entries(connection: sa.Connection, root: Path, entries: pa.Table, unsynced: list[Path] | None = None) -> str:
+    """Keep `entries` (`aleat.stix.entries.ENTRY_SCHEMA`) under `root`/lists and return their digest.
+
+    Whoever keeps many lists hands in `unsynced`: the files' paths are put there, and are to be synced (`sync_files`)
+    before the transaction ends.
+    """
     entries = entries.cast(ENTRY_SCHEMA)
     digest = entries_digest(entries)
     if connection.execute(sa.select(entry_lists.c.digest).where(entry_lists.c.digest == digest)).first():
@@ -70,11 +74,13 @@ def put_entries(connection: sa.Connection, root: Path, entries: pa.Table) -> str
     folder = root / "lists"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{digest}.parquet"
-    with replacing(path) as temporary:
+    with replacing(path, synced=unsynced is None) as temporary:
         pq.write_table(entries, temporary, compression="zstd", row_group_size=_GROUP_ROWS)
         with temporary.open("rb") as file:
             file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
+    if unsynced is not None:
+        unsynced.append(path)
     row = {"digest": digest, "rows": entries.num_rows, "size": size, "file_sha256": file_sha256}
     connection.execute(entry_lists.insert(), row)
     return digest

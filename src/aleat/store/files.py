@@ -7,11 +7,14 @@ kill leaves under the temporary name is written over the next time.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["place_file", "replacing", "sync_file", "sync_folder", "temporary_path", "write_file"]
+__all__ = ["place_file", "replacing", "sync_file", "sync_files", "sync_folder", "temporary_path", "write_file"]
+
+_SYNCED_TOGETHER = 8
 
 
 def temporary_path(path: Path) -> Path:
@@ -20,13 +23,19 @@ def temporary_path(path: Path) -> Path:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield where to write what becomes `path` when the block ends well; otherwise nothing of it is left."""
+def replacing(path: Path, *, synced: bool = True) -> Iterator[Path]:
+    """Yield where to write what becomes `path` when the block ends well; otherwise nothing of it is left.
+
+    Where it is not `synced`, the caller does that (`sync_files`) before anything says that the file is there.
+    """
     temporary = temporary_path(path)
     try:
         yield temporary
-        sync_file(temporary)
-        place_file(temporary, path)
+        if synced:
+            sync_file(temporary)
+            place_file(temporary, path)
+        else:
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -48,6 +57,15 @@ def sync_file(path: Path) -> None:
     """Make what was written to a file durable; it is opened for writing, as Windows asks."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def sync_files(paths: Collection[Path]) -> None:
+    """Make many files durable, and their names: together, so that the disk waits for few of them."""
+    if paths:
+        with ThreadPoolExecutor(_SYNCED_TOGETHER) as pool:
+            list(pool.map(sync_file, paths))
+    for folder in {path.parent for path in paths}:
+        sync_folder(folder)
 
 
 def sync_folder(folder: Path) -> None:

@@ -26,6 +26,7 @@ from aleat.store.allies import find_ally
 from aleat.store.database import Connection
 from aleat.store.entries import put_entries
 from aleat.store.entries_verify import list_facts
+from aleat.store.files import sync_files
 from aleat.store.ledger import append_entry
 from aleat.store.objects import ObjectWriter, Provenance, iterate_objects, known_kinds
 from aleat.trust.markings import marking_id
@@ -163,6 +164,7 @@ def keep(
     kinds: Counter[str] = Counter()
     corpora: set[str] = set()
     lists: set[str] = set()
+    unsynced: list[Path] = []
     rules: set[str] = set()
     entries = 0
     now = session.now()
@@ -189,7 +191,7 @@ def keep(
         rules |= rule_ids(item.object for item in batch)
         for item in batch:
             if item.entries is not None:
-                lists.add(put_entries(connection, session.folder, item.entries))
+                lists.add(put_entries(connection, session.folder, item.entries, unsynced))
                 entries += item.entries.num_rows
             corpora.update(_corpus_name(item))
             kinds[_kind_name(item.object.type, item.object.pattern_type or "")] += 1
@@ -202,6 +204,7 @@ def keep(
         issues += wrong
         lists |= {put_entries(connection, session.folder, table) for table in tables}
         entries += sum(table.num_rows for table in tables)
+    sync_files(unsynced)
     data = {
         **(facts or {}),
         "giver": giver,

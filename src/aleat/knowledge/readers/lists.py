@@ -25,6 +25,7 @@ from aleat.knowledge.list_entries import (
     EntryCollector,
     RowClassifier,
     has_labels,
+    has_values,
     head_labels,
     label_marking,
     list_hint,
@@ -57,6 +58,9 @@ def detect(document: Document) -> bool:
     frame, _ = lines_of_text(text.encode("utf-8", "replace"))
     blocks = [frame] if len(frame) else []
     tables = list(parse_tables(blocks, document.suffix, line_characters=len(text) + 1))
+    named = tables[0].header and document.suffix in {".csv", ".tsv"}
+    if named and any(map(has_values, tables)):
+        return True  # what they are is for the reading
     hint = list_hint(document.name)
     collector = EntryCollector(hint)
     classifier = RowClassifier(hint, labelled=has_labels(tables[0].columns))
@@ -65,7 +69,6 @@ def detect(document: Document) -> bool:
     untyped = len(collector.settle())
     if not collector.rows:
         return False
-    named = tables[0].header and document.suffix in {".csv", ".tsv"}
     return named or 2 * (collector.rows - untyped) >= collector.rows
 
 
