@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import copy
 import json
+import tomllib
 import warnings
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import pytest
 
+from aleat.exchange.misp import write_events
+from aleat.exchange.misp_fit import NO_SERVERS, fit_event, number_groups
+from aleat.exchange.misp_labels import Reach
 from aleat.trust.markings import marking_id
+from tests.exchange.misp_simulator import GROUP
+from tests.exchange.test_misp import ours
 from tests.knowledge.misp_world import event, read, told, uuid
 
 
@@ -138,3 +145,65 @@ def test_distribution_is_kept_here() -> None:
     assert "Two ministries" not in json.dumps(list(theirs().values()))
     assert len(own(8)["object_marking_refs"]) == len(own(1)["object_marking_refs"])
     assert len(own(4)["object_marking_refs"]) == len(own(3)["object_marking_refs"]) + 2
+
+
+# ------------------------------------------------------------------------------------------------- what we write
+
+
+@cache
+def written() -> dict[str, Any]:
+    """An event of ours as it goes to a server: the case of `test_misp`, for a sharing group."""
+    reach = Reach(amber=4, unlabelled=4, group={"uuid": GROUP["uuid"], "name": GROUP["name"]})
+    (one,) = write_events(ours(), distribution=3, reach=reach).events
+    numbered: dict[str, Any] = number_groups(fit_event(one["Event"]), {GROUP["uuid"]: NO_SERVERS}, keep=True)
+    return numbered
+
+
+@cache
+def read_back() -> tuple[dict[str, Any], ...]:
+    """What misp-stix makes of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from misp_stix_converter import MISPtoSTIX21Parser  # noqa: PLC0415 - its import takes a second
+
+        parser = MISPtoSTIX21Parser()
+        parser.parse_misp_event({"Event": copy.deepcopy(written())})
+        assert not parser.errors
+    return tuple(json.loads(item.serialize()) for item in parser.stix_objects)
+
+
+def test_both_read_the_same_out_of_what_we_write() -> None:
+    """What is fit for detection is an indicator there too, simple ones with our pattern; but for STIX's patterns."""
+    patterns = {item["pattern"] for item in read_back() if item["type"] == "indicator"}
+    assert "[domain-name:value = 'c2.example.org']" in patterns
+    assert f"[file:hashes.'SHA-256' = '{'0a' * 32}']" in patterns
+    flagged = [row for row in written()["Attribute"] if row["to_ids"] and row["type"] != "stix2-pattern"]
+    assert sum(item["type"] == "indicator" for item in read_back()) == len(flagged)
+
+
+def test_our_sightings_and_clusters_are_read_there() -> None:
+    """Who saw it, and what it indicates: nothing is lost on the way."""
+    assert [item["type"] for item in read_back() if item["type"] in {"sighting", "malware"}] == ["malware", "sighting"]
+
+
+def test_pymisp_knows_every_type_and_category_that_we_write() -> None:
+    """By MISP's own table, `describeTypes.json`: a server refuses what isn't in there."""
+    import pymisp  # noqa: PLC0415 - its import takes a second
+
+    described = pymisp.MISPAttribute().describe_types["category_type_mappings"]
+    table = tomllib.loads(files("aleat.knowledge.misp").joinpath("written.toml").read_text(encoding="utf-8"))
+    for name in ("paths", "rules", "entries"):
+        for type_, category, *_ in table[name].values():
+            assert type_ in described[category], (type_, category)
+
+
+def test_distribution_and_group_are_what_pymisp_reads() -> None:
+    """The event is for GREEN's community, what is AMBER in it for the group; RED is for nobody else."""
+    import pymisp  # noqa: PLC0415
+
+    loaded = pymisp.MISPEvent()
+    loaded.load({"Event": copy.deepcopy(written())})
+    assert loaded.distribution == 1
+    domain = next(row for row in loaded.attributes if row.value == "c2.example.org")
+    assert (domain.distribution, domain.SharingGroup.uuid) == (4, GROUP["uuid"])
+    assert [sighting.type for sighting in domain.sightings] == ["0"]

@@ -66,7 +66,7 @@ def compose(
     narrow = {item.id for item in release.objects if _levels(item, beside.get(item.id, ()), definitions) & _NEVER}
     going = [item for item in release.objects if item.id not in narrow and not _is_theirs(item, theirs)]
     written = write_events(
-        going,
+        sorted(going, key=lambda item: (item.type, item.id)),
         distribution=distribution,
         markings=beside,
         info=info,

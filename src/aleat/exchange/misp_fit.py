@@ -13,7 +13,10 @@ from typing import Any
 from aleat.knowledge.misp.fields import flag, identifier, objects_in, text
 from aleat.stix.canonical import canonical_json
 
-__all__ = ["PARTS", "digest_of", "fit_event", "head_of", "parts_of", "times_of"]
+__all__ = ["NO_SERVERS", "PARTS", "digest_of", "fit_event", "head_of", "number_groups", "parts_of", "times_of"]
+
+NO_SERVERS = "2147483647"
+"""A number of a sharing group that is no server's: PyMISP wants one beside the group itself."""
 
 PARTS = ("Attribute", "Object", "EventReport")
 """MISP's names of what an event lists, each member with a UUID of its own."""
@@ -97,6 +100,22 @@ def times_of(event: Mapping[str, Any]) -> dict[str, int]:
 def digest_of(value: Mapping[str, Any]) -> str:
     """Return what tells two contents apart: SHA-256 (hex) of everything but when it was changed."""
     return hashlib.sha256(canonical_json(_timeless(value))).hexdigest()
+
+
+def number_groups(value: Any, numbers: Mapping[str, str], *, keep: bool = False) -> Any:
+    """Return MISP's JSON with a server's own `numbers` of its sharing groups, by UUID; `keep` the groups beside."""
+    if isinstance(value, list):
+        return [number_groups(item, numbers, keep=keep) for item in value]
+    if not isinstance(value, dict):
+        return value
+    told = {name: number_groups(item, numbers, keep=keep) for name, item in value.items()}
+    group = told.get("SharingGroup")
+    number = numbers.get(identifier(group.get("uuid"))) if isinstance(group, Mapping) else None
+    if number:
+        told["sharing_group_id"] = number
+        if not keep:
+            del told["SharingGroup"]
+    return told
 
 
 def _timeless(value: Any) -> Any:

@@ -20,7 +20,7 @@ from aleat.exchange.desk import Desk, agreed, terms_for, trusted_ally
 from aleat.exchange.giving import prepare_release, record_decisions
 from aleat.exchange.misp import WrittenEvents
 from aleat.exchange.misp_compose import Composed, compose, settle
-from aleat.exchange.misp_fit import digest_of, parts_of
+from aleat.exchange.misp_fit import NO_SERVERS, digest_of, number_groups, parts_of
 from aleat.exchange.misp_labels import SHARING_GROUP, Reach
 from aleat.exchange.misp_push import EventPlan, EventPushed, plan_event, push_event
 from aleat.exchange.misp_session import MispAccount, MispSession, server_url
@@ -117,7 +117,9 @@ class MispPushVerbs(PushVerbs):
                 secret=desk.secret,
                 restore=lambda event: _maker(event) == own,
             )
-            data = WrittenEvents(tuple({"Event": event} for event in composed.events)).to_json()
+            numbers = {terms.sharing_group: NO_SERVERS}
+            events = [number_groups(event, numbers, keep=True) for event in composed.events]
+            data = WrittenEvents(tuple({"Event": event} for event in events)).to_json()
             id_ = record_composed(desk, to, composed, approver=approver, channel="plain")
             facts = {"file": Path(path).name, "sha256": hashlib.sha256(data).hexdigest(), "release": id_}
             entry = {"ally": ally, "asked": "misp file", **facts, "events": len(composed.events)}
@@ -164,7 +166,10 @@ class _Run:
         with self.ws._desk(write=False) as desk:
             release = prepare_release(desk, self.to, channel=self.channel)
             composed = self._compose(desk, release, reach, distribution)
-        events = {event["uuid"]: _with_numbers(event, groups) for event in settle(composed.events, written)}
+        events = {
+            event["uuid"]: number_groups(event, {uuid: number for uuid, (number, _) in groups.items()})
+            for event in settle(composed.events, written)
+        }
         plans = []
         for number, uuid in enumerate(dict.fromkeys((*events, *kept))):
             progress("look", number, len(events))
@@ -313,18 +318,3 @@ def _events_of(kept: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str
 def _standing(parts: Mapping[str, str]) -> dict[str, str]:
     """Return what of an event we wrote and didn't take back."""
     return {part: digest for part, digest in parts.items() if digest != GONE}
-
-
-def _with_numbers(value: Any, groups: Mapping[str, tuple[str, str]]) -> Any:
-    """Return MISP's JSON with the server's own numbers of its sharing groups."""
-    if isinstance(value, list):
-        return [_with_numbers(item, groups) for item in value]
-    if not isinstance(value, dict):
-        return value
-    told = {name: _with_numbers(item, groups) for name, item in value.items()}
-    group = told.get("SharingGroup")
-    known = groups.get(identifier(group.get("uuid"))) if isinstance(group, Mapping) else None
-    if known is not None:
-        del told["SharingGroup"]
-        told["sharing_group_id"] = known[0]
-    return told
