@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from aleat import Workspace
 from aleat.errors import TrustError
 from aleat.exchange import Receipt, Withdrawal
 from aleat.store.decisions_verify import verify_releases
+from aleat.trust.agreements import Person, export_card, fingerprint, read_agreement
 from tests.workspace.samples import bundle
 from tests.workspace.test_withdrawn import Clock, given, pair
 
@@ -112,3 +114,27 @@ def test_what_is_not_here_is_not_withdrawn(pair: tuple[Workspace, Workspace], tm
     with pytest.raises(TrustError, match="no object"):
         giver.withdraw_objects(["malware--00000000-0000-4000-8000-000000000000"], tmp_path, reason="x")
     assert giver.withdrawals() == ()
+
+
+def test_a_draft_says_who_the_ally_is(pair: tuple[Workspace, Workspace], tmp_path: Path) -> None:
+    """As its card does, with its keys; a lawyer reads it, and it can be imported as it is."""
+    giver, receiver = pair
+    text = giver.draft_agreement("receiver")
+    agreement = read_agreement(text)
+    (ally,) = agreement.ally
+    card = receiver.card()
+    assert (ally.identity, ally.organisation, ally.country) == (card.identity, card.organisation, card.country)
+    assert ally.fingerprint == fingerprint(card)
+    assert agreement.release.personal is False
+    odd = msgspec.structs.replace(
+        card,
+        organisation='Team "Q" \\ {x}\nsecond line',
+        people=(Person(name='Ann "A"', role="head"), Person(name="Ben")),
+        constituency="Everybody {here}.",
+        issued="2099-01-01T00:00:00.000Z",
+    )
+    (tmp_path / "odd.card").write_bytes(export_card(odd, receiver.key))
+    giver.add_ally(tmp_path / "odd.card")
+    (ally,) = read_agreement(giver.draft_agreement("receiver")).ally
+    assert ally.organisation == 'Team "Q" \\ {x} second line'
+    assert [(one.name, one.red) for one in ally.people] == [('Ann "A"', False), ("Ben", False)]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 PreviewFormat = Annotated[Literal["table", "json", "jsonl"], Parameter(name=["-t", "--format"])]
+Reader = Annotated[str, Parameter(name="--for")]
 Show = Literal["all", "leaves", "stays", "different"]
 
 
@@ -35,6 +36,7 @@ def register(app: cyclopts.App) -> None:
 def preview(
     *,
     to: str | None = None,
+    reader: Reader = "",
     only: Show = "all",
     plain: Annotated[bool, Parameter(negative="")] = False,
     format: PreviewFormat = "table",
@@ -48,6 +50,7 @@ def preview(
 
     Args:
         to: The ally's name.
+        reader: A person whom the agreement names for TLP:RED: with what is for that person only.
         only: Only what leaves, what stays, or what is different from what the ally was given before.
         plain: As it would be for a server that speaks without TLS.
         format: table, json (one document) or jsonl (one line an object).
@@ -65,7 +68,7 @@ def preview(
                 return USAGE
             _print_all(ws.preview_all(), messages)
             return 0
-        found = ws.preview_release(to, channel="plain" if plain else "sealed")
+        found = ws.preview_release(to, channel="plain" if plain else "sealed", reader=reader)
     decisions = [one for one in found.release.decisions if _is_shown(found, one, only)]
     if format == "table":
         _print_preview(found, decisions, messages)
@@ -170,6 +173,7 @@ def release(
     remarks: str = "",
     approver: str | None = None,
     of: str | None = None,
+    reader: Reader = "",
     output: Folder = Path(),
     workspace: WorkspaceOption = None,
     actor: Actor = None,
@@ -181,12 +185,13 @@ def release(
         remarks: What else to say.
         approver: The second releaser, where the agreement wants two people.
         of: The offer or request that it fulfils (default: the latest that was accepted).
+        reader: A person whom the agreement names for TLP:RED: RED of ours goes along, for that person only.
         output: The folder that the sealed file is written to.
         workspace: The workspace's folder.
         actor: Who acts.
     """
     with open_workspace(workspace, actor) as ws:
-        tell_sent(ws.release(to, output, remarks=remarks, approver=approver, of=of), output)
+        tell_sent(ws.release(to, output, remarks=remarks, approver=approver, of=of, reader=reader), output)
     return 0
 
 

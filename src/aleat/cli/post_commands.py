@@ -70,8 +70,10 @@ def open_mail(ws: Workspace) -> int:
 
 def tell_received(got: Received) -> None:
     """Say what a sealed file held, and what of its sender's has not come."""
-    kinds = ", ".join(type(message).__name__.lower() for message in got.messages) or "no message"
+    kinds = ", ".join(str(message.__struct_config__.tag).replace("-", " ") for message in got.messages) or "no message"
     line(f"From {got.sender.name}: {kinds}; {len(got.objects)} objects, {len(got.findings)} findings.")
+    if got.readers:
+        error(f"TLP:RED, for the eyes of {', '.join(got.readers)} only.")
     if got.missing:
         numbers = ", ".join(map(str, got.missing))
         error(f"Earlier files of {got.sender.name} have not come: numbers {numbers}.")

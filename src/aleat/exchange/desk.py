@@ -66,8 +66,8 @@ def trusted_ally(desk: Desk, name: str) -> StoredAlly:
     return ally
 
 
-def terms_for(desk: Desk, card: AllyCard, channel: Channel = "sealed") -> Terms:
-    """Return the terms of a release to an ally, now, by a sealed file or another `channel`."""
+def terms_for(desk: Desk, card: AllyCard, channel: Channel = "sealed", reader: str = "") -> Terms:
+    """Return the terms of a release to an ally, now: by a sealed file (for a named `reader`) or another `channel`."""
     return Terms(
         own=desk.own,
         own_names=desk.own_names | {desk.card.name},
@@ -79,6 +79,7 @@ def terms_for(desk: Desk, card: AllyCard, channel: Channel = "sealed") -> Terms:
         internal_words=desk.internal_words,
         makers=makers(desk.connection),
         channel=channel,
+        reader=reader,
         ally_names={ally.card.name: ally.card.identity for ally in read_allies(desk.connection)},
     )
 

@@ -6,13 +6,14 @@ import uuid
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from aleat.errors import TrustError
+from aleat.errors import NotPermittedError, TrustError
 from aleat.exchange.collect import collect_knowledge
 from aleat.exchange.desk import Desk, agreed, terms_for
 from aleat.exchange.findings import Finding, NotLookedAt, finding_objects, read_findings
 from aleat.exchange.messages import Closing, Delivery, Findings, Message, Offer
 from aleat.exchange.sending import Sent, answered, known_ally, message_head, new_id, recipient_of, send, thread_of
 from aleat.release import Channel, Release, Terms, Victim, describe_derived, prepare
+from aleat.release.rules import may_read_red
 from aleat.stix import StixObject, format_timestamp
 from aleat.store.decisions import DecisionRow, ReleaseRow, record_release, require
 from aleat.store.given import keep_bundle
@@ -34,14 +35,18 @@ def prepare_release(
     rests_on: dict[str, Collection[str]] | None = None,
     selection: Collection[str] | None = None,
     channel: Channel = "sealed",
+    reader: str = "",
 ) -> Release:
     """Return what would leave for `ally` now, with the decision on every object; nothing is recorded.
 
     `derived` are a case's objects, `rests_on` says from which objects each was derived without referring to
     them. With `selection` (ids) only that leaves, if it may. `channel` is how it
-    would leave: what must be encrypted on its way leaves by no plain one.
+    would leave: what must be encrypted on its way leaves by no plain one. With a `reader`, a person whom the
+    agreement names for it, RED of ours leaves too; raises `NotPermittedError` where it doesn't.
     """
-    terms = terms_for(desk, known_ally(desk, ally), channel)
+    terms = terms_for(desk, known_ally(desk, ally), channel, reader)
+    if reader and not may_read_red(agreed(terms), terms):
+        raise NotPermittedError(f"The agreement with {ally} names nobody called {reader!r} for TLP:RED.")
     return prepare_for(desk, terms, derived, rests_on or {}, selection)
 
 
@@ -199,6 +204,6 @@ def record_decisions(desk: Desk, release: Release, agreement: Agreement | None, 
         )
         for item in release.decisions
     ]
-    record_release(desk.connection, row, decisions, time=desk.time, key=desk.key)
+    record_release(desk.connection, row, decisions, time=desk.time, key=desk.key, reader=release.reader)
     keep_bundle(desk.connection, row.id, release.bundle, release.lists)
     return row.id

@@ -43,6 +43,7 @@ __all__ = ["Received", "receive"]
 
 _MAX_ROWS = 5_000_000
 _CLOCK_SLACK = timedelta(days=1)
+_Reader = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _MarkingId = Annotated[str, msgspec.Meta(pattern=r"^marking-definition--[0-9a-f-]{36}\Z")]
 
 
@@ -62,6 +63,7 @@ class _Listed(msgspec.Struct, frozen=True):
 class _Manifest(msgspec.Struct, frozen=True):
     agreement: _Agreed
     objects: tuple[_Listed, ...]
+    readers: Annotated[tuple[_Reader, ...], msgspec.Meta(max_length=16)] = ()
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +81,8 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     issues: tuple[Issue, ...] = ()
     lists: tuple[str, ...] = ()
     """Digests of the lists whose entries came along."""
+    readers: tuple[str, ...] = ()
+    """For whose eyes it is, where it holds TLP:RED."""
 
 
 def receive(desk: Desk, data: bytes, *, path: str = "sealed file", limits: ObjectLimits | None = None) -> Received:
@@ -171,6 +175,7 @@ def _keep_release(desk: Desk, opened: Opened, result: Received, path: str, limit
         ),
         issues=tuple(issues),
         lists=tuple(digests),
+        readers=listed[0].readers,
     )
 
 

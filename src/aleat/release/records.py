@@ -41,6 +41,7 @@ Rule = Literal[
     "iep-encryption",
     "iep-instruction",
     "iep-notification",
+    "keys-not-agreed",
     "legal-hold",
     "marking-weakened",
     "names-withheld",
@@ -87,6 +88,7 @@ RULES: Mapping[Rule, str] = {
     "iep-encryption": "its giver's policy (IEP) wants it encrypted on its way, and this way isn't",
     "iep-instruction": "its giver's policy (IEP) permits no action, or none without the giver's instruction",
     "iep-notification": "its giver's policy (IEP) forbids to notify affected parties, and the recipient may be one",
+    "keys-not-agreed": "the recipient's card has other keys than those that the agreement names",
     "legal-hold": "it is under a legal hold",
     "marking-weakened": "another version here is marked more strictly, and who gave this one didn't make it",
     "names-internal": "ours, and it names a victim, host, account or internal address, which the agreement keeps here",
@@ -97,7 +99,7 @@ RULES: Mapping[Rule, str] = {
     "own-label-not-agreed": "ours, under a label that the agreement does not let leave",
     "own-unmarked": "ours, without a label, and the agreement sets no default",
     "personal-data": "it is labelled as personal data",
-    "red": "RED is for named people, and never leaves in a file",
+    "red": "RED is for named people: ours leaves in a sealed file for one of them, others' never",
     "refers-to-withheld": "it refers to something that is withheld",
     "rests-on-withheld": "it was derived from something that is withheld",
     "superseded": "another version or variant of it leaves instead",
@@ -166,6 +168,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     holds: Mapping[str, tuple[str, ...]] = {}
     internal_words: frozenset[str] = frozenset()
     """Names of our hosts, accounts and victims, which leave only where the agreement says so."""
+    reader: str = ""
+    """The named person for whom a sealed file is: with one, it may hold RED of ours, if the agreement names them so."""
     makers: frozenset[str] = frozenset()
     """The identities that made objects which are here (STIX `created_by_ref`)."""
     channel: Channel = "sealed"

@@ -52,6 +52,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     agreement: str
     agreement_version: int
     two_people: bool
+    reader: str = ""
+    """The named person for whom it is, where it holds RED."""
     bundle: bytes
     manifest: bytes
     lists: dict[str, bytes]
@@ -99,7 +101,8 @@ def prepare(
     }
     permitted = {leaves_as[d.object]: d for d in closed.decisions if d.allow}
     parties = (terms.own, terms.recipient.identity)
-    manifest = _manifest(objects, permitted, entries, parties, agreements[0].name, agreements[0].version)
+    reader = terms.reader if any(one.label == "red" for one in permitted.values()) else ""
+    manifest = _manifest(objects, permitted, entries, parties, agreements[0].name, agreements[0].version, reader)
     bundle_id = f"bundle--{keyed_uuid(secret, hashlib.sha256(manifest).hexdigest())}"
     decisions = closed.decisions
     if selection is not None:
@@ -109,6 +112,7 @@ def prepare(
         agreement=agreements[0].name,
         agreement_version=agreements[0].version,
         two_people=agreements[0].two_people,
+        reader=reader,
         bundle=make_bundle(objects, id_=bundle_id),
         manifest=manifest,
         lists=entries,
@@ -186,6 +190,7 @@ def _manifest(
     parties: tuple[str, str],
     agreement: str,
     version: int,
+    reader: str = "",
 ) -> bytes:
     content: dict[str, Any] = {
         "format": 1,
@@ -195,7 +200,7 @@ def _manifest(
         "objects": [_listed(item, permitted.get(item.id)) for item in objects],
         "lists": [{"id": id_, "sha256": hashlib.sha256(lines).hexdigest()} for id_, lines in sorted(lists.items())],
     }
-    return canonical_json(content)
+    return canonical_json(content | {"readers": [reader]} if reader else content)
 
 
 def _listed(item: StixObject, decision: Decision | None) -> dict[str, Any]:

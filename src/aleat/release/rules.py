@@ -9,6 +9,7 @@ rests on another having refused before it, but for what stops a copy whoever gav
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -16,9 +17,9 @@ import msgspec
 from aleat.release.records import CopyFacts, Rule, Subject, Terms
 from aleat.release.redact import is_kept, is_too_few
 from aleat.release.words import strings_of, uuids_of
-from aleat.trust.agreements import Agreement, in_force
+from aleat.trust.agreements import Agreement, AllyCard, fingerprint, in_force
 
-__all__ = ["COPY_RULES", "OBJECT_RULES", "Case", "Verdict", "agreement_with"]
+__all__ = ["COPY_RULES", "OBJECT_RULES", "Case", "Verdict", "agreement_with", "may_read_red"]
 
 _DEFINITIONS = ("marking-definition", "extension-definition")
 
@@ -110,6 +111,27 @@ def _no_agreement(_: Subject, own_terms: tuple[Agreement, ...], terms: Terms) ->
     return None if own_terms else Verdict(False, "no-agreement", (terms.own,))
 
 
+def _other_keys(_: Subject, own_terms: tuple[Agreement, ...], terms: Terms) -> Verdict | None:
+    """The agreement names keys, and the card has others: nothing leaves until it names those."""
+    card = terms.recipient
+    parties = own_terms[0].ally if own_terms else ()
+    named = [one.fingerprint for one in parties if one.identity == card.identity and one.fingerprint]
+    if not named or "".join(named[0].split()).upper() == _keys_of(card).replace(" ", ""):
+        return None
+    return Verdict(False, "keys-not-agreed", (terms.own,), {"agreement": own_terms[0].name})
+
+
+@lru_cache(64)
+def _keys_of(card: AllyCard) -> str:
+    return fingerprint(card)
+
+
+def may_read_red(own_terms: Agreement, terms: Terms) -> bool:
+    """Tell whether a sealed file goes to a person of the recipient's whom the agreement names for RED."""
+    people = [person for one in own_terms.ally if one.identity == terms.recipient.identity for person in one.people]
+    return terms.channel == "sealed" and any(person.red and person.name == terms.reader for person in people)
+
+
 def _held(kind: Literal["legal-hold", "personal-data"]) -> ObjectRule:
     def judge(subject: Subject, _: tuple[Agreement, ...], terms: Terms) -> Verdict | None:
         kinds = (*terms.holds.get(subject.object.id, ()), *subject.object.labels)
@@ -142,7 +164,10 @@ def _unknown(case: Case) -> Verdict | None:
 
 
 def _red(case: Case) -> Verdict | None:
-    return case.refuse("red") if case.copy.label == "red" else None
+    """RED is for named people: ours may go to one whom the agreement names for it, in a sealed file, by name."""
+    if case.copy.label != "red" or (case.own and may_read_red(case.own_terms, case.terms)):
+        return None
+    return case.refuse("red")
 
 
 def _weakened(case: Case) -> Verdict | None:
@@ -219,6 +244,8 @@ def _own_label_not_agreed(case: Case) -> Verdict | None:
     label = case.copy.label or case.own_terms.release.default_label
     if not case.own or label is None or (label != "red" and label in case.own_terms.release.labels):
         return None
+    if case.copy.label == "red" and may_read_red(case.own_terms, case.terms):
+        return None
     return case.refuse("own-label-not-agreed", label=label, agreement=case.own_terms.name)
 
 
@@ -233,7 +260,10 @@ def _own_internal(case: Case) -> Verdict | None:
 
 
 def _own_label(case: Case) -> Verdict | None:
-    return case.allow("own-label", agreement=case.own_terms.name) if case.own else None
+    if not case.own:
+        return None
+    reader = {"reader": case.terms.reader} if case.copy.label == "red" else {}
+    return case.allow("own-label", agreement=case.own_terms.name, **reader)
 
 
 def _back_to_giver(case: Case) -> Verdict | None:
@@ -343,6 +373,7 @@ def _permitted(case: Case) -> str | None:
 
 OBJECT_RULES: Final[dict[str, ObjectRule]] = {
     "no-agreement": _no_agreement,
+    "keys-not-agreed": _other_keys,
     "legal-hold": _held("legal-hold"),
     "personal-data": _held("personal-data"),
     "withdrawn": _withdrawn,

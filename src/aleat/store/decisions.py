@@ -266,8 +266,12 @@ def record_release(
     *,
     time: datetime,
     key: SigningKey,
+    reader: str = "",
 ) -> Entry:
-    """Keep a release, and append its ledger entry: who, when, to whom, which versions, which rules, which hash."""
+    """Keep a release, and append its ledger entry: who, when, to whom, which versions, which rules, which hash.
+
+    `reader` is the named person for whom it is, where it holds RED.
+    """
     rows = list(decisions)
     connection.execute(releases.insert(), msgspec.structs.asdict(release))
     if rows:
@@ -295,6 +299,8 @@ def record_release(
         "allowed": [[row.object, row.version, row.rule] for row in rows if row.allow],
         "withheld": [[row.object, row.version, row.rule] for row in rows if not row.allow],
     }
+    if reader:
+        data["reader"] = reader
     return append_entry(connection, "release", "release", data, actor=release.actor, time=time, key=key)
 
 

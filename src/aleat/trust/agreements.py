@@ -30,8 +30,10 @@ from aleat.trust.openpgp import PgpCertificate
 __all__ = [
     "Agreement",
     "AllyCard",
+    "AllyParty",
     "Label",
     "MispTerms",
+    "NamedPerson",
     "OnwardTerm",
     "Permission",
     "Person",
@@ -91,6 +93,27 @@ class AllyCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return PublicKey.from_text(self.signing_key)
 
 
+class NamedPerson(Person, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person whom an agreement names; `red`: TLP:RED of ours may be given to this very person, in a sealed file."""
+
+    red: bool = False
+
+
+class AllyParty(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who the other party is, as the agreement says: for people to read, and its `fingerprint` for the gate.
+
+    `constituency` says for whom it works; what it is to us (`Agreement.relation`) decides. With a `fingerprint`
+    (`fingerprint` of its card) nothing leaves for a card with other keys until the agreement says the new one.
+    """
+
+    identity: _IdentityId
+    organisation: _Name
+    country: _Country = ""
+    constituency: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    fingerprint: Annotated[str, msgspec.Meta(pattern=r"^(([0-9A-Fa-f]{4} ?){10})?\Z")] = ""
+    people: tuple[NamedPerson, ...] = ()
+
+
 class ReleaseTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What of *ours* the other party may get, and how much of a victim it shows.
 
@@ -147,6 +170,8 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     valid_from: date
     valid_until: date
     purposes: tuple[_Word, ...]
+    ally: tuple[AllyParty, ...] = ()
+    """The other party or parties: who they are, by which keys they are known, whom of them it names."""
     relation: Literal["ally", "constituent", "own-organisation"] = "ally"
     communities: tuple[_Word, ...] = ()
     two_people: bool = False
@@ -186,6 +211,8 @@ def read_agreement(text: bytes, path: str = "agreement") -> Agreement:
         place = Place(path, _line_of(text, field.strip("`"), reason))
         where = f" (at {field.strip('`').removeprefix('$.')})" if field else ""
         raise InputError(f"{reason}{where}.", place, advice="See docs/concepts/release.md for the fields.") from error
+    if strangers := [one.organisation for one in agreement.ally if one.identity not in agreement.parties]:
+        raise InputError(f"{strangers[0]} is an ally in it, and none of its parties.", Place(path))
     if agreement.valid_until < agreement.valid_from:
         raise InputError("It ends before it begins.", Place(path, _line_of(text, "$.valid_until", "")))
     return agreement

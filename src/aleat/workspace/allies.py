@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -18,7 +19,7 @@ from aleat.store.decisions import add_permission, lift_hold, place_hold, require
 from aleat.store.files import write_file
 from aleat.store.keyring import save_private_text
 from aleat.store.ledger import append_entry
-from aleat.trust.agreements import Agreement, Permission, export_card
+from aleat.trust.agreements import Agreement, Permission, Person, export_card, fingerprint
 from aleat.trust.openpgp import PgpCertificate, PgpKey
 from aleat.workspace.case import CaseVerbs
 from aleat.workspace.knowledge import giver_id
@@ -77,6 +78,11 @@ class AllyVerbs(CaseVerbs):
             name=f"{self.config.name}-{card.name}",
             own_name=_comment(self.config.organisation),
             ally_name=_comment(card.organisation),
+            ally_organisation=_quoted(card.organisation),
+            ally_country=_quoted(card.country),
+            ally_constituency=_quoted(card.constituency),
+            ally_fingerprint=fingerprint(card),
+            ally_people="".join(map(_person, card.people)) or _NOBODY_NAMED,
             own=self.config.identity,
             ally=card.identity,
             valid_from=today,
@@ -166,6 +172,27 @@ class AllyVerbs(CaseVerbs):
             path = target / sent.name
             write_file(path, sent.data)
         return path
+
+
+_NOBODY_NAMED = """
+# [[ally.people]]                          # people of theirs whom it names
+# name = ""
+# role = ""
+# contact = ""
+# red = false                              # may TLP:RED of ours be given to this person, in a sealed file?
+"""
+
+
+def _person(person: Person) -> str:
+    """Return a person of an ally's card as an agreement names them: for nothing yet."""
+    said = {"name": person.name, "role": person.role, "contact": person.contact}
+    lines = "".join(f"{key} = {_quoted(value)}\n" for key, value in said.items() if value)
+    return f"\n[[ally.people]]\n{lines}red = false  # may TLP:RED of ours be given to this person, in a sealed file?\n"
+
+
+def _quoted(text: str) -> str:
+    """Return `text` as a TOML string, in one line."""
+    return json.dumps(_comment(text), ensure_ascii=False)
 
 
 def _comment(text: str) -> str:

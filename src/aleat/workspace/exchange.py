@@ -107,12 +107,16 @@ class ExchangeVerbs(AskingVerbs):
         remarks: str = "",
         approver: str | None = None,
         of: str | None = None,
+        reader: str = "",
     ) -> Path:
-        """Seal what may leave for an ally, in answer to what it took from us (default: the latest it accepted)."""
+        """Seal what may leave for an ally, in answer to what it took from us (default: the latest it accepted).
+
+        With a `reader`, a person whom the agreement names for it, TLP:RED of ours leaves too.
+        """
 
         def act(desk: Desk) -> Sent:
             ally = find_ally(desk.connection, to).card.identity
-            prepared = prepare_release(desk, to)
+            prepared = prepare_release(desk, to, reader=reader)
             answers = (of and message_id(desk, of)) or of or open_delivery(desk.connection, desk.own, ally)
             return deliver(desk, to, prepared, of=answers, remarks=remarks, approver=approver)
 

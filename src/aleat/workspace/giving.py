@@ -52,14 +52,14 @@ class TakenBack(msgspec.Struct, frozen=True, kw_only=True):
 class GivingVerbs(ExchangeVerbs):
     """What a releaser looks at before something leaves, and does when it should not have."""
 
-    def preview_release(self, to: str, *, channel: Channel = "sealed") -> Previewed:
+    def preview_release(self, to: str, *, channel: Channel = "sealed", reader: str = "") -> Previewed:
         """Return what would leave for an ally now, with the decision on every object and what is new since.
 
-        `channel` is the way it would go. Nothing is recorded.
+        `channel` is the way it would go, `reader` the named person for whom it would be. Nothing is recorded.
         """
         with self._desk(write=False) as desk:
             ally = find_ally(desk.connection, to).card
-            release = prepare_release(desk, to, channel=channel)
+            release = prepare_release(desk, to, channel=channel, reader=reader)
             given = given_to(desk.connection, desk.own, ally.identity)
             parties = {one.card.identity: one.card.name for one in read_allies(desk.connection)}
         changes = compare_given(given, release.decisions)

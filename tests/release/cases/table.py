@@ -15,7 +15,7 @@ from aleat.release import Release, Subject, Terms, describe_stored, prepare
 from aleat.stix import StixObject, make_object
 from aleat.stix.ids import content_id
 from aleat.store.objects import Provenance, StoredObject
-from aleat.trust.agreements import OnwardTerm, Permission, ReleaseTerms
+from aleat.trust.agreements import AllyParty, NamedPerson, OnwardTerm, Permission, ReleaseTerms, fingerprint
 from aleat.trust.iep import IEP_EXTENSION
 from aleat.trust.markings import marking_id
 from tests.release.world import (
@@ -27,12 +27,14 @@ from tests.release.world import (
     POLICY,
     SECRET,
     agreement,
+    card,
     identity,
     oid,
     terms,
 )
 
-RECIPIENTS = ("north", "bank", "west", "sister", "giver", "plain")
+RECIPIENTS = ("north", "bank", "west", "sister", "giver", "plain", "reader")
+_AS_NORTH = ("plain", "reader", "unnamed", "rekeyed")
 HOST = "dc01.inside.example.org"
 _OBSERVABLES = {"ipv4-addr", "network-traffic", "process", "user-account", "windows-registry-key"}
 _FILE = Path(__file__).with_name("cases.toml")
@@ -171,10 +173,14 @@ class Case(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     sister: str = ""
     giver: str = ""
     plain: str = ""
+    reader: str = ""
 
     def expected(self, recipient: str) -> str:
-        """The decision for a recipient, as it was written beforehand; `plain` is north's, by a way without TLS."""
-        said = getattr(self, recipient) or (self.north if recipient == "plain" else "")
+        """The decision for a recipient, as it was written beforehand.
+
+        `plain` is north by a way without TLS, `reader` a person of north's whom the agreement names for RED.
+        """
+        said = getattr(self, recipient) or (self.north if recipient in _AS_NORTH else "")
         return str(said or self.all)
 
     @property
@@ -290,8 +296,12 @@ def terms_for(recipient: str) -> Terms:
         OnwardTerm(labels=("amber", "amber+strict")),
     )
     everything = OnwardTerm(labels=("clear", "green", "amber", "amber+strict"))
+    people = (NamedPerson(name="Nora", red=True), NamedPerson(name="Nils"))
+    known_by = fingerprint(card("bank" if recipient == "rekeyed" else "north"))
+    north = AllyParty(identity=identity("north"), organisation="North", fingerprint=known_by, people=people)
     agreements = (
-        *(item for item in AGREEMENTS if item.name != "with-giver"),
+        agreement("with-north", "north", communities=("csirts",), ally=(north,)),
+        *(item for item in AGREEMENTS if item.name not in {"with-giver", "with-north"}),
         agreement("with-giver", "giver", communities=("csirts",), onward=giver),
         agreement("with-west", "west", release=ReleaseTerms(labels=("clear", "green"), threshold=5, victims="none")),
         agreement("with-kin", "kin", onward=(everything,)),
@@ -312,7 +322,8 @@ def terms_for(recipient: str) -> Terms:
     ]
     holds = {case.id: (case.hold,) for case in read_cases() if case.hold}
     return terms(
-        "north" if recipient == "plain" else recipient,
+        "north" if recipient in _AS_NORTH else recipient,
+        reader={"reader": "Nora", "plain": "Nora", "unnamed": "Nils"}.get(recipient, ""),
         channel="plain" if recipient == "plain" else "sealed",
         agreements=agreements,
         permissions=tuple(permissions),

@@ -34,9 +34,9 @@ def test_the_table_is_large_and_names_each_object_once() -> None:
 
 
 def test_every_rule_has_its_case() -> None:
-    """But for a recipient with whom there is no agreement, and for what is revoked: then nothing is judged at all."""
+    """But for no agreement, other keys, and what revokes: nothing else is judged then."""
     found = {case.expected(recipient)[1:] for case in read_cases() for recipient in RECIPIENTS}
-    assert found == set(RULES) - {"no-agreement", "revocation"}
+    assert found == set(RULES) - {"no-agreement", "keys-not-agreed", "revocation"}
 
 
 def _all_stays() -> list[str]:
@@ -50,10 +50,28 @@ def test_a_stranger_gets_nothing() -> None:
     assert _all_stays() == []
 
 
+def _leaves_for_other_keys() -> list[str]:
+    """What a recipient gets whose card has other keys than the agreement names."""
+    decisions = decide(make_subjects(), terms_for("rekeyed"))
+    return [decision.object for decision in decisions if decision.rule != "keys-not-agreed"]
+
+
+def test_other_keys_than_the_agreements_get_nothing() -> None:
+    """Whoever compared the new card: the agreement says by which keys the ally is known."""
+    assert _leaves_for_other_keys() == []
+
+
+def test_red_goes_to_nobody_who_is_not_named_for_it() -> None:
+    """A person of the ally's, whom the agreement names for other things."""
+    subjects = make_subjects()
+    decisions = zip(decide(subjects, terms_for("unnamed")), decide(subjects, terms_for("north")), strict=True)
+    assert all(unnamed == nobody for unnamed, nobody in decisions)
+
+
 def _seen() -> bool:
     """Whether the suite sees that a rule is missing; a gate that stops at its own last look has seen it too."""
     try:
-        return bool(_all_stays() or differences())
+        return bool(_all_stays() or _leaves_for_other_keys() or differences())
     except IntegrityError:
         return True
 
