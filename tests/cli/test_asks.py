@@ -1,0 +1,140 @@
+"""The ledger of asks and gives at the command line: what is asked, offered, permitted, sent in person, taken back."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from aleat import Workspace
+from tests.cli.command import Call
+from tests.cli.test_there_and_back import NORTH, SOUTH, Team, agree, states
+from tests.workspace.samples import bundle
+
+WEST = "west-cert"
+
+
+@pytest.fixture
+def three(tmp_path: Path, run: Call, monkeypatch: pytest.MonkeyPatch) -> tuple[Team, Team, Team]:
+    """North gives, south is in between, west is whom north doesn't know."""
+    north, south, west = (Team(name, tmp_path, run, monkeypatch) for name in (NORTH, SOUTH, WEST))
+    for team, other in ((north, south), (south, north), (south, west), (west, south)):
+        mark = other.do("card", "--fingerprint").strip()
+        card = tmp_path / f"{other.name}.card"
+        other.do("card", "-o", card)
+        team.do("ally", "add", card, "--compared", mark)
+        draft = tmp_path / f"{team.name}-{other.name}.toml"
+        team.do("agreement", "draft", other.name, "-o", draft)
+        team.do("agreement", "add", draft)
+    return north, south, west
+
+
+def test_leave_is_asked_given_and_used_with_one_command_each(three: tuple[Team, Team, Team], tmp_path: Path) -> None:
+    """North's AMBER stays away from west until north permits it; the ledgers of both show the way."""
+    north, south, _ = three
+    with north.open() as ws:
+        maker = ws.config.identity
+    pack = json.loads(bundle((1, 2)))
+    for item in pack["objects"]:
+        item["created_by_ref"] = maker
+    (tmp_path / "pack.json").write_text(json.dumps(pack))
+    north.do("add", "knowledge", tmp_path / "pack.json", "--marking", "amber")
+    agree(north, south)
+    south.do("receive", north.send("release", "--to", SOUTH))
+    assert "amber-not-a-client" in south.do("preview", "--to", WEST)
+
+    refused = south.do("ask-permission", NORTH, "--for", NORTH, "--until", "2099-01-01", "--reason", "x", code=1)
+    assert refused == ""
+    request = south.send(
+        "ask-permission", NORTH, "--for", WEST, "--until", "2099-01-01", "--reason", "West is under attack too"
+    )
+    assert "permission request" in north.do("receive", request)
+    waiting = north.do("asks")
+    assert re.search(r"asked .* permission request: West is .* us: permit or refuse by 2099-01-01", waiting)
+    whole = north.do("asks", SOUTH)
+    assert "onward name: west-cert" in whole
+    assert pack["objects"][0]["id"] in whole.replace("\n", "").replace(" ", "")
+
+    south.do("receive", north.send("permit", "--request", SOUTH, "--until", "2098-12-31"))
+    preview = south.do("preview", "--to", WEST)
+    assert "permission (2)" in preview or preview.count("permission") >= 2
+    released = south.send("release", "--to", WEST)
+    assert released.exists()
+    assert "left on this permission, in thread" in south.do("asks", NORTH)
+    assert "Rests on: the permission in thread" in south.do("asks", WEST)
+    assert "Everything fits." in south.do("verify")
+
+
+def test_a_question_goes_to_an_ally_who_hunts_and_answers(three: tuple[Team, Team, Team]) -> None:
+    """Asked by value; not seen without logs is "not evaluated"; the asker sees the answer by what it asked."""
+    north, south, _ = three
+    asked = north.send(
+        "inquire", SOUTH, "evil[.]example", "--question", "Have you seen it?", "--needed-by", "2099-01-01"
+    )
+    south.do("receive", asked)
+    assert re.search(r"asked .* inquiry: Have you seen it\? .* us: hunt, answer by 2099-01-01", south.do("asks"))
+    north.do("receive", south.send("answer", "--to", NORTH))
+    assert re.search(r"evil\.example +south-cert +not-evaluated", north.do("findings"))
+    assert states(north, south) == [["answered"], ["answered"]]
+    north.do("inquire", SOUTH, "???", "--question", "x", code=1)
+
+
+def test_a_request_says_all_that_the_act_asks_for(three: tuple[Team, Team, Team]) -> None:
+    """Affected entity, sector, country, impact, spreading, needs, use, measures, other support, by when."""
+    north, south, _ = three
+    said = {
+        "--title": "Services are down",
+        "--impact": "Eight services",
+        "--needs": "two analysts",
+        "--entity": "Ministry of Roads",
+        "--sector": "government",
+        "--country": "AL",
+        "--spillover": "The gateway is shared with two neighbours",
+        "--planned-use": "To hunt on twelve hosts",
+        "--measures-taken": "Services were shut down",
+        "--other-support": "A contract with a provider",
+        "--needed-by": "2099-01-01",
+        "--label": "green",
+    }
+    asked = south.send("ask", NORTH, *(part for pair in said.items() for part in pair))
+    north.do("receive", asked)
+    shown = " ".join(north.do("asks", SOUTH).split())
+    for text in said.values():
+        assert (text.upper() if text == "green" else text) in shown
+
+
+def test_people_are_offered_sent_and_reported_on(three: tuple[Team, Team, Team]) -> None:
+    """Without any object; an offer past its day isn't taken; what was said is taken back by its short id."""
+    north, south, _ = three
+    old = north.send("offer", SOUTH, "--what", "An old offer", "--until", "2020-01-01")
+    south.do("receive", old)
+    south.do("accept", NORTH, code=1)
+    assert "offer again (its last day is over)" in north.do("asks")
+    short = re.findall(r"(?m)^([0-9a-f]{8})  offered", north.do("asks"))[0]
+    south.do("receive", north.send("retract", short, "--reason", "It was too late"))
+    assert states(north, south) == [["taken-back"], ["taken-back"]]
+
+    offered = north.send(
+        "offer", SOUTH, "--what", "Two analysts", "--kind", "people", "--person", "Ana", "--person", "Ben"
+    )
+    south.do("receive", offered)
+    north.do("receive", south.send("accept", NORTH, "--remarks", "Welcome"))
+    south.do("receive", north.send("deliver", SOUTH, "--what", "Ana and Ben come", "--begins", "2026-12-01"))
+    told = south.send(
+        "answer", "--to", NORTH, "--results", "They found the web shell", "--outcome", "Done", "--lessons", "x"
+    )
+    north.do("receive", told)
+    assert [state[-1] for state in states(north, south)] == ["closed", "closed"]
+
+
+def test_permit_without_its_parts_says_what_is_missing(three: tuple[Team, Team, Team]) -> None:
+    """A usage error, not a traceback; names that are no message are said."""
+    north, south, _ = three
+    north.do("permit", "indicator--00000000-0000-4000-8000-000000000001", code=2)
+    north.do("permit", "--request", SOUTH, code=1)
+    north.do("asks", "deadbeef", code=1)
+    north.do("asks", "nobody", code=1)
+    assert "Nothing was asked or offered yet" in north.do("asks")
+    assert isinstance(south.open(), Workspace)
