@@ -141,6 +141,7 @@ class Misp:
             made["Orgc"] = OUR_ORG
         made |= {"id": str(len(self.events) + 1), "orgc_id": OUR_ORG["id"] if made["Orgc"] == OUR_ORG else "9"}
         made |= {"org_id": OUR_ORG["id"], "published": False, "locked": made["Orgc"] != OUR_ORG}
+        made.setdefault("timestamp", "1663675200")
         made["Tag"] = copy.deepcopy(event.get("Tag", [])) if self.role["perm_tagger"] else []
         seen: set[tuple[str, str, str]] = set()
         made["Attribute"] = []
@@ -218,7 +219,7 @@ class Misp:
         return _json({"Sighting": row})
 
     def _attribute(self, row: dict[str, Any]) -> dict[str, Any]:
-        made = copy.deepcopy(row)
+        made = {"timestamp": "1663675200", **copy.deepcopy(row)}
         if not self.role["perm_tagger"]:
             made.pop("Tag", None)
         return made

@@ -170,3 +170,12 @@ def test_pymisp_takes_what_is_written(recipient: str) -> None:
         assert (loaded.uuid, loaded.published) == (one["uuid"], False)
         assert len(loaded.attributes) == len(one["Attribute"])
         assert json.loads(loaded.to_json())["distribution"] == one["distribution"]
+
+
+def test_what_has_no_date_says_none() -> None:
+    """The epoch means that nobody knows: MISP then takes the day of the push."""
+    one = {"uuid": uuid(1), "info": "x", "date": "1970-01-01", "timestamp": "0"}
+    row = {"uuid": uuid(2), "type": "domain", "value": "a.example", "timestamp": "0", "first_seen": "1970-01-01T00:00Z"}
+    fitted = fit_event({**one, "Attribute": [row]})
+    assert not {"date", "timestamp"} & set(fitted)
+    assert not {"timestamp", "first_seen"} & set(fitted["Attribute"][0])

@@ -53,6 +53,8 @@ _OBJECT = (
     "deleted",
     *_WHERE,
 )
+_TIMES = ("date", "timestamp", "first_seen", "last_seen")
+_UNDATED = ("1970-01-01", "0")
 _REFERENCE = ("uuid", "referenced_uuid", "relationship_type", "comment", "timestamp", "deleted")
 _REPORT = ("uuid", "name", "content", "timestamp", "deleted", *_WHERE)
 _SIGHTING = ("uuid", "type", "date_sighting", "source")
@@ -166,6 +168,9 @@ def _organisation(value: Any) -> dict[str, str]:
 def _chosen(value: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Return the named members of `value`; of a sharing group only which one it is, of numbers of servers none."""
     found = {name: value[name] for name in names if value.get(name) is not None and name != "sharing_group_id"}
+    for name in _TIMES:
+        if text(found.get(name)).startswith(_UNDATED):
+            del found[name]  # it says that nobody knows: the server takes its own
     if isinstance(group := found.get("SharingGroup"), Mapping):
         found["SharingGroup"] = {name: group[name] for name in ("uuid", "name") if isinstance(group.get(name), str)}
     return found

@@ -18,6 +18,7 @@ __all__ = ["Group", "group_objects"]
 
 _CONTAINERS = frozenset({"report", "grouping"})
 _SUPPORT = frozenset({"identity", "marking-definition", "extension-definition"})
+_UNDATED = "1970-01"
 _ORDER = ("clear", "green", "amber", "amber+strict", "red")
 
 
@@ -70,7 +71,8 @@ def _by_label(
     for item in loose:
         if item.type in {"relationship", "sighting"} or item.id in parts or item.id in clusters:
             continue  # it goes with what it is about
-        found.setdefault((_label(item, labels), (item.created or "")[:7]), []).append(item)
+        dated = item.created and not item.created.startswith(_UNDATED)
+        found.setdefault((_label(item, labels), (item.created or "")[:7] if dated else ""), []).append(item)
     groups = []
     for (label, month), rows in sorted(found.items()):
         title = " ".join(word for word in (info, month, f"(TLP:{label.upper()})" if label else "") if word)
