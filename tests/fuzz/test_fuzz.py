@@ -25,6 +25,7 @@ COUNTS = {"containers": 60, "rules": 60, "patterns": 120, "events": 60, "lists":
     "unix": 40,
     "tables": 60,
     "mappings": 30,
+    "messages": 300,
     "misp": 60,
     "taxii": 300,
     "times": 150,

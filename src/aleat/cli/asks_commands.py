@@ -33,6 +33,7 @@ _STEPS = {
     "renew": "offer again (its last day is over)",
     "close": "close",
 }
+_LISTED = 20
 _FAULTS = {
     "no-root": "what it belongs to has not come",
     "answers-nothing": "what it answers has not come, or can't be answered so",
@@ -107,8 +108,15 @@ def _print_thread(row: AskRow, names: Mapping[str, str], today: date, ws: Worksp
             f"{indent}{message.time[:16].replace('T', ' ')}Z  {_sides(message, names)}  {_kind(message)}"
             f"  TLP:{message.label.upper()}  by {message.person}  [{_short(message.id)}]"
         )
-        for name, value in _fields(message, names, known):
-            wrapped(f"{name}: {value}" if name else value, indent=f"{indent}    ")
+        for name, values in _fields(message, names, known):
+            if name and len(values) > 1:
+                line(f"{indent}    {name}:")
+                for value in values[:_LISTED]:
+                    line(f"{indent}      {value}")
+                if len(values) > _LISTED:
+                    line(f"{indent}      … and {len(values) - _LISTED} more")
+            else:
+                wrapped(f"{name}: {values[0]}" if name else values[0], indent=f"{indent}    ")
     for fault in thread.faults:
         line()
         line(f"Doesn't count: {fault.message}: {_FAULTS[fault.reason]}.")
@@ -120,27 +128,26 @@ def _print_thread(row: AskRow, names: Mapping[str, str], today: date, ws: Worksp
             line(f"Rests on: the permission in thread {_short(link.permission)}, for {link.release}.")
 
 
-def _fields(message: Message, names: Mapping[str, str], known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield what a message says beside its head, its main sentence first."""
+def _fields(message: Message, names: Mapping[str, str], known: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield what a message says beside its head, its main sentence first: the field, and its values."""
     main = next((name for name in _TITLES if getattr(message, name, "")), "")
     if main:
-        yield "", str(getattr(message, main))
+        yield "", [str(getattr(message, main))]
     for name in message.__struct_fields__:
         value = getattr(message, name)
         if name in _HEAD or name == main or value in ("", (), None):
             continue
-        yield name.replace("_", " "), _text(value, names, known)
+        values = value if isinstance(value, tuple) else (value,)
+        yield name.replace("_", " "), [_text(one, names, known) for one in values]
 
 
 def _text(value: Any, names: Mapping[str, str], known: Mapping[str, str]) -> str:
-    if isinstance(value, tuple):
-        shown = [_text(one, names, known) for one in value[:20]]
-        return "; ".join([*shown, *([f"and {len(value) - 20} more"] if len(value) > 20 else [])])
     if hasattr(value, "__struct_fields__"):
         parts = [(name, getattr(value, name)) for name in value.__struct_fields__]
         if parts[0][0] in {"id", "indicator"}:
             id_ = str(parts[0][1])
-            return f"{known.get(id_) or getattr(value, 'what', '')} ({id_})".lstrip()
+            called = known.get(id_) or getattr(value, "what", "")
+            return f"{called} ({id_})" if called else id_
         return ", ".join(f"{name} {part}" for name, part in parts if part)
     text = str(value)
     return f"{known[text]} ({text})" if text in known else names.get(text, text)
@@ -195,6 +202,7 @@ def findings(*, workspace: WorkspaceOption = None) -> int:
     if not rows:
         line("No ally has answered with findings yet.")
         return 0
+    looked = dict.fromkeys(text for row in rows if (text := looked_text(row.looked)))
     cells = [
         (
             _clip(row.name, 44) + (f" {row.finding.value}" if row.finding.value else ""),
@@ -204,12 +212,14 @@ def findings(*, workspace: WorkspaceOption = None) -> int:
             row.when("first"),
             row.when("last"),
             _clip(row.finding.reason, 30),
-            looked_text(row.looked),
+            f"[{list(looked).index(text) + 1}]" if (text := looked_text(row.looked)) else "",
         )
         for row in rows
     ]
     headings = ("indicator", "by", "status", "count", "first", "last", "reason", "looked at")
     table(cells, headings, limit=len(cells))
+    for number, text in enumerate(looked, 1):
+        line(f"[{number}] {text}")
     theirs = [row for row in rows if not row.ours]
     counts = Counter(row.finding.status for row in theirs)
     line()

@@ -187,7 +187,7 @@ def _release_parts(opened: Opened, messages: tuple[Message, ...]) -> tuple[bytes
         raise SealError("The file names a release, but doesn't deliver it. Ask the ally for a new file.")
     try:
         texts = msgspec.json.decode(opened.parts.get("lists.json", b"{}"), type=dict[str, str])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise SealError("The release's lists can't be read.") from error
     lists = {id_: text.encode() for id_, text in texts.items()}
     parts = [bundle, manifest, *(lists[id_] for id_ in sorted(lists))]
@@ -200,7 +200,7 @@ def _release_parts(opened: Opened, messages: tuple[Message, ...]) -> tuple[bytes
 def _check_manifest(data: bytes, parsed: ParsedBundle, path: str) -> tuple[_Manifest, dict[str, _Listed]]:
     try:
         manifest = msgspec.json.decode(data, type=_Manifest)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise SealError(f"{path}: the release's manifest can't be read.") from error
     listed = {item.id: item for item in manifest.objects}
     if any(item.id not in listed or listed[item.id].digest != item.digest for item in parsed.objects):

@@ -320,7 +320,7 @@ def decode_messages(data: bytes) -> tuple[Message, ...]:
         raise ObjectError(f"The file's messages are longer than {_MAX_BYTES:,} bytes.")
     try:
         messages = _decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ObjectError(f"The file's messages can't be read: {error}.") from error
     if len(messages) > _MAX_MESSAGES:
         raise ObjectError(f"The file has more messages than {_MAX_MESSAGES}.")

@@ -247,7 +247,7 @@ def read_card(data: bytes, path: str = "card") -> AllyCard:
     try:
         document = msgspec.json.decode(data, type=dict[str, Any])
         card = msgspec.convert(document.get("card"), AllyCard)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"That is no ally's card: {error}.", Place(path)) from error
     try:
         check_age_recipient(card.age_recipient)

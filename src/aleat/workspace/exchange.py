@@ -174,10 +174,11 @@ class ExchangeVerbs(AskingVerbs):
         today = self.now().date()
         with self.read() as connection:
             threads, joined = asks(connection), links(connection)
+        used = {item.permission for item in joined}
         return tuple(
             AskRow(
                 thread=thread,
-                step=next_step(thread, today),
+                step=None if thread.id in used and thread.state == "permitted" else next_step(thread, today),
                 links=tuple(item for item in joined if thread.id in {item.permission, item.given}),
             )
             for thread in threads
