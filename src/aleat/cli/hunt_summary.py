@@ -90,6 +90,7 @@ def _print_found(result: HuntResult, written: int | None) -> None:
     _print_counts("Labelled, for what they rest on had ended", top(tally.ended), _MANY)
     doubtful = Counter(code for one in result.sightings if one.hidden_by is None for code in one.quality)
     _print_counts("Sightings of doubtful indicators (aleat knowledge --quality any)", top(doubtful), _MANY)
+    _print_pap(result)
     _print_alerts(tally.alerts)
     if written is not None and written != tally.sightings + tally.alerts.total():
         error(f"{written:,} of them written (--min-level, --since, --until).")
@@ -103,6 +104,16 @@ def _print_found(result: HuntResult, written: int | None) -> None:
         for row in result.missing_sources
     }
     _print_counts("Log sources that rules ask for, and that aren't here", missing, _MANY, "rules")
+
+
+def _print_pap(result: HuntResult) -> None:
+    """Say for how many sightings an indicator's PAP label limits what may be done, and how."""
+    from aleat.report import load_messages  # noqa: PLC0415
+
+    counts = Counter(one.pap for one in result.sightings if one.hidden_by is None)
+    for level in ("red", "amber", "green"):
+        if counts[level]:
+            error(f"{load_messages().say('pap', level)} ({counts[level]:,} of the sightings).")
 
 
 def _print_alerts(alerts: Mapping[tuple[str, str, str], int]) -> None:

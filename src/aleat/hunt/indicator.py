@@ -111,6 +111,8 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     entry_type: str = ""
     quality: tuple[str, ...] = ()
     """Codes of what is doubtful about the indicator (`aleat.knowledge.quality`), put on where a hunt is shown."""
+    pap: str = ""
+    """The indicator's strictest PAP level ("red", "amber", "green", "clear"), put on there too: what may be done."""
 
 
 class NotEvaluated(msgspec.Struct, frozen=True):

@@ -299,6 +299,8 @@ class _TableWriter(_Writer):
             title = f"[hidden] {sighting.title}" if sighting.hidden_by is not None else sighting.title
             if sighting.quality:
                 title = f"[{', '.join(sighting.quality)}] {title}"
+            if sighting.pap:
+                title = f"[PAP:{sighting.pap.upper()}] {title}"
             if "#" in sighting.indicator:
                 title += f" ({sighting.indicator.partition('#')[2]})"
             place = f"{sighting.evidence} #{sighting.record}"

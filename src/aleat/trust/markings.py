@@ -37,6 +37,7 @@ __all__ = [
     "marking_definition",
     "marking_id",
     "read_marking",
+    "strictest_pap",
     "tell_definition",
 ]
 
@@ -120,6 +121,15 @@ def marking_id(name: str) -> str:
 def known_marking_ids() -> frozenset[str]:
     """Return the ids of all marking definitions whose meaning is fixed."""
     return frozenset(_known())
+
+
+def strictest_pap(ids: Iterable[str]) -> str:
+    """Return the strictest PAP level among markings ("red", "amber", "green", "clear"), "" where there is none.
+
+    PAP says what may be *done* with something, by ourselves too; it decides nothing about who may have it.
+    """
+    levels = {marking.level for id_ in ids if (marking := _known().get(id_)) is not None and marking.kind == "pap"}
+    return next((level for level in ("red", "amber", "green", "clear") if level in levels), "")
 
 
 def read_marking(id_: str, definition: StixObject | None) -> Marking:

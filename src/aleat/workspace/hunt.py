@@ -36,9 +36,11 @@ from aleat.knowledge import NOTE_CODES as KNOWLEDGE_NOTES
 from aleat.knowledge import KnowledgeItem, read_knowledge
 from aleat.knowledge.quality import quality_of
 from aleat.report import Assumption
+from aleat.stix import StixObject
 from aleat.store.dismissals import DismissalRow, read_dismissals
 from aleat.store.objects import iterate_objects
 from aleat.times import micros_of
+from aleat.trust.markings import strictest_pap
 from aleat.workspace.assumptions import ASSUMPTION_CODES, assumptions_of
 from aleat.workspace.core import Session
 from aleat.workspace.dismissals import dismiss, in_force, undo
@@ -139,18 +141,20 @@ class HuntVerbs(Session):
                 executor=executor,
                 progress=_told(progress),
             )
-        return _completed(replace(result, sightings=self._with_quality(result.sightings)), plan, seconds)
+        return _completed(replace(result, sightings=self._with_labels(result.sightings)), plan, seconds)
 
-    def _with_quality(self, sightings: Sequence[Sighting]) -> tuple[Sighting, ...]:
-        """Return the sightings with what is doubtful about their indicators."""
+    def _with_labels(self, sightings: Sequence[Sighting]) -> tuple[Sighting, ...]:
+        """Return the sightings with what is doubtful about their indicators, and what may be done with those."""
         refs = sorted({one.ref for one in sightings if one.hidden_by is None})
         if not refs:
             return tuple(sightings)
         with self.read() as connection:
-            items = [stored.object for stored in iterate_objects(connection, ids=refs)]
-            labels = Doubts(connection, self.folder).labels(items)
+            known = list(iterate_objects(connection, ids=refs))
+            labels = Doubts(connection, self.folder).labels([stored.object for stored in known])
         codes = {ref: tuple(dict.fromkeys(label.code for label in found)) for ref, found in labels.items()}
-        return tuple(_doubted(one, codes.get(one.ref, ())) for one in sightings)
+        beside = {stored.object.id: [mark for copy in stored.copies for mark in copy.markings] for stored in known}
+        pap = {stored.object.id: _pap_of(stored.object, beside[stored.object.id]) for stored in known}
+        return tuple(_labelled(one, codes.get(one.ref, ()), pap.get(one.ref, "")) for one in sightings)
 
     def explain(
         self, rule: str, event: str, *, placeholders: Path | None = None, progress: Progress = silent
@@ -236,8 +240,9 @@ def hunt_once(
     plan = with_alerts(plan)
     seconds = perf_counter() - started
     wanted = _wanted(min_level, since, until)
-    objects = {item.object.id: item.object for item in known if item.object.type == "indicator"}
+    objects = {item.object.id: item for item in known if item.object.type == "indicator"}
     codes: dict[str, tuple[str, ...]] = {}
+    pap = {id_: _pap_of(item.object, item.markings) for id_, item in objects.items()}
     written = 0
     with ExitStack() as stack:
         stream = stack.enter_context(output.open("wb")) if isinstance(output, Path) else output
@@ -247,9 +252,9 @@ def hunt_once(
             nonlocal written
             if wanted(sighting):
                 if sighting.ref not in codes:
-                    found = quality_of(objects[sighting.ref]) if sighting.ref in objects else ()
+                    found = quality_of(objects[sighting.ref].object) if sighting.ref in objects else ()
                     codes[sighting.ref] = tuple(dict.fromkeys(label.code for label in found))
-                writer.write(_doubted(sighting, codes[sighting.ref]))
+                writer.write(_labelled(sighting, codes[sighting.ref], pap.get(sighting.ref, "")))
                 written += 1
 
         result = hunt_paths(
@@ -334,8 +339,14 @@ def _placeholders(own: Path | None, given: Path | None) -> dict[str, tuple[str, 
     return values
 
 
-def _doubted(sighting: Sighting, codes: tuple[str, ...]) -> Sighting:
-    return msgspec.structs.replace(sighting, quality=codes) if codes else sighting
+def _labelled(sighting: Sighting, codes: tuple[str, ...], pap: str) -> Sighting:
+    return msgspec.structs.replace(sighting, quality=codes, pap=pap) if codes or pap else sighting
+
+
+def _pap_of(item: StixObject, beside: Iterable[str]) -> str:
+    """Return the strictest PAP level of an object, of its parts, and of what its givers put beside it."""
+    parts = (part.marking_ref for part in item.granular_markings)
+    return strictest_pap([*item.object_marking_refs, *parts, *beside])
 
 
 def _named(indicator: Indicator, names: Mapping[str, str]) -> Indicator:
