@@ -186,9 +186,14 @@ def test_what_is_ours_is_one_event_that_pymisp_reads() -> None:
     rows = {(row["type"], row["value"]): row for row in body["Attribute"]}
     assert set(rows) == {
         ("domain", "c2.example.org"), ("sha256", "0a" * 32), ("filename", "it's.exe"), ("sigma", RULE),
-        ("stix2-pattern", "[file:name = 'a' AND file:size = 3]"), ("yara", "rule a { condition: true }"),
-        ("ip-dst", "192.0.2.1"), ("vulnerability", "CVE-2022-0001"),
+        ("yara", "rule a { condition: true }"), ("ip-dst", "192.0.2.1"), ("vulnerability", "CVE-2022-0001"),
     }  # fmt: skip
+    (file,) = body["Object"]
+    assert (file["name"], file["uuid"]) == ("file", uuid(3))
+    assert [(row["object_relation"], row["value"]) for row in file["Attribute"]] == [
+        ("filename", "a"),
+        ("size-in-bytes", "3"),
+    ]
     domain = rows["domain", "c2.example.org"]
     assert (domain["uuid"], domain["to_ids"], domain["distribution"]) == (uuid(1), True, "0")
     assert [tag["name"] for tag in domain["Tag"]] == ["tlp:amber", "PAP:RED", "c2"]
@@ -199,7 +204,7 @@ def test_what_is_ours_is_one_event_that_pymisp_reads() -> None:
     assert not rows["ip-dst", "192.0.2.1"]["to_ids"]
     assert [(issue.code, issue.records) for issue in written.issues] == [("misp-untold", 1)]
     loaded = pymisp_reads(one)
-    assert len(loaded.attributes) == 8
+    assert (len(loaded.attributes), len(loaded.objects)) == (7, 1)
     assert json.loads(loaded.to_json())["uuid"] == uuid(63)
 
 
@@ -285,3 +290,71 @@ def test_an_attribute_alone_is_enough() -> None:
     given = objects({"Event": {"info": "x", "Attribute": [attribute(1, "domain", "a.example.org")]}})
     (one,) = write_events([item for item in given if item.type == "indicator"]).events
     assert [row["value"] for row in one["Event"]["Attribute"]] == ["a.example.org"]
+
+
+JOINED = [
+    ("[network-traffic:dst_ref.value = '192.0.2.7' AND network-traffic:dst_port = 443]", "ip-port"),
+    ("[windows-registry-key:key = 'HKLM\\\\Run' AND windows-registry-key:values[*].name = 'it\\'s']", "registry-key"),
+    ("[process:name = 'a.exe' AND process:command_line = 'a.exe /all']", "process"),
+    ("[file:name = 'a' AND file:size = 3]", "file"),
+    ("[file:name = 'a' AND file:hashes.MD5 = '" + "0a" * 16 + "']", None),
+    ("[file:name = 'a' AND file:name = 'b']", None),
+    ("[file:name = 'a'] AND [file:size = 3]", None),
+    ("[file:size = 3 AND file:parent_directory_ref.path = 'C:\\\\a']", None),
+    ("[network-traffic:dst_port = 443 AND file:size = 3]", None),
+    ("[network-traffic:dst_ref.value = '192.0.2.7' AND (network-traffic:dst_port = 443)]", None),
+]
+
+
+@pytest.mark.parametrize(("pattern", "name"), JOINED)
+def test_what_must_hold_together_is_an_object_that_says_just_that(pattern: str, name: str | None) -> None:
+    """Read again it has that very pattern; what no object says stays a pattern of STIX."""
+    item = make_object(
+        "indicator", f"indicator--{uuid(1)}", created=TIME, pattern=pattern, pattern_type="stix", valid_from=TIME
+    )
+    (one,) = write_events([item]).events
+    body = one["Event"]
+    pymisp_reads(one)
+    if name is None:
+        assert [row["type"] for row in body["Attribute"]] == ["stix2-pattern"]
+    else:
+        assert [made["name"] for made in body["Object"]] == [name]
+    found = [told.object.pattern for told in read(one)[0] if told.object.type == "indicator"]
+    assert found == [pattern]
+
+
+def test_relationships_between_objects_are_references() -> None:
+    """MISP has these between objects, and from objects to attributes; of attributes it has none."""
+
+    def indicator(number: int, pattern: str) -> StixObject:
+        id_ = f"indicator--{uuid(number)}"
+        return make_object("indicator", id_, created=TIME, pattern=pattern, pattern_type="stix", valid_from=TIME)
+
+    def link(number: int, source: StixObject, target: StixObject) -> StixObject:
+        return make_object(
+            "relationship", f"relationship--{uuid(number)}", created=TIME, relationship_type="derived-from",
+            source_ref=source.id, target_ref=target.id,
+        )  # fmt: skip
+
+    whole = indicator(1, "[file:name = 'a' AND file:size = 3]")
+    alone = indicator(2, "[domain-name:value = 'a.example.org']")
+    written = write_events([whole, alone, link(3, whole, alone), link(4, alone, whole)])
+    (reference,) = written.events[0]["Event"]["Object"][0]["ObjectReference"]
+    assert (reference["referenced_uuid"], reference["relationship_type"]) == (uuid(2), "derived-from")
+    assert [(issue.code, issue.records) for issue in written.issues] == [("misp-untold", 1)]
+    pymisp_reads(written.events[0])
+
+
+def test_two_that_say_the_same_are_one_under_both_labels() -> None:
+    """MISP drops the second of two equal attributes; the stricter label binds."""
+    rows = [
+        make_object(
+            "indicator", f"indicator--{uuid(n)}", created=TIME, pattern="[domain-name:value = 'a.example.org']",
+            pattern_type="stix", valid_from=TIME, markings=[mark],
+        )
+        for n, mark in ((1, marking_id("tlp:clear")), (2, AMBER))
+    ]  # fmt: skip
+    written = write_events(rows, distribution=3)
+    (row,) = written.events[0]["Event"]["Attribute"]
+    assert ([tag["name"] for tag in row["Tag"]], row["distribution"]) == (["tlp:clear", "tlp:amber"], "0")
+    assert written.issues == ()

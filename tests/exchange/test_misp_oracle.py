@@ -173,11 +173,11 @@ def read_back() -> tuple[dict[str, Any], ...]:
 
 
 def test_both_read_the_same_out_of_what_we_write() -> None:
-    """What is fit for detection is an indicator there too, simple ones with our pattern; but for STIX's patterns."""
+    """What is fit for detection is an indicator there too, simple ones with our pattern."""
     patterns = {item["pattern"] for item in read_back() if item["type"] == "indicator"}
     assert "[domain-name:value = 'c2.example.org']" in patterns
     assert f"[file:hashes.'SHA-256' = '{'0a' * 32}']" in patterns
-    flagged = [row for row in written()["Attribute"] if row["to_ids"] and row["type"] != "stix2-pattern"]
+    flagged = [*(row for row in written()["Attribute"] if row["to_ids"]), *written()["Object"]]
     assert sum(item["type"] == "indicator" for item in read_back()) == len(flagged)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aleat.exchange.misp_labels import Labels, narrow, tags_for
+from aleat.exchange.misp_patterns import WrittenObject, alternatives, joined_object
 from aleat.knowledge.misp.kept import load
 from aleat.knowledge.misp.mapping import galaxy_of, written_entry, written_rule, written_type
 from aleat.release import ListRow
@@ -18,8 +18,6 @@ from aleat.stix.times import parse_timestamp
 
 __all__ = ["Head", "Telling", "make_sighting"]
 
-_TERM = re.compile(r"\s*([a-z0-9-]+:[^\s=<>!']+(?:'[^']*'[^\s=<>!']*)*)\s*=\s*('(?:[^'\\]|\\.)*+'|[0-9]+)\s*")
-_BETWEEN = re.compile(r"\s*OR\b", re.IGNORECASE)
 _UNTITLED = "Knowledge from Aleat"
 _ANALYSIS_COMPLETE, _THREAT_UNDEFINED = "2", "4"
 _MOST_ENTRIES = 50_000
@@ -67,6 +65,7 @@ class Telling:
         self._event: dict[str, Any] = {}
         self._marks: dict[str, None] = {}
         self.told: set[str] = set()
+        self._objects_made: dict[str, dict[str, Any]] = {}
         self._parts: set[str] = set()
 
     def tell(self, objects: Sequence[StixObject], bearers: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
@@ -116,7 +115,10 @@ class Telling:
 
     def _tell_one(self, item: StixObject, by_id: Mapping[str, StixObject], own: dict[str, dict[str, Any]]) -> None:
         found: list[dict[str, Any]] = []
-        if item.type == "indicator":
+        joined = joined_object(item.pattern or "") if item.type == "indicator" and item.pattern_type == "stix" else None
+        if joined is not None:
+            found = self._object(item, joined)
+        elif item.type == "indicator":
             found = self._indicator(item)
         elif item.type == "observed-data":
             parts = [by_id[ref] for ref in _refs(item) if ref in by_id]
@@ -130,13 +132,13 @@ class Telling:
             found = list(self._observable(item, item))
         if found:
             own.setdefault(item.id, found[0])
-            self._event["Attribute"] += found
+            self._event["Attribute"] += found if joined is None else []
             self.told.add(item.id)
 
     def _indicator(self, item: StixObject) -> list[dict[str, Any]]:
         if read_extension(item, "list") is not None:
             return self._entries(item)
-        terms = _terms(item.pattern or "") if item.pattern_type == "stix" else None
+        terms = alternatives(item.pattern or "") if item.pattern_type == "stix" else None
         if terms is not None:
             rows = [(written_type(path), value) for path, value in terms]
             return [
@@ -146,6 +148,30 @@ class Telling:
             ]
         rule = written_rule(item.pattern_type or "")
         return [self._attribute(item, rule[0], rule[1], item.pattern or "", True, 0)] if rule else []
+
+    def _object(self, item: StixObject, joined: WrittenObject) -> list[dict[str, Any]]:
+        """Put an object of MISP's into the event for values that go together; return its attributes."""
+        rows = [
+            self._attribute(item, one["type"], one["category"], one["value"], True, number + 1)
+            | {"object_relation": one["object_relation"], "comment": ""}
+            for number, one in enumerate(joined.attributes)
+        ]
+        there = [self._event["uuid"]] if item.id in self._elsewhere else []
+        made: dict[str, Any] = {
+            "uuid": _uuid(content_id("note", ["misp", item.id, *there]) if there else item.id),
+            "name": joined.name,
+            "meta-category": joined.meta,
+            "template_uuid": joined.template,
+            "template_version": joined.version,
+            "description": joined.name,
+            "timestamp": rows[0]["timestamp"],
+            "comment": self._comment(item),
+            "Attribute": rows,
+        }
+        made |= {name: rows[0][name] for name in ("distribution", "SharingGroup", "deleted") if name in rows[0]}
+        self._objects_made[item.id] = made
+        self._event.setdefault("Object", []).append(made)
+        return rows
 
     def _entries(self, item: StixObject) -> list[dict[str, Any]]:
         """Return an attribute for each value of a list; none for a list that an event can't hold."""
@@ -239,11 +265,25 @@ class Telling:
                     own[item.source_ref].setdefault("Galaxy", []).append(galaxy)
                     self.told |= {item.id, target.id}
                     attached.add(target.id)
+                elif item.source_ref in self._objects_made and target.id in own:
+                    self._refer(item, self._objects_made[item.source_ref], own[target.id])
         for item in usable:
             if item.id not in attached and (galaxy := _galaxy(item)) is not None:
                 self._event.setdefault("Galaxy", []).append(galaxy)
                 self._mark(item)
                 self.told.add(item.id)
+
+    def _refer(self, item: StixObject, source: dict[str, Any], target: Mapping[str, Any]) -> None:
+        """Tell a relationship from what is an object: only these refer in MISP."""
+        whole = self._objects_made.get(item.target_ref or "")
+        reference = {
+            "uuid": _uuid(item.id),
+            "referenced_uuid": (whole or target)["uuid"],
+            "relationship_type": str(item.properties().get("relationship_type", "related-to")),
+            "comment": item.description or "",
+        }
+        source.setdefault("ObjectReference", []).append(reference)
+        self.told.add(item.id)
 
     def _mark(self, item: StixObject) -> None:
         self._marks.update(dict.fromkeys(self._labels.ids(item)))
@@ -255,8 +295,32 @@ class Telling:
         limit = self._labels.limit(tuple(self._marks))
         level = self._distribution if limit is None else narrow(self._distribution, [limit])
         self._labels.put_level(self._event, level)
-        for attribute in self._event["Attribute"]:
+        self._event["Attribute"] = self._merged(self._event["Attribute"])
+        inner = [row for item in self._event.get("Object", ()) for row in item["Attribute"]]
+        for attribute in (*self._event["Attribute"], *inner):
             attribute["Tag"] = list({tag["name"]: tag for tag in attribute["Tag"]}.values())
+
+    def _merged(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return attributes of which no two say the same: MISP drops the second of two without a word.
+
+        One for two has the tags of both, so that the stricter label binds, and goes no further than either.
+        """
+        found: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for row in rows:
+            first = found.setdefault((row["type"], row["category"], row["value"]), row)
+            if first is row:
+                continue
+            first["to_ids"] = first["to_ids"] or row["to_ids"]
+            for name in ("Tag", "Galaxy", "Sighting"):
+                if name in row:
+                    first[name] = [*first.get(name, ()), *row[name]]
+            levels = [int(one["distribution"]) for one in (first, row) if one["distribution"] != "5"]
+            if levels:
+                first.pop("SharingGroup", None)
+                self._labels.put_level(first, narrow(levels[0], levels))
+            if not row.get("deleted"):
+                first.pop("deleted", None)
+        return list(found.values())
 
 
 def _seen(item: StixObject, *, to_ids: bool) -> dict[str, str]:
@@ -314,26 +378,6 @@ def _links(properties: Mapping[str, Any]) -> list[str]:
     rows = properties.get("external_references")
     rows = rows if isinstance(rows, list) else []
     return [row["url"] for row in rows if isinstance(row, Mapping) and isinstance(row.get("url"), str)]
-
-
-def _terms(pattern: str) -> list[tuple[str, str]] | None:
-    """Return (path, value) of a pattern that is one comparison, or several of which any is enough; else None."""
-    text = pattern.strip()
-    if not text.startswith("[") or not text.endswith("]"):
-        return None
-    body, position, found = text[1:-1], 0, []
-    while True:
-        match = _TERM.match(body, position)
-        if match is None or written_type(match[1]) is None:
-            return None
-        found.append((match[1], re.sub(r"\\(.)", r"\1", match[2][1:-1]) if match[2][0] == "'" else match[2]))
-        position = match.end()
-        if position == len(body):
-            return found
-        between = _BETWEEN.match(body, position)
-        if between is None:
-            return None
-        position = between.end()
 
 
 def _refs(item: StixObject) -> list[str]:

@@ -28,6 +28,7 @@ __all__ = [
     "object_template",
     "quote",
     "written_entry",
+    "written_objects",
     "written_rule",
     "written_type",
 ]
@@ -178,6 +179,12 @@ def written_entry(type_: str, value: str) -> tuple[str, str, bool]:
     table = _table("written")["entries"]
     found = table.get(f"{type_}.{len(value)}") or table.get(type_) or table["other"]
     return found[0], found[1], found[2]
+
+
+def written_objects() -> dict[str, dict[str, Any]]:
+    """Return the templates of objects in which joined values are told: `uuid`, `version`, `meta`, `paths`, by name."""
+    found: dict[str, dict[str, Any]] = _table("written")["objects"]
+    return found
 
 
 def quote(text: str) -> str:
