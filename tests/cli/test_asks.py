@@ -43,7 +43,9 @@ def test_leave_is_asked_given_and_used_with_one_command_each(three: tuple[Team, 
     north.do("add", "knowledge", tmp_path / "pack.json", "--marking", "amber")
     agree(north, south)
     south.do("receive", north.send("release", "--to", SOUTH))
-    assert "amber-not-a-client" in south.do("preview", "--to", WEST)
+    preview = south.do("preview", "--to", WEST)
+    assert "amber-not-a-client" in preview
+    assert f"{NORTH} may permit 2 of what stays: aleat ask-permission {NORTH} --for {WEST}" in preview
 
     refused = south.do("ask-permission", NORTH, "--for", NORTH, "--until", "2099-01-01", "--reason", "x", code=1)
     assert refused == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -69,9 +70,11 @@ def preview(
             _print_all(ws.preview_all(), messages)
             return 0
         found = ws.preview_release(to, channel="plain" if plain else "sealed", reader=reader)
+        allies = {ally.card.identity: ally.card.name for ally in ws.allies()}
     decisions = [one for one in found.release.decisions if _is_shown(found, one, only)]
     if format == "table":
         _print_preview(found, decisions, messages)
+        _print_whom_to_ask(found, allies, messages)
     else:
         _write_preview(found, [_as_row(found, one, messages) for one in decisions], format)
     return 0
@@ -109,6 +112,18 @@ def _print_preview(found: Previewed, decisions: list[Decision], messages: Messag
         counts = Counter(found.changes.values())
         numbers = {name: counts[name] for name in ("new", "changed", "same", "gone")}
         line(messages.say("preview", "since", ally=found.ally, **numbers))
+
+
+def _print_whom_to_ask(found: Previewed, allies: Mapping[str, str], messages: Messages) -> None:
+    """Say for each ally whose permission may let more go with which command it is asked."""
+    from aleat.exchange.permissions import OPENED_BY_PERMISSION  # noqa: PLC0415
+
+    stay = [one for one in found.release.decisions if not one.allow and one.rule in OPENED_BY_PERMISSION]
+    names = {*allies.values()}
+    counts = Counter(who for one in stay for asked in one.ask if (who := allies.get(asked, asked)) in names)
+    for who, count in sorted(counts.items()):
+        command = f"aleat ask-permission {who} --for {found.ally} --until DATE --reason TEXT"
+        line(messages.say("preview", "permission", who=who, n=count, command=command))
 
 
 def _print_rules(counts: Counter[Any], messages: Messages) -> None:

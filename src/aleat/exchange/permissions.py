@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -32,7 +32,24 @@ from aleat.store.ledger import append_entry
 from aleat.store.objects import get_object
 from aleat.trust.agreements import AllyCard, Permission
 
-__all__ = ["ask_permission", "freeable", "objects_of_files", "permit", "settle_permissions"]
+__all__ = ["OPENED_BY_PERMISSION", "ask_permission", "freeable", "objects_of_files", "permit", "settle_permissions"]
+
+
+OPENED_BY_PERMISSION: Final = frozenset(
+    {
+        "agreement-forbids",
+        "amber-not-a-client",
+        "distribution",
+        "green-outside-community",
+        "iep-attribution",
+        "iep-dates",
+        "iep-instruction",
+        "iep-notification",
+        "third-party",
+        "unmarked",
+    }
+)
+"""The gate's refusals that an originator's permission can open; the others stand whatever anybody permits."""
 
 
 class _Listed(msgspec.Struct):
