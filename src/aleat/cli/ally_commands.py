@@ -159,7 +159,7 @@ def hold(
 
     Args:
         objects: STIX ids; or sources, by number, path (or the end of it) or SHA-256.
-        kind: legal-hold or personal-data.
+        kind: legal-hold, personal-data, or withdrawn (passed on no more: aleat withdraw).
         reason: Why.
         lift: Lift the hold.
         workspace: The workspace's folder.

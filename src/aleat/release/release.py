@@ -204,8 +204,12 @@ def _manifest(
 
 
 def _listed(item: StixObject, decision: Decision | None) -> dict[str, Any]:
-    """Return an object's row in the manifest: markings that stood beside it here go along, so that none is lost."""
+    """Return an object's row in the manifest: markings that stood beside it here go along, so that none is lost.
+
+    One that is told otherwise than it stands here says so: a cyber observable has no label to say it by itself.
+    """
     row = {"id": item.id, "version": item.version, "digest": item.digest, "label": decision.label if decision else None}
+    row |= {"form": "told-again"} if decision is not None and decision.form == "told-again" else {}
     return {**row, "markings": list(decision.markings)} if decision is not None and decision.markings else row
 
 
