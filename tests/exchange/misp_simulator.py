@@ -1,4 +1,4 @@
-"""A MISP server on loopback: the REST paths that PyMISP calls, answered as MISP 2.5 does, and answers that no MISP gives.
+"""A MISP server on loopback: the REST paths that PyMISP calls, answered as MISP 2.5 does, and as no MISP answers.
 
 Modelled on MISP's code: `EventsController::add` and `edit`, `Event::_add` and `_edit`, `SightingsController::add`,
 `RestResponseComponent` (errors are 403 with ``name``, ``message``, ``url``, ``errors``), `Sighting::saveSightings`.
@@ -81,15 +81,16 @@ class Misp:
             return _json({"name": "Authentication failed.", "message": "No."}, 403)
         path = request.path.strip("/")
         body = json.loads(request.body) if request.body else {}
-        if path in _FIXED:
-            return _json(_FIXED[path])
-        if path == "users/view/me":
-            user = {"id": "1", "email": "us@example.org", "org_id": OUR_ORG["id"]}
-            return _json({"User": user, "Role": {"id": "1", **self.role}, "UserSetting": {}})
-        if path == f"organisations/view/{OUR_ORG['id']}":
-            return _json({"Organisation": OUR_ORG})
-        if path == "sharingGroups/index":
-            return _json({"response": [{"SharingGroup": group, "SharingGroupOrg": []} for group in self.groups]})
+        user = {"id": "1", "email": "us@example.org", "org_id": OUR_ORG["id"]}
+        fixed = _FIXED | {
+            "users/view/me": {"User": user, "Role": {"id": "1", **self.role}, "UserSetting": {}},
+            f"organisations/view/{OUR_ORG['id']}": {"Organisation": OUR_ORG},
+            "sharingGroups/index": {
+                "response": [{"SharingGroup": group, "SharingGroupOrg": []} for group in self.groups]
+            },
+        }
+        if path in fixed:
+            return _json(fixed[path])
         if path == "events/restSearch":
             return self._search(body)
         if path.startswith(("events/add", "events/edit/", "events/publish/", "sightings/add/")):
@@ -176,21 +177,33 @@ class Misp:
 
     def _edit_member(self, there: dict[str, Any], name: str, row: dict[str, Any]) -> Any:
         held = next((one for one in there.get(name, ()) if one["uuid"] == row["uuid"]), None)
-        if held is None:
-            if self._elsewhere(row["uuid"]):
-                return None  # "An attribute was blocked from being saved due to a duplicate UUID": the log only
-            if name == "Attribute" and not self._valid(row):
-                return {"value": ["Value is not valid for this type."]}
-            there.setdefault(name, []).append(self._attribute(row) if name == "Attribute" else copy.deepcopy(row))
-            return None
-        if int(row.get("timestamp", "0")) <= int(held["timestamp"]):
-            return None  # passed over
-        if name == "Attribute" and not self._valid({**held, **row}):
+        if name == "Attribute" and not self._valid({**(held or {}), **row}):
             return {"value": ["Value is not valid for this type."]}
+        if held is None:
+            if not self._elsewhere(row["uuid"]):  # "blocked from being saved due to a duplicate UUID": the log only
+                there.setdefault(name, []).append(self._attribute(row) if name == "Attribute" else copy.deepcopy(row))
+        elif int(row.get("timestamp", "0")) > int(held["timestamp"]):  # else it is passed over
+            self._take_over(held, row, name)
+        return None
+
+    def _take_over(self, held: dict[str, Any], row: dict[str, Any], name: str) -> None:
+        if name == "Object":
+            self._edit_object(held, row)
+            return
         tags = [*held.get("Tag", ()), *(tag for tag in row.get("Tag", ()) if tag not in held.get("Tag", ()))]
         held |= copy.deepcopy(row)
         held["Tag"] = tags
-        return None
+
+    def _edit_object(self, held: dict[str, Any], row: dict[str, Any]) -> None:
+        """MISP keeps the attributes that the request doesn't mention."""
+        inner = {one["uuid"]: one for one in held.get("Attribute", ())}
+        for one in row.get("Attribute", ()):
+            if one["uuid"] not in inner:
+                inner[one["uuid"]] = self._attribute(one)
+            elif int(one["timestamp"]) > int(inner[one["uuid"]]["timestamp"]):
+                inner[one["uuid"]] |= copy.deepcopy(one)
+        references = row.get("ObjectReference", held.get("ObjectReference", []))
+        held |= {**row, "Attribute": list(inner.values()), "ObjectReference": copy.deepcopy(references)}
 
     def _publish(self, id_: str, _: dict[str, Any]) -> Reply:
         if not self.role["perm_publish"] or id_ not in self.events:

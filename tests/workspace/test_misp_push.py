@@ -11,8 +11,9 @@ import pymisp
 import pytest
 
 from aleat import Workspace
-from aleat.errors import InputError, NotPermittedError, RemoteError
+from aleat.errors import InputError, NotPermittedError, Place, RemoteError
 from aleat.stix import StixObject, make_object
+from aleat.stix.objects import parse_object
 from aleat.store.allies import add_agreement
 from aleat.trust.markings import marking_id
 from tests.exchange.http_double import Reply, Request
@@ -190,6 +191,46 @@ def test_a_lists_values_are_attributes(ws: Workspace, misp: Misp, tmp_path: Path
     assert rows["evil.example.org"] == ("domain", True)
     assert rows["0a" * 32] == ("sha256", True)
     assert push(ws, misp).release == ""
+
+
+def test_objects_and_clusters_go_there_once(ws: Workspace, misp: Misp) -> None:
+    """An object with its reference, a cluster with its tag; a newer version of it replaces what is there."""
+    common: dict[str, Any] = {"created": START, "created_by_ref": NORTH, "markings": [GREEN]}
+
+    def joined(port: int, **more: Any) -> StixObject:
+        pattern = f"[network-traffic:dst_ref.value = '192.0.2.7' AND network-traffic:dst_port = {port}]"
+        return make_object(
+            "indicator", "indicator--00000000-0000-4000-8000-000000000070", **common, **more, pattern=pattern,
+            pattern_type="stix", valid_from=START,
+        )  # fmt: skip
+
+    family = make_object(
+        "malware", "malware--00000000-0000-4000-8000-000000000071", **common, name="Eraser", is_family=True
+    )
+    links = [
+        make_object(
+            "relationship", f"relationship--00000000-0000-4000-8000-0000000000{n}", **common, relationship_type=verb,
+            source_ref=joined(1).id, target_ref=target,
+        )
+        for n, verb, target in ((72, "indicates", family.id), (73, "related-to", indicator(1, NORTH).id))
+    ]  # fmt: skip
+    take_in(ws, [joined(443), indicator(1, NORTH, "green"), family, *links])
+    done = push(ws, misp)
+    assert (done.issues, values(misp)) == ((), ["192.0.2.7", "443", "beacon-1.example"])
+    (event,) = misp.events.values()
+    (made,) = event["Object"]
+    assert made["ObjectReference"][0]["referenced_uuid"] == indicator(1, NORTH).id.rpartition("--")[2]
+    assert {"name": 'misp-galaxy:mitre-malware="Eraser"'} in made["Attribute"][0]["Tag"]
+    assert push(ws, misp).release == ""
+    take_in(ws, [joined(8443, modified=START.replace(minute=30))])
+    push(ws, misp)
+    assert values(misp) == ["192.0.2.7", "8443", "beacon-1.example"]
+    fewer = "[network-traffic:src_ref.value = '192.0.2.8' AND network-traffic:dst_port = 8443]"
+    changed = joined(1, modified=START.replace(minute=40)).properties() | {"pattern": fewer}
+    take_in(ws, [parse_object(json.dumps(changed).encode(), Place("test"))])
+    push(ws, misp)
+    assert values(misp) == ["192.0.2.8", "8443", "beacon-1.example"]
+    assert len(misp.events) == 1
 
 
 def test_publishing_is_asked_for(ws: Workspace, misp: Misp) -> None:

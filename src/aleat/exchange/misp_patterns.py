@@ -13,8 +13,9 @@ from typing import Any
 
 from aleat.knowledge.misp.mapping import written_objects, written_type
 from aleat.knowledge.misp.patterns import object_pattern
+from aleat.stix.ids import content_id
 
-__all__ = ["WrittenObject", "alternatives", "joined_object"]
+__all__ = ["WrittenObject", "alternatives", "inner_uuid", "joined_object"]
 
 _TERM = re.compile(
     r"\s*([a-z0-9-]+:(?:[^\s=<>!'\[\]]|\[\*\])+(?:'[^']*'[^\s=<>!']*)*)\s*=\s*('(?:[^'\\]|\\.)*+'|[0-9]{1,15}+)\s*"
@@ -64,6 +65,14 @@ def joined_object(pattern: str) -> WrittenObject | None:
         if sorted(_terms(read, "AND") or ()) == sorted(terms):
             return WrittenObject(name, row["meta"], row["uuid"], row["version"], tuple(attributes))
     return None
+
+
+def inner_uuid(uuid: str, relation: str) -> str:
+    """Return the UUID of an attribute of ours in the object `uuid`: of its relation, so that a new value takes it over.
+
+    MISP keeps an object's attributes that a change doesn't mention; by their UUIDs those of ours are known.
+    """
+    return content_id("note", ["misp", "inner", uuid, relation]).rpartition("--")[2]
 
 
 def _terms(pattern: str, between: str) -> list[tuple[str, str]] | None:

@@ -20,6 +20,7 @@ import msgspec
 from aleat.errors import Issue, Place, RemoteError
 from aleat.exchange.misp_fit import digest_of, head_of, parts_of, times_of
 from aleat.exchange.misp_labels import narrow
+from aleat.exchange.misp_patterns import inner_uuid
 from aleat.exchange.misp_session import MispAccount, MispSession, said
 from aleat.knowledge.misp.fields import flag, identifier, objects_in, text
 from aleat.knowledge.misp.labels import distribution_level, is_label, tag_names
@@ -149,8 +150,11 @@ def _plan_edit(
     body = dict(head)
     body["timestamp"] = str(max(_number(head.get("timestamp")), _number(there.get("timestamp")) + 1))
     for part, name, member in changed:
-        again = {"deleted": False} if part in held and flag(held[part][1].get("deleted")) else {}
-        body.setdefault(name, []).append(again | _newer(member, times))
+        again: dict[str, Any] = {"deleted": False} if part in held and flag(held[part][1].get("deleted")) else {}
+        again |= _newer(member, times)
+        if name == "Object" and part in held:
+            again["Attribute"] = [*again.get("Attribute", ()), *_stale(held[part][1], again)]
+        body.setdefault(name, []).append(again)
     for part in gone:
         name, member = held[part]
         end = {"uuid": part, "deleted": True, "timestamp": str(_number(member.get("timestamp")) + 1)}
@@ -292,6 +296,17 @@ def _newer(member: Mapping[str, Any], times: Mapping[str, int]) -> dict[str, Any
     if "Attribute" in again:
         again["Attribute"] = [_newer(one, times) for one in objects_in(member.get("Attribute"))[0]]
     return again
+
+
+def _stale(theirs: Mapping[str, Any], member: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the ends of attributes that an object of ours had, and has no more; what others put into it stays."""
+    uuid = identifier(member.get("uuid"))
+    ours = {identifier(one.get("uuid")) for one in objects_in(member.get("Attribute"))[0]}
+    for one in objects_in(theirs.get("Attribute"))[0]:
+        part = identifier(one.get("uuid"))
+        was = part == inner_uuid(uuid, text(one.get("object_relation")))
+        if was and part not in ours and not flag(one.get("deleted")):
+            yield {"uuid": part, "deleted": True, "timestamp": str(_number(one.get("timestamp")) + 1)}
 
 
 def _reasons(answer: Any, body: Mapping[str, Any]) -> dict[str, str]:

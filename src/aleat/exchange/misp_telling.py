@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aleat.exchange.misp_labels import Labels, narrow, tags_for
-from aleat.exchange.misp_patterns import WrittenObject, alternatives, joined_object
+from aleat.exchange.misp_patterns import WrittenObject, alternatives, inner_uuid, joined_object
 from aleat.knowledge.misp.kept import load
 from aleat.knowledge.misp.mapping import galaxy_of, written_entry, written_rule, written_type
 from aleat.release import ListRow
@@ -151,14 +151,16 @@ class Telling:
 
     def _object(self, item: StixObject, joined: WrittenObject) -> list[dict[str, Any]]:
         """Put an object of MISP's into the event for values that go together; return its attributes."""
+        there = item.id in self._elsewhere
+        uuid = _uuid(content_id("note", ["misp", item.id, self._event["uuid"]]) if there else item.id)
         rows = [
-            self._attribute(item, one["type"], one["category"], one["value"], True, number + 1)
-            | {"object_relation": one["object_relation"], "comment": ""}
-            for number, one in enumerate(joined.attributes)
+            self._attribute(item, one["type"], one["category"], one["value"], True, 1)
+            | {"uuid": inner_uuid(uuid, one["object_relation"]), "comment": ""}
+            | {"object_relation": one["object_relation"]}
+            for one in joined.attributes
         ]
-        there = [self._event["uuid"]] if item.id in self._elsewhere else []
         made: dict[str, Any] = {
-            "uuid": _uuid(content_id("note", ["misp", item.id, *there]) if there else item.id),
+            "uuid": uuid,
             "name": joined.name,
             "meta-category": joined.meta,
             "template_uuid": joined.template,
