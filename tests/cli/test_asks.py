@@ -54,7 +54,7 @@ def test_leave_is_asked_given_and_used_with_one_command_each(three: tuple[Team, 
     )
     assert "permission request" in north.do("receive", request)
     waiting = north.do("asks")
-    assert re.search(r"asked .* permission request: West is .* us: permit or refuse by 2099-01-01", waiting)
+    assert re.search(r"(?s)asked .* permission request: West is .* us: permit or refuse by 2099-01-01", waiting)
     whole = north.do("asks", SOUTH)
     assert "onward name: west-cert" in whole
     assert pack["objects"][0]["id"] in whole.replace("\n", "").replace(" ", "")
@@ -76,10 +76,13 @@ def test_a_question_goes_to_an_ally_who_hunts_and_answers(three: tuple[Team, Tea
         "inquire", SOUTH, "evil[.]example", "--question", "Have you seen it?", "--needed-by", "2099-01-01"
     )
     south.do("receive", asked)
-    assert re.search(r"asked .* inquiry: Have you seen it\? .* us: hunt, answer by 2099-01-01", south.do("asks"))
+    assert re.search(
+        r"(?s)asked .* inquiry: Have you seen it\?.* us: hunt, answer by 2099-01-01", south.do("asks", "--waiting")
+    )
     north.do("receive", south.send("answer", "--to", NORTH))
     assert re.search(r"evil\.example +south-cert +not-evaluated", north.do("findings"))
     assert states(north, south) == [["answered"], ["answered"]]
+    assert "Nothing waits for us." in south.do("asks", "--waiting")
     north.do("inquire", SOUTH, "???", "--question", "x", code=1)
 
 

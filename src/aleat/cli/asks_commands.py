@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cyclopts
+from cyclopts import Parameter
 
 from aleat.cli.finding_words import looked_text
+from aleat.cli.knowledge_words import fitted_table, width
 from aleat.cli.options import WorkspaceOption, open_workspace
 from aleat.cli.terminal import line, table, wrapped
+from aleat.text import clip, visible
 
 if TYPE_CHECKING:
     from aleat.exchange.messages import Message
@@ -34,6 +37,7 @@ _STEPS = {
     "close": "close",
 }
 _LISTED = 20
+_WIDE = 150  # columns
 _FAULTS = {
     "no-root": "what it belongs to has not come",
     "answers-nothing": "what it answers has not come, or can't be answered so",
@@ -48,11 +52,17 @@ def register(app: cyclopts.App) -> None:
     app.command(findings)
 
 
-def asks(thread: str | None = None, *, workspace: WorkspaceOption = None) -> int:
+def asks(
+    thread: str | None = None,
+    *,
+    waiting: Annotated[bool, Parameter(negative="")] = False,
+    workspace: WorkspaceOption = None,
+) -> int:
     """Print the ledger of asks and gives: who asked whom for what, its state, what it led to, and whose turn it is.
 
     Args:
         thread: Print this thread whole: its id, the first letters of it, or an ally's name for the latest.
+        waiting: Only what waits for us.
         workspace: The workspace's folder.
     """
     with open_workspace(workspace) as ws:
@@ -63,34 +73,42 @@ def asks(thread: str | None = None, *, workspace: WorkspaceOption = None) -> int
             wanted = ws.find_thread(thread)
             _print_thread(next(row for row in rows if row.thread.id == wanted), names, today, ws)
         else:
-            _print_ledger(rows, names, today)
+            ours = tuple(row for row in rows if row.step is not None and names.get(row.step.who) == "us")
+            _print_ledger(ours if waiting else rows, names, today, waiting=waiting)
     return 0
 
 
-def _print_ledger(rows: tuple[AskRow, ...], names: Mapping[str, str], today: date) -> None:
+def _print_ledger(rows: tuple[AskRow, ...], names: Mapping[str, str], today: date, *, waiting: bool) -> None:
     if not rows:
-        line("Nothing was asked or offered yet. Ask: aleat ask ALLY. Offer: aleat offer ALLY.")
+        line("Nothing waits for us." if waiting else "Nothing was asked or offered yet: aleat ask, aleat offer.")
         return
-    cells = []
-    for row in rows:
-        root = row.thread.root
-        cells.append(
-            (
-                _short(row.thread.id),
-                row.thread.state,
-                root.time[:10] if root is not None else "",
-                _sides(root, names) if root is not None else "",
-                _clip(f"{_kind(root)}: {_said(root)}" if root is not None else "(its first message has not come)", 52),
-                _clip(_led_to(row.thread), 36),
-                _turn(row.step, names, today),
-            )
-        )
-    headings = ("thread", "state", "since", "from → to", "what", "led to", "waits for")
-    table(cells, headings, limit=len(cells))
+    cells = [_cells(row, names, today) for row in rows]
+    if width() >= _WIDE:
+        headings = ("thread", "state", "since", "from → to", "what", "led to", "waits for")
+        fitted_table(cells, headings, stretch=4, most=(8, 10, 10, 34, 200, 40, 56))
+    else:
+        for id_, state, since, sides, what, led_to, turn in cells:
+            line(clip(visible(f"{id_}  {state:<10} {since}  {sides}  {what}"), width()))
+            more = (f"led to {led_to}" if led_to else "", f"waits for {turn}" if turn else "")
+            if text := "; ".join(filter(None, more)):
+                wrapped(text, indent=" " * 10)
     ours = [row for row in rows if row.step is not None and names.get(row.step.who) == "us"]
     late = sum(row.step is not None and row.step.overdue(today) for row in ours)
     line()
     line(f"{len(ours)} of {len(rows)} wait for us{f', {late} overdue' if late else ''}. One whole: aleat asks THREAD.")
+
+
+def _cells(row: AskRow, names: Mapping[str, str], today: date) -> tuple[str, str, str, str, str, str, str]:
+    root = row.thread.root
+    return (
+        _short(row.thread.id),
+        row.thread.state,
+        root.time[:10] if root is not None else "",
+        _sides(root, names) if root is not None else "",
+        f"{_kind(root)}: {_said(root)}" if root is not None else "(its first message has not come)",
+        _led_to(row.thread),
+        _turn(row.step, names, today),
+    )
 
 
 def _print_thread(row: AskRow, names: Mapping[str, str], today: date, ws: Workspace) -> None:

@@ -19,6 +19,7 @@ from aleat.exchange.overview import open_answer, open_delivery
 from aleat.exchange.permissions import ask_permission, freeable, permit
 from aleat.release import Decision
 from aleat.store.allies import find_ally, read_allies
+from aleat.store.database import Connection
 from aleat.store.exchanges import read_messages
 from aleat.workspace.allies import AllyVerbs
 
@@ -70,7 +71,7 @@ class AskingVerbs(AllyVerbs):
         """Permit what an ally's permission request (a message's id, or the ally's name for its latest) asks for."""
 
         def act(desk: Desk) -> Sent:
-            chosen = message_id(desk, request) or _latest_request(desk, request)
+            chosen = message_id(desk.connection, request) or _latest_request(desk, request)
             return permit(desk, chosen, until=until, objects=objects, conditions=conditions)
 
         return self._send_counted(folder, act)
@@ -97,7 +98,9 @@ class AskingVerbs(AllyVerbs):
 
     def retract(self, message: str, folder: str | Path | None = ".", *, reason: str) -> Path:
         """Take back what we said: a request, an offer, an acceptance, a permission."""
-        return self._send(folder, lambda desk: retract(desk, message_id(desk, message) or message, reason=reason))
+        return self._send(
+            folder, lambda desk: retract(desk, message_id(desk.connection, message) or message, reason=reason)
+        )
 
     def deliver(
         self,
@@ -115,7 +118,7 @@ class AskingVerbs(AllyVerbs):
 
         def act(desk: Desk) -> Sent:
             ally = find_ally(desk.connection, to).card.identity
-            answers = (of and message_id(desk, of)) or of or open_delivery(desk.connection, desk.own, ally)
+            answers = (of and message_id(desk.connection, of)) or of or open_delivery(desk.connection, desk.own, ally)
             return deliver_help(desk, to, what=what, of=answers, kinds=kinds, people=people, begins=begins, ends=ends)
 
         return self._send(folder, act)
@@ -133,7 +136,7 @@ class AskingVerbs(AllyVerbs):
         """Say in words what came of a delivery (default: the latest of the ally `to`); an `outcome` closes it."""
 
         def act(desk: Desk) -> Sent:
-            chosen = delivery and (message_id(desk, delivery) or delivery)
+            chosen = delivery and (message_id(desk.connection, delivery) or delivery)
             if chosen is None and to is not None:
                 chosen = open_answer(desk.connection, desk.own, find_ally(desk.connection, to).card.identity)
             if chosen is None:
@@ -162,16 +165,16 @@ def _latest_request(desk: Desk, ally: str) -> str:
     return waiting[-1]
 
 
-def message_id(desk: Desk, name: str) -> str | None:
+def message_id(connection: Connection, name: str) -> str | None:
     """Return the message that `name` means: an id as it is, or the only one whose UUID begins so; None: it is no id.
 
     An ally of that name comes first, so that no message can take a name's place.
     """
     if name.startswith("message--"):
         return name
-    if not _SHORT.fullmatch(name) or any(ally.card.name == name for ally in read_allies(desk.connection)):
+    if not _SHORT.fullmatch(name) or any(ally.card.name == name for ally in read_allies(connection)):
         return None
-    found = [row.id for row in read_messages(desk.connection) if row.id.startswith(f"message--{name}")]
+    found = [row.id for row in read_messages(connection) if row.id.startswith(f"message--{name}")]
     if len(found) > 1:
         raise TrustError(f"{len(found)} messages begin with {name}: write more of it. See: aleat asks.")
     if not found:

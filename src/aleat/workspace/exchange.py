@@ -30,9 +30,8 @@ from aleat.exchange import (
     refuse,
     withdraw,
 )
-from aleat.exchange.messages import Inquiry, Message, PermissionRequest
+from aleat.exchange.messages import Inquiry, PermissionRequest
 from aleat.exchange.overview import open_answer, open_delivery
-from aleat.exchange.sending import thread_of
 from aleat.exchange.steps import AskRow, links, next_step
 from aleat.release import Release
 from aleat.store.allies import find_ally
@@ -70,7 +69,11 @@ class ExchangeVerbs(AskingVerbs):
 
         def act(desk: Desk) -> Sent:
             return offer(
-                desk, ally, what=what, of=(of and message_id(desk, of)) or of or _open_request(desk, ally), **more
+                desk,
+                ally,
+                what=what,
+                of=(of and message_id(desk.connection, of)) or of or _open_request(desk, ally),
+                **more,
             )
 
         return self._send(folder, act)
@@ -90,7 +93,7 @@ class ExchangeVerbs(AskingVerbs):
         return self._send(
             folder,
             lambda desk: close_thread(
-                desk, message_id(desk, thread) or thread, outcome=outcome, lessons=lessons, provided=provided
+                desk, message_id(desk.connection, thread) or thread, outcome=outcome, lessons=lessons, provided=provided
             ),
         )
 
@@ -117,7 +120,7 @@ class ExchangeVerbs(AskingVerbs):
         def act(desk: Desk) -> Sent:
             ally = find_ally(desk.connection, to).card.identity
             prepared = prepare_release(desk, to, reader=reader)
-            answers = (of and message_id(desk, of)) or of or open_delivery(desk.connection, desk.own, ally)
+            answers = (of and message_id(desk.connection, of)) or of or open_delivery(desk.connection, desk.own, ally)
             return deliver(desk, to, prepared, of=answers, remarks=remarks, approver=approver)
 
         return self._send(folder, act)
@@ -137,7 +140,7 @@ class ExchangeVerbs(AskingVerbs):
         facts = self.answer_facts()
 
         def act(desk: Desk) -> Sent:
-            chosen = delivery and (message_id(desk, delivery) or delivery)
+            chosen = delivery and (message_id(desk.connection, delivery) or delivery)
             if chosen is None and to is not None:
                 chosen = open_answer(desk.connection, desk.own, find_ally(desk.connection, to).card.identity)
             if chosen is None:
@@ -186,8 +189,16 @@ class ExchangeVerbs(AskingVerbs):
 
     def find_thread(self, name: str) -> str:
         """Return the thread that a message belongs to: its id, the first letters of its UUID, or an ally's name."""
-        with self._desk(write=False) as desk:
-            return thread_of(desk, message_id(desk, name) or _latest_of(desk, name)).id
+        with self.read() as connection:
+            wanted = message_id(connection, name)
+            if wanted is None:
+                identity = find_ally(connection, name).card.identity
+            for thread in reversed(asks(connection)):
+                ids = {thread.id, *(item.id for item in thread.messages), *(fault.message for fault in thread.faults)}
+                sides = {side for item in thread.messages for side in (item.sender, item.recipient)}
+                if (wanted in ids) if wanted is not None else (identity in sides):
+                    return thread.id
+        raise TrustError(f"There is nothing called {name}. See: aleat asks.")
 
     def findings(self) -> tuple[Finding, ...]:
         """Return what allies found with what we gave them."""
@@ -222,7 +233,7 @@ def take_sealed(desk: Desk, data: bytes, path: str, *, sender: str | None = None
 
 def _message_of(desk: Desk, name: str) -> str:
     """Return a message's id: by itself or its first letters, or the open offer or request of the ally called so."""
-    if (found := message_id(desk, name)) is not None:
+    if (found := message_id(desk.connection, name)) is not None:
         return found
     identity = find_ally(desk.connection, name).card.identity
     waiting = [
@@ -235,19 +246,6 @@ def _message_of(desk: Desk, name: str) -> str:
     if not waiting:
         raise TrustError(f"Nothing of {name} waits for an answer. See: aleat asks.")
     return waiting[-1]
-
-
-def _latest_of(desk: Desk, name: str) -> str:
-    """Return the latest thread with the ally that is called so."""
-    identity = find_ally(desk.connection, name).card.identity
-    threads = [item.id for item in asks(desk.connection) if any(identity in _sides(one) for one in item.messages)]
-    if not threads:
-        raise TrustError(f"Nothing passed between us and {name}. See: aleat asks.")
-    return threads[-1]
-
-
-def _sides(message: Message) -> tuple[str, str]:
-    return message.sender, message.recipient
 
 
 def _open_request(desk: Desk, ally: str) -> str | None:
