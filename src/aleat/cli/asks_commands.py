@@ -14,7 +14,6 @@ from aleat.cli.finding_words import looked_text
 from aleat.cli.knowledge_words import fitted_table, width
 from aleat.cli.options import WorkspaceOption, open_workspace
 from aleat.cli.terminal import line, table, wrapped
-from aleat.text import clip, visible
 
 if TYPE_CHECKING:
     from aleat.exchange.messages import Message
@@ -85,10 +84,12 @@ def _print_ledger(rows: tuple[AskRow, ...], names: Mapping[str, str], today: dat
     cells = [_cells(row, names, today) for row in rows]
     if width() >= _WIDE:
         headings = ("thread", "state", "since", "from → to", "what", "led to", "waits for")
-        fitted_table(cells, headings, stretch=4, most=(8, 10, 10, 34, 200, 40, 56))
+        short = [(*cell[:4], _clip(cell[4], 56), _clip(cell[5], 36), cell[6]) for cell in cells]
+        fitted_table(short, headings, stretch=4, most=(8, 10, 10, 34, 200, 40, 56))
     else:
         for id_, state, since, sides, what, led_to, turn in cells:
-            line(clip(visible(f"{id_}  {state:<10} {since}  {sides}  {what}"), width()))
+            line(f"{id_}  {state:<10} {since}  {sides}")
+            line(_clip(f"{' ' * 10}{what}", width()))
             more = (f"led to {led_to}" if led_to else "", f"waits for {turn}" if turn else "")
             if text := "; ".join(filter(None, more)):
                 wrapped(text, indent=" " * 10)
