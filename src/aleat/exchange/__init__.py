@@ -1,8 +1,8 @@
 """Aid between two teams: what is asked for, offered, given, answered and closed, and the files it travels in.
 
-The acts (`ask`, `inquire`, `ask_permission`, `offer`, `accept`, `deliver`, `answer` …) make sealed files,
-`receive` opens them; both sides keep every message, and `asks` folds them to the same state on both. Objects leave only through the gate
-(`aleat.release`). These don't send: a file is carried by whoever carries it.
+The acts (`ask`, `inquire`, `ask_permission`, `offer`, `accept`, `deliver`, `answer` …) make sealed files, `receive`
+opens them; both sides keep every message, and `asks` folds them to the same state on both. Objects leave only
+through the gate (`aleat.release`). These don't send: a file is carried by whoever carries it.
 
 Servers of other parties are polled through `open_source` (TAXII 2.1, MISP); `push_objects` puts objects into a TAXII
 collection. What they may cost is in `RemoteLimits`.
