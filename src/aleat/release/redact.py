@@ -58,7 +58,8 @@ _TIMES = {
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}+@[\w-]++(?:\.[\w-]++)++")
 _TELEPHONE = re.compile(r"(?<![\w+])\+\d{1,3}(?:[ ./-]?\(?\d{1,4}\)?){2,6}(?!\w)")
 _ACCOUNT = re.compile(r"(?:\\users\\|/home/)([^\\/:*?\"<>|%\s\[\]]{2,64})(?=[\\/])")
-_SIGNS = (b"@", b"+", b"at]", b"at)", b"sers", b"SERS", b"/home/")  # without any, there is nothing to look for
+# Without any of these in an object's bytes there is nothing to look for in its texts.
+_SIGNS = re.compile(rb"@|\+|[(\[]at[)\]]|sers\\\\|/home/", re.IGNORECASE)
 _NOBODY = frozenset({"all users", "default", "default user", "defaultuser0", "public", "lost+found"})
 
 
@@ -164,7 +165,7 @@ def coarsen(item: StixObject, terms: Terms, release: ReleaseTerms) -> dict[str, 
 
 def personal_words(item: StixObject, release: ReleaseTerms) -> frozenset[str]:
     """Return personal data and accounts in free texts of an object of ours that the agreement keeps here, folded."""
-    if not any(sign in item.content for sign in _SIGNS):
+    if _SIGNS.search(item.content) is None:
         return frozenset()
     properties = item.properties()
     text = fold("\n".join(str(properties[name]) for name in FREE_TEXT if isinstance(properties.get(name), str)))

@@ -250,7 +250,7 @@ def _own_label_not_agreed(case: Case) -> Verdict | None:
 
 
 def _below_threshold(case: Case) -> Verdict | None:
-    few = case.own and is_too_few(case.subject.object, case.own_terms.release)
+    few = case.own and case.own_terms.release.threshold > 1 and is_too_few(case.subject.object, case.own_terms.release)
     return case.refuse("below-threshold", agreement=case.own_terms.name) if few else None
 
 
