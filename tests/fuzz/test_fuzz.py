@@ -27,6 +27,7 @@ COUNTS = {"containers": 60, "rules": 60, "patterns": 120, "events": 60, "lists":
     "mappings": 30,
     "messages": 300,
     "misp": 60,
+    "misp-server": 200,
     "taxii": 300,
     "times": 150,
     "warning-lists": 60,
