@@ -306,3 +306,24 @@ def test_a_release_is_withdrawn_from_its_recipient_alone(teams: tuple[Team, Team
     assert not found.object.revoked
     give(north, south)
     assert standing(south, own.id) == [north.card.identity]
+
+
+def test_who_passed_it_on_is_told_so(teams: tuple[Team, Team], tmp_path: Path) -> None:
+    """What its giver takes back, by object or by release, went on to others: they are named."""
+    north, south = teams
+    west = Team(tmp_path / "west", "west", WEST, "IT")
+    south.befriend(west, _agreement(south, west).replace("mutual-aid", "with-west"))
+    north.know(*(indicator(number, north.card.identity, "clear") for number in (1, 2)))
+    first = give(north, south)
+    with south.desk() as desk:
+        deliver(desk, "west", prepare_release(desk, "west"))
+    with north.desk() as desk:
+        (sent,) = withdraw_objects(desk, [indicator(1, None).id], reason="Wrong.").sent
+    with north.desk() as desk:
+        recall = withdraw(desk, first.release_id, reason="All of it.")
+    with south.desk() as desk:
+        assert receive(desk, sent.data).passed_on == {"west": (indicator(1, None).id,)}
+    with south.desk() as desk:
+        found = receive(desk, recall.data).passed_on
+        assert set(found["west"]) >= {indicator(1, None).id, indicator(2, None).id}
+    west.close()

@@ -18,6 +18,8 @@ __all__ = ["open_mail", "register", "tell_received"]
 
 _WAITING = ("not tried yet", "other pieces of it have not come")
 
+_LISTED = 5
+
 
 def register(app: cyclopts.App) -> None:
     """Add the command to `app`."""
@@ -72,6 +74,9 @@ def tell_received(got: Received) -> None:
     """Say what a sealed file held, and what of its sender's has not come."""
     kinds = ", ".join(str(message.__struct_config__.tag).replace("-", " ") for message in got.messages) or "no message"
     line(f"From {got.sender.name}: {kinds}; {len(got.objects)} objects, {len(got.findings)} findings.")
+    for ally, objects in got.passed_on.items():
+        named = " ".join(objects[:_LISTED]) + (" …" if len(objects) > _LISTED else "")
+        error(f"We passed on to {ally} what was withdrawn: {len(objects)} objects. See: aleat withdraw {named}")
     if got.readers:
         error(f"TLP:RED, for the eyes of {', '.join(got.readers)} only.")
     if got.missing:

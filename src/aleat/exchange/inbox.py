@@ -19,7 +19,7 @@ from aleat.exchange.desk import Desk
 from aleat.exchange.findings import Finding, read_findings
 from aleat.exchange.messages import Message, Withdrawal, carried_release, decode_messages, message_row
 from aleat.exchange.permissions import settle_permissions
-from aleat.exchange.withdrawals import note_withdrawal, settle_withdrawn
+from aleat.exchange.withdrawals import note_withdrawal, passed_on, settle_withdrawn
 from aleat.stix import ObjectLimits, ParsedBundle, StixObject, format_timestamp, parse_bundle
 from aleat.stix.entries import ENTRY_SCHEMA, entries_digest
 from aleat.stix.extensions import read_extension
@@ -81,6 +81,8 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     issues: tuple[Issue, ...] = ()
     lists: tuple[str, ...] = ()
     """Digests of the lists whose entries came along."""
+    passed_on: dict[str, tuple[str, ...]] = {}
+    """What of that which the sender withdrew we gave to others: ids, by the ally's name."""
     readers: tuple[str, ...] = ()
     """For whose eyes it is, where it holds TLP:RED."""
 
@@ -118,16 +120,21 @@ def receive(desk: Desk, data: bytes, *, path: str = "sealed file", limits: Objec
     rows = [message_row(item) for item in messages]
     record_file(desk.connection, row, rows, actor=desk.actor, time=desk.time, key=desk.key)
     settle_permissions(desk, (item.thread for item in messages))
+    spread: dict[str, tuple[str, ...]] = {}
     for message in messages:
         if isinstance(message, Withdrawal) and message.objects:
             note_withdrawal(desk, sender.identity, {sender.name}, message)
         if isinstance(message, Withdrawal) and message.release:
             add_withdrawn(desk.connection, message.release, sender.identity, time=desk.time)
+        if isinstance(message, Withdrawal):
+            found = passed_on(desk, sender.identity, message)
+            spread |= {allies[ally].name if ally in allies else ally: ids for ally, ids in found.items()}
     result = Received(
         sender=sender,
         messages=messages,
         missing=missing_serials(desk.connection, sender.identity),
         issues=_clock_issues(messages, desk, path),
+        passed_on=spread,
     )
     if not opened.header.release:
         return result

@@ -26,16 +26,26 @@ from aleat.release import Revoked, agreement_with, prepare_revocation
 from aleat.stix import StixObject, canonical_json, parse_object
 from aleat.stix.times import format_timestamp, parse_timestamp
 from aleat.store.decisions import place_hold, read_releases, record_withdrawal, require
-from aleat.store.exchanges import read_messages
+from aleat.store.exchanges import read_files, read_messages
 from aleat.store.given import GivenObject, add_revocations, find_given, read_bundle
 from aleat.store.ledger import append_entry
 from aleat.store.objects import Provenance, StoredObject, get_variants, iterate_objects, put_objects
 from aleat.store.shelves import find_on_shelf
 from aleat.store.withdrawn import TAKEN_BACK, taken_back
 
-__all__ = ["Withdrawn", "note_withdrawal", "settle_withdrawn", "withdraw", "withdraw_objects"]
+__all__ = ["Withdrawn", "note_withdrawal", "passed_on", "settle_withdrawn", "withdraw", "withdraw_objects"]
 
 _MOST = 10_000  # in one message
+
+
+class _Listed(msgspec.Struct):
+    id: str
+
+
+class _Manifest(msgspec.Struct):
+    """What is needed of a release's manifest; it was checked when it was received."""
+
+    objects: tuple[_Listed, ...]
 
 
 class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,6 +218,18 @@ def note_withdrawal(desk: Desk, giver: str, names: Collection[str], message: Wit
         if copy.giver in {giver, *names}
     }
     _note(desk, gone - ended.keys(), "gone", message.id)
+
+
+def passed_on(desk: Desk, giver: str, message: Withdrawal) -> dict[str, tuple[str, ...]]:
+    """Return what of that which `giver` withdrew we gave to others: the objects' ids here, by ally (identity)."""
+    objects = set(message.objects)
+    if message.release:
+        for row in read_files(desk.connection, giver):
+            if row.direction == "in" and row.release == message.release and row.manifest:
+                objects |= {item.id for item in msgspec.json.decode(row.manifest, type=_Manifest).objects}
+    given = [one for one in find_given(desk.connection, objects) if one.ally not in {giver, desk.own}]
+    allies = sorted({one.ally for one in given})
+    return {ally: tuple(sorted({one.object for one in given if one.ally == ally})) for ally in allies}
 
 
 def settle_withdrawn(desk: Desk, giver: str, sealed: str, items: Iterable[tuple[StixObject, str | None]]) -> None:
