@@ -12,7 +12,7 @@ their form; a name in prose has none, and is found only where it is a victim's, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -23,7 +23,7 @@ from aleat.errors import ObjectError
 from aleat.release.records import Terms
 from aleat.release.retell import FREE_TEXT, keyed_uuid
 from aleat.release.words import fold
-from aleat.stix.extensions import read_extension
+from aleat.stix.extensions import extension_id, read_extension
 from aleat.stix.objects import StixObject, make_object
 from aleat.stix.times import format_timestamp, parse_timestamp
 from aleat.trust.agreements import ReleaseTerms
@@ -194,8 +194,13 @@ def _is_victim(item: StixObject, terms: Terms) -> bool:
 
 
 def _coarse_times(properties: Mapping[str, Any], release: ReleaseTerms) -> dict[str, Any]:
+    return _coarsened(properties, _TIMES[properties["type"]], release)
+
+
+def _coarsened(properties: Mapping[str, Any], times: Iterable[str], release: ReleaseTerms) -> dict[str, Any]:
+    """Return properties with these times of them coarsened; what is no time is left out."""
     told = dict(properties)
-    for name in _TIMES[properties["type"]]:
+    for name in times:
         try:
             exact = parse_timestamp(told[name])
         except KeyError:
@@ -207,6 +212,16 @@ def _coarse_times(properties: Mapping[str, Any], release: ReleaseTerms) -> dict[
         if coarse != exact:
             told[name] = format_timestamp(coarse)
     return told
+
+
+def _coarse_note(properties: Mapping[str, Any], release: ReleaseTerms) -> dict[str, Any]:
+    """An outage's window (our own extension) is told as coarsely as a sighting's times."""
+    extensions = properties.get("extensions")
+    outage = extensions.get(extension_id("outage")) if isinstance(extensions, dict) else None
+    if not isinstance(extensions, dict) or not isinstance(outage, dict):
+        return dict(properties)
+    told = _coarsened(outage, ("last_served", "first_served"), release)
+    return {**properties, "extensions": {**extensions, extension_id("outage"): told}}
 
 
 def _coarse_process(properties: Mapping[str, Any], release: ReleaseTerms) -> dict[str, Any]:
@@ -236,6 +251,7 @@ def _coarse_location(properties: Mapping[str, Any], release: ReleaseTerms) -> di
 
 COARSENERS: Final[dict[str, Callable[[Mapping[str, Any], ReleaseTerms], dict[str, Any]]]] = {
     **dict.fromkeys(_TIMES, _coarse_times),
+    "note": _coarse_note,
     "process": _coarse_process,
     "identity": _coarse_identity,
     "location": _coarse_location,

@@ -13,6 +13,7 @@ import msgspec
 from aleat.knowledge.misp.labels import sharing_marking
 from aleat.release import Release, Subject, Terms, describe_stored, prepare
 from aleat.stix import StixObject, make_object
+from aleat.stix.extensions import extend
 from aleat.stix.ids import content_id
 from aleat.store.objects import Provenance, StoredObject
 from aleat.trust.agreements import AllyParty, NamedPerson, OnwardTerm, Permission, ReleaseTerms, fingerprint
@@ -163,6 +164,7 @@ class Case(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     rests_on: tuple[str, ...] = ()
     same_as: str = ""
     properties: dict[str, Any] = {}
+    outage: dict[str, str] = {}
     keeps: tuple[str, ...] = ()
     """What of it stands in nothing of ours that leaves, whatever the decision; "name" is its name."""
     definition: str = ""
@@ -220,11 +222,14 @@ def _object(case: Case, marks: tuple[str, ...]) -> StixObject:
     if case.type == "relationship":
         properties["relationship_type"] = "related-to"
     properties |= case.properties
+    if case.outage:
+        properties["extensions"] = extend("outage", {"service": "portal", "cause": "maintenance", **case.outage})
     for name, target in case.refers.items():
         properties[name] = [_id_of(one) for one in target] if isinstance(target, list) else _id_of(target)
     if case.type == "note":
         content = properties.get("content", f"Beware of {_word_of(case.says or case.name)} today.")
-        properties = {"content": content, "object_refs": properties["object_refs"]}
+        more = {name: value for name, value in properties.items() if name == "extensions"}
+        properties = {"content": content, "object_refs": properties["object_refs"], **more}
     elif case.type != "relationship":
         properties["name"] = case.called_plainly or (f"like {_word_of(case.called)}" if case.called else case.word)
     if case.part:
