@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from aleat.errors import AleatError, SealError, TrustError
-from aleat.exchange import Affected, Sent, Thread, accept, ask, asks, close_thread, offer, receive, refuse
+from aleat.exchange import Affected, Sent, Thread, accept, answer, ask, asks, close_thread, offer, receive, refuse
 from aleat.exchange.desk import Desk
 from aleat.exchange.inquiries import inquire
 from aleat.exchange.messages import Message
 from aleat.exchange.outbox import answer_in_words, deliver_help, retract
+from aleat.release import Victim
 from aleat.store.exchanges import missing_serials
 from aleat.store.ledger import verify_ledger
 from tests.exchange.teams import START, Team
@@ -160,3 +161,25 @@ def test_a_message_from_the_future_is_kept_and_said(teams: tuple[Team, Team]) ->
         received = receive(desk, sent.data)
     assert [issue.code for issue in received.issues] == ["clock"]
     assert [item.state for item in _threads(south)] == ["offered"]
+
+
+def test_what_would_not_count_is_not_sent(teams: tuple[Team, Team]) -> None:
+    """An answer to what can't be answered so, or that is the other side's to give, is an error, and leaves nothing."""
+    north, south = teams
+    of = _offered(north, south)
+    with south.desk() as desk:
+        yes = accept(desk, of).messages[0].id
+    with south.desk() as desk:
+        with pytest.raises(TrustError, match="can't be answered in this way"):
+            answer_in_words(desk, of, what="They helped")
+        with pytest.raises(TrustError, match="other side's to say"):
+            deliver_help(desk, "north", what="Two analysts", of=of)
+        with pytest.raises(TrustError, match="can't be answered in this way"):
+            deliver_help(desk, "north", what="Two analysts", of=yes)
+    with north.desk() as desk:
+        given = deliver_help(desk, "south", what="Two analysts", of=of)
+    with south.desk() as desk:
+        receive(desk, given.data)
+        with pytest.raises(TrustError, match="--results"):
+            answer(desk, given.messages[0].id, (), coverage=(), victim=Victim(name="x", sector="", country=""))
+    assert [len(thread.messages) for thread in _threads(south)] == [3]

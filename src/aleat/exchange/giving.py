@@ -11,7 +11,7 @@ from aleat.exchange.collect import collect_knowledge
 from aleat.exchange.desk import Desk, agreed, terms_for
 from aleat.exchange.findings import Finding, NotLookedAt, finding_objects, read_findings
 from aleat.exchange.messages import Closing, Delivery, Findings, Message, Offer
-from aleat.exchange.sending import Sent, answered, known_ally, message_head, new_id, recipient_of, send, thread_of
+from aleat.exchange.sending import Sent, answered, known_ally, message_head, new_id, recipient_of, say, thread_of
 from aleat.release import Channel, Release, Terms, Victim, describe_derived, prepare
 from aleat.release.rules import may_read_red
 from aleat.stix import StixObject, format_timestamp
@@ -80,7 +80,7 @@ def deliver(
         thread = thread_of(desk, of).id
     head = message_head(desk, to.identity, thread)
     messages.append(Delivery(**head, of=of, release=id_, sha256=release.sha256, remarks=remarks))
-    return send(desk, to, tuple(messages), release, id_)
+    return say(desk, to, tuple(messages), release, id_)
 
 
 def answer(
@@ -102,6 +102,8 @@ def answer(
     The sightings pass the gate like everything else: one of an indicator that came from elsewhere stays.
     """
     thread, to = answered(desk, delivery)
+    if any(item.id == delivery and isinstance(item, Delivery) and not item.release for item in thread.messages):
+        raise TrustError("No objects came with that. Say in words what came of it: aleat answer --results TEXT.")
     terms = terms_for(desk, to)
     agreement = agreed(terms)
     label = agreement.release.default_label or next(iter(agreement.release.labels), "red")
@@ -149,7 +151,7 @@ def answer(
     messages: list[Message] = [found]
     if outcome is not None:
         messages.append(Closing(**message_head(desk, to.identity, thread.id), outcome=outcome, lessons=lessons))
-    return send(desk, to, tuple(messages), release, id_, (*kept, *withheld))
+    return say(desk, to, tuple(messages), release, id_, (*kept, *withheld))
 
 
 def prepare_for(

@@ -21,7 +21,7 @@ from aleat.exchange.desk import Desk, agreed, terms_for
 from aleat.exchange.giving import record_decisions
 from aleat.exchange.messages import Asked, Inquiry
 from aleat.exchange.plain_words import check_words
-from aleat.exchange.sending import Sent, message_head, new_id, recipient_of, send
+from aleat.exchange.sending import Sent, message_head, new_id, recipient_of, say
 from aleat.release import RULES, Release, describe_derived, prepare
 from aleat.stix import StixObject, make_object, random_id
 from aleat.trust.agreements import ReleaseTerms
@@ -92,7 +92,7 @@ def inquire(
     )
     names = {item.id: item.name or item.id for item in made}
     left_out = tuple(f"{names.get(one, one)}: {why}" for one, why in sorted(kept.items()))
-    return msgspec.structs.replace(send(desk, to, (inquiry,), release, id_), left_out=left_out)
+    return msgspec.structs.replace(say(desk, to, (inquiry,), release, id_), left_out=left_out)
 
 
 def value_pattern(value: str) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from aleat.exchange.messages import (
     Retraction,
 )
 from aleat.exchange.permissions import settle_permissions
-from aleat.exchange.sending import Sent, answered, message_head, new_id, other_side, recipient_of, send, thread_of
+from aleat.exchange.sending import Sent, answered, message_head, new_id, other_side, recipient_of, say, thread_of
 from aleat.exchange.threads import FOLLOWS, Thread
 
 __all__ = ["accept", "answer_in_words", "ask", "close_thread", "deliver_help", "offer", "refuse", "retract"]
@@ -44,7 +44,7 @@ def ask(
     id_ = new_id()
     head = message_head(desk, to.identity, id_, id_)
     request = Request(**{**head, **fields}, title=title, affected=affected, impact=impact, needs=tuple(needs))
-    return send(desk, to, (request,))
+    return say(desk, to, (request,))
 
 
 def offer(desk: Desk, ally: str, *, what: str, of: str | None = None, **fields: Any) -> Sent:
@@ -53,7 +53,7 @@ def offer(desk: Desk, ally: str, *, what: str, of: str | None = None, **fields: 
     id_ = new_id()
     thread = thread_of(desk, of).id if of is not None else id_
     head = message_head(desk, to.identity, thread, id_)
-    return send(desk, to, (Offer(**{**head, **fields}, what=what, of=of),))
+    return say(desk, to, (Offer(**{**head, **fields}, what=what, of=of),))
 
 
 def accept(desk: Desk, of: str, *, remarks: str = "") -> Sent:
@@ -68,14 +68,14 @@ def accept(desk: Desk, of: str, *, remarks: str = "") -> Sent:
             raise TrustError("That offer was refused or taken back. Ask for a new one.")
         if found.valid_until is not None and desk.time.date() > found.valid_until:
             raise TrustError(f"That offer ended on {found.valid_until}. Ask for a new one.")
-    return send(desk, to, (Acceptance(**message_head(desk, to.identity, thread.id), of=of, remarks=remarks),))
+    return say(desk, to, (Acceptance(**message_head(desk, to.identity, thread.id), of=of, remarks=remarks),))
 
 
 def refuse(desk: Desk, of: str, *, reason: str) -> Sent:
     """Refuse an ally's offer, or its request for support, information or permission; it wins over an acceptance."""
     thread, to = answered(desk, of)
     _require_open(thread)
-    return send(desk, to, (Refusal(**message_head(desk, to.identity, thread.id), of=of, reason=reason),))
+    return say(desk, to, (Refusal(**message_head(desk, to.identity, thread.id), of=of, reason=reason),))
 
 
 def retract(desk: Desk, of: str, *, reason: str) -> Sent:
@@ -87,7 +87,7 @@ def retract(desk: Desk, of: str, *, reason: str) -> Sent:
     if not isinstance(found, FOLLOWS[Retraction][0].answers):
         raise TrustError("What was given or answered can't be taken back. Withdraw it: aleat withdraw.")
     to = other_side(desk, thread)
-    sent = send(desk, to, (Retraction(**message_head(desk, to.identity, thread.id), of=of, reason=reason),))
+    sent = say(desk, to, (Retraction(**message_head(desk, to.identity, thread.id), of=of, reason=reason),))
     settle_permissions(desk, [thread.id])
     return sent
 
@@ -116,7 +116,7 @@ def deliver_help(
         thread = thread_of(desk, of).id
     head = message_head(desk, to.identity, thread)
     given = Delivery(**head, of=of, what=what, kinds=tuple(kinds), people=tuple(people), begins=begins, ends=ends)
-    return send(desk, to, (*messages, given))
+    return say(desk, to, (*messages, given))
 
 
 def answer_in_words(desk: Desk, delivery: str, *, what: str, lessons: str = "", outcome: str | None = None) -> Sent:
@@ -127,7 +127,7 @@ def answer_in_words(desk: Desk, delivery: str, *, what: str, lessons: str = "", 
     ]
     if outcome is not None:
         messages.append(Closing(**message_head(desk, to.identity, thread.id), outcome=outcome, lessons=lessons))
-    return send(desk, to, tuple(messages))
+    return say(desk, to, tuple(messages))
 
 
 def close_thread(desk: Desk, thread: str, *, outcome: str, lessons: str = "", provided: str = "") -> Sent:
@@ -135,7 +135,7 @@ def close_thread(desk: Desk, thread: str, *, outcome: str, lessons: str = "", pr
     found = thread_of(desk, thread)
     to = other_side(desk, found)
     head = message_head(desk, to.identity, found.id)
-    return send(desk, to, (Closing(**head, outcome=outcome, lessons=lessons, provided=provided),))
+    return say(desk, to, (Closing(**head, outcome=outcome, lessons=lessons, provided=provided),))
 
 
 def _require_open(thread: Thread) -> None:

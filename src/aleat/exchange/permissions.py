@@ -22,7 +22,7 @@ from aleat.exchange.collect import Knowledge, collect_knowledge
 from aleat.exchange.desk import Desk, terms_for
 from aleat.exchange.messages import AskedObject, Grant, PermissionRequest, read_message
 from aleat.exchange.plain_words import check_words
-from aleat.exchange.sending import Sent, answered, known_ally, message_head, new_id, recipient_of, send
+from aleat.exchange.sending import Sent, answered, known_ally, message_head, new_id, recipient_of, say
 from aleat.exchange.threads import Thread, fold_thread
 from aleat.release import RULES, Decision, Subject, Terms, prepare
 from aleat.store.database import Connection
@@ -100,7 +100,7 @@ def ask_permission(
         purpose=purpose,
         until=until,
     )
-    return send(desk, card, (request,))
+    return say(desk, card, (request,))
 
 
 def permit(
@@ -139,7 +139,7 @@ def permit(
     facts: dict[str, Any] = {"permission": grant.permission, "to": to.identity, "onward_to": grant.onward_to}
     facts |= {"objects": ours, "valid_from": grant.valid_from.isoformat(), "valid_until": end.isoformat()}
     append_entry(desk.connection, "decisions", "permission-given", facts, **_signing(desk))
-    sent = send(desk, to, (grant,))
+    sent = say(desk, to, (grant,))
     return msgspec.structs.replace(sent, left_out=tuple(id_ for id_ in chosen if id_ not in ours))
 
 

@@ -35,9 +35,18 @@ __all__ = [
     "new_id",
     "other_side",
     "recipient_of",
+    "say",
     "send",
     "thread_of",
 ]
+
+
+_WOULD_NOT_COUNT = {
+    "no-root": "The thread's first message has not come yet, so nothing in it can be answered.",
+    "answers-nothing": "That message can't be answered in this way.",
+    "not-theirs": "That is the other side's to say, not ours.",
+    "expired": "That offer's last day is over. Ask for a new one.",
+}
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +129,23 @@ def acknowledge(desk: Desk, ally: str) -> Sent | None:
     require(desk.connection, desk.actor, "analyst")
     to = known_ally(desk, ally)
     return send(desk, to, ()) if owed_receipts(desk.connection, desk.own, to.identity) else None
+
+
+def say(
+    desk: Desk,
+    to: AllyCard,
+    messages: tuple[Message, ...],
+    release: Release | None = None,
+    release_id: str = "",
+    kept: tuple[Finding, ...] = (),
+) -> Sent:
+    """Send messages that count in their thread; raises `TrustError` where one would not, and nothing is sent."""
+    thread, ids = messages[0].thread, {item.id for item in messages}
+    held = [read_message(row) for row in read_messages(desk.connection, thread)]
+    for fault in fold_thread(thread, [*held, *messages]).faults:
+        if fault.message in ids:
+            raise TrustError(f"{_WOULD_NOT_COUNT[fault.reason]} See: aleat asks.")
+    return send(desk, to, messages, release, release_id, kept)
 
 
 def send(
