@@ -97,6 +97,10 @@ class Misp:
             return self._write(path, body)
         return self._view(path.removeprefix("events/view/"), bool(body.get("deleted")))
 
+    def sent(self, path: str) -> int:
+        """How many requests went to a path."""
+        return sum(body.startswith(f"/{path}".encode()) for body in self.bodies)
+
     def attributes(self) -> list[dict[str, Any]]:
         """All attributes, those of objects and deleted ones too."""
         found = [row for event in self.events.values() for row in event.get("Attribute", ())]
@@ -160,7 +164,8 @@ class Misp:
         there = self.events.get(event.get("uuid", id_))
         if there is None:
             return _failed("edit", "Event could not be saved: Could not find the local event.")
-        if int(event.get("timestamp", "0")) <= int(there["timestamp"]):
+        event = {"timestamp": str(int(there["timestamp"]) + 1), **event}  # without one MISP takes the time
+        if int(event["timestamp"]) <= int(there["timestamp"]):
             return _failed("edit", _NOT_NEWER)
         if there["Orgc"] != OUR_ORG and not (self.role["perm_sync"] and there.get("locked")):
             return _failed("edit", _NOT_OURS)

@@ -179,3 +179,11 @@ def test_what_has_no_date_says_none() -> None:
     fitted = fit_event({**one, "Attribute": [row]})
     assert not {"date", "timestamp"} & set(fitted)
     assert not {"timestamp", "first_seen"} & set(fitted["Attribute"][0])
+
+
+def test_what_has_no_uuid_gets_one() -> None:
+    """Always the same, over what it says: without one it couldn't be told apart at the server."""
+    told = {"uuid": uuid(1), "info": "x", "Attribute": [{"type": "domain", "value": "a"}, {"uuid": "x", "value": "b"}]}
+    first, second = (row["uuid"] for row in fit_event(told)["Attribute"])
+    assert len({first, second, ""}) == 3
+    assert [row["uuid"] for row in fit_event(told)["Attribute"]] == [first, second]

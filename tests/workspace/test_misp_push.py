@@ -193,6 +193,20 @@ def test_a_lists_values_are_attributes(ws: Workspace, misp: Misp, tmp_path: Path
     assert push(ws, misp).release == ""
 
 
+def test_a_large_event_goes_in_several_requests(ws: Workspace, misp: Misp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PHP takes a request whole; a break between two of them costs nothing."""
+    monkeypatch.setattr("aleat.exchange.misp_push._BATCH", 3)
+    take_in(ws, [indicator(n, NORTH, "green") for n in range(8)])
+    misp.dies_after = 2
+    assert not push(ws, misp).complete
+    assert len(values(misp)) == 6
+    misp.dies_after = -1
+    (event,) = push(ws, misp).events
+    assert (event.taken, event.known, event.issues) == (2, 6, ())
+    assert len(values(misp)) == 8
+    assert (misp.sent("events/add"), misp.sent("events/edit")) == (1, 2)
+
+
 def test_objects_and_clusters_go_there_once(ws: Workspace, misp: Misp) -> None:
     """An object with its reference, a cluster with its tag; a newer version of it replaces what is there."""
     common: dict[str, Any] = {"created": START, "created_by_ref": NORTH, "markings": [GREEN]}

@@ -131,7 +131,8 @@ def _tell(
             told |= telling.told
             yield event
     writing.refused = len(refused)
-    rest = [item for item in left if item.id not in told | refused and item.type not in _SUPPORT]
+    done = told | refused
+    rest = [item for item in left if item.id not in done and item.type not in _SUPPORT]
     writing.untold.update(item.type for item in rest)
     writing.told |= told
 

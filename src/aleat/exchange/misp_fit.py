@@ -12,6 +12,7 @@ from typing import Any
 
 from aleat.knowledge.misp.fields import flag, identifier, objects_in, text
 from aleat.stix.canonical import canonical_json
+from aleat.stix.ids import content_id
 
 __all__ = ["NO_SERVERS", "PARTS", "digest_of", "fit_event", "head_of", "number_groups", "parts_of", "times_of"]
 
@@ -71,7 +72,16 @@ def fit_event(event: Mapping[str, Any]) -> dict[str, Any]:
     fitted["Attribute"] = [_attribute(one) for one in objects_in(event.get("Attribute"))[0]]
     fitted["Object"] = [_object(one, there) for one in objects_in(event.get("Object"))[0]]
     fitted["EventReport"] = [_chosen(one, _REPORT) for one in objects_in(event.get("EventReport"))[0]]
+    for name in PARTS:
+        fitted[name] = [_named(one, text(event.get("uuid"))) for one in fitted[name]]
     return fitted
+
+
+def _named(member: dict[str, Any], event: str) -> dict[str, Any]:
+    """Return a part with a UUID: over what it says, where its maker gave it none."""
+    if identifier(member.get("uuid")):
+        return member
+    return {**member, "uuid": content_id("note", ["misp", event, digest_of(member)]).rpartition("--")[2]}
 
 
 def head_of(event: Mapping[str, Any]) -> dict[str, Any]:

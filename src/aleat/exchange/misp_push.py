@@ -32,6 +32,8 @@ _STAGE = "push"
 _ABSENT = frozenset({404})
 _COMPARED = ("type", "category", "value", "to_ids", "comment", "distribution", "name", "content", "deleted")
 _WITHDRAWN = "Withdrawn"
+_BATCH = 2_000
+"""Parts in one request: PHP takes an event whole, and has a minute and a few hundred megabytes for it."""
 
 
 class PartRefused(msgspec.Struct, frozen=True):
@@ -166,11 +168,13 @@ def _send(session: MispSession, plan: EventPlan) -> EventPushed:
     """Send a plan's event, look what the server made of it, and return that."""
     body = plan.body or {}
     before = times_of(body)
-    if plan.new:
-        answer = session.ask(lambda speaker: speaker.add_event({"Event": body}))
-    else:
-        answer = session.ask(lambda speaker: speaker.update_event({"Event": body}, event_id=plan.uuid))
-    failed = said(answer) if isinstance(answer, Mapping) and "errors" in answer and "Event" not in answer else ""
+    failed = ""
+    reasons: dict[str, str] = {}
+    for number, batch in enumerate(_batches(body)):
+        answer = _write(session, plan.uuid, batch, new=plan.new and not number)
+        reasons |= _reasons(answer, batch)
+        if isinstance(answer, Mapping) and "errors" in answer and "Event" not in answer:
+            failed = failed or said(answer) or "no, and not why"
     place = Place(f"{session.url}events/view/{plan.uuid}")
     there = _fetch(session, plan.uuid)
     if there is None or isinstance(there, Issue):
@@ -180,7 +184,6 @@ def _send(session: MispSession, plan: EventPlan) -> EventPushed:
         )
     held, times = parts_of(there), times_of(there)
     sent = {part: row for part, row in parts_of(body).items() if part not in plan.gone}
-    reasons = _reasons(answer, body)
     parts: dict[str, str | None] = {part: (plan.digests or {})[part] for part in plan.known if plan.digests}
     refused: list[PartRefused] = []
     for part, (name, _) in sent.items():
@@ -207,6 +210,23 @@ def _send(session: MispSession, plan: EventPlan) -> EventPushed:
         issues=tuple(issues),
         parts=parts,
     )
+
+
+def _batches(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield an event in requests of no more parts than a server bears; only the first has what it says itself."""
+    parts = list(parts_of(body).values())
+    head = head_of(body)
+    for start in range(0, max(len(parts), 1), _BATCH):
+        batch: dict[str, Any] = dict(head) if not start else {"uuid": body.get("uuid")}
+        for name, member in parts[start : start + _BATCH]:
+            batch.setdefault(name, []).append(member)
+        yield batch
+
+
+def _write(session: MispSession, uuid: str, batch: Mapping[str, Any], *, new: bool) -> Any:
+    if new:
+        return session.ask(lambda speaker: speaker.add_event({"Event": batch}))
+    return session.ask(lambda speaker: speaker.update_event({"Event": batch}, event_id=uuid))
 
 
 def _faults(place: Place, body: Mapping[str, Any], there: Mapping[str, Any], failed: str, left: int) -> Iterator[Issue]:
