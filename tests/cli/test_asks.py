@@ -62,6 +62,7 @@ def test_leave_is_asked_given_and_used_with_one_command_each(three: tuple[Team, 
     south.do("receive", north.send("permit", "--request", SOUTH, "--until", "2098-12-31"))
     preview = south.do("preview", "--to", WEST)
     assert "permission (2)" in preview or preview.count("permission") >= 2
+    assert re.search(rf"{NORTH} +{WEST} +2 .* 2098-12-31 +holds", south.do("permissions"))
     released = south.send("release", "--to", WEST)
     assert released.exists()
     assert "left on this permission, in thread" in south.do("asks", NORTH)

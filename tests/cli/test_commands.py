@@ -82,6 +82,7 @@ BEHIND = {
     "receipt": "Workspace.acknowledge",
     "receive": "Workspace.receive",
     "asks": "Workspace.asks",
+    "permissions": "Workspace.permissions",
     "findings": "Workspace.findings_beside",
     "poll": "Workspace.poll",
     "post": "Workspace.post",

@@ -17,9 +17,11 @@ from aleat.exchange.outbox import retract
 from aleat.exchange.permissions import ask_permission, freeable, permit
 from aleat.exchange.sending import message_head, send
 from aleat.store.allies import find_ally
-from aleat.store.decisions import read_permissions, set_roles
+from aleat.store.decisions import add_permission, read_permissions, set_roles
 from aleat.store.exchanges import read_files
 from aleat.store.ledger import read_entries, verify_ledger
+from aleat.store.objects import Provenance, put_objects
+from aleat.trust.agreements import Permission
 from tests.exchange.teams import AGREEMENT, START, Team, indicator
 
 STRANGER = "identity--99999999-9999-4999-8999-999999999999"
@@ -172,6 +174,31 @@ def test_what_came_through_another_is_asked_of_its_maker_without_naming_who_gave
     sent = asked(three)
     assert iid(7) in {item.id for item in sent.messages[0].objects}  # type: ignore[union-attr]
     assert STRANGER not in repr(sent.messages)
+
+
+def test_an_object_of_two_originators_needs_the_leave_of_both(three: Three) -> None:
+    """North made it, a stranger said it first: north is asked, and its word alone opens nothing."""
+    item = indicator(9, three.north.card.identity, "amber")
+    provenance = Provenance(giver="a feed", received=START, originator=STRANGER)
+    with three.south.database.write() as connection:
+        put_objects(connection, [(item, provenance)])
+    request = asked(three, item.id)
+    assert STRANGER not in repr(request.messages)
+    three.north.know(item)
+    hand_over(request, three.north)
+    hand_over(permitted(three, request), three.south)
+    assert rules(three)[item.id] == "third-party"
+    leave = Permission(
+        id="permission--by-letter",
+        originator=STRANGER,
+        recipient=three.west.card.identity,
+        objects=frozenset({item.id}),
+        valid_from=date(2022, 9, 1),
+        valid_until=UNTIL,
+    )
+    with three.south.desk() as desk:
+        add_permission(desk.connection, leave, "a letter", actor="ana", time=desk.time, key=desk.key)
+    assert rules(three)[item.id] == "permission"
 
 
 def test_nothing_is_asked_where_nothing_could_be_freed(three: Three) -> None:

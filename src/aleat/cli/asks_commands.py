@@ -48,6 +48,7 @@ _FAULTS = {
 def register(app: cyclopts.App) -> None:
     """Add the commands to `app`."""
     app.command(asks)
+    app.command(permissions)
     app.command(findings)
 
 
@@ -208,6 +209,32 @@ def _short(id_: str) -> str:
 
 def _clip(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def permissions(*, workspace: WorkspaceOption = None) -> int:
+    """Print the leaves of originators that open the gate: whose, for whom, for how many objects, until when.
+
+    Args:
+        workspace: The workspace's folder.
+    """
+    with open_workspace(workspace) as ws:
+        names = {ally.card.identity: ally.card.name for ally in ws.allies()}
+        found = ws.permissions()
+        today = ws.now().date()
+    rows = [
+        (
+            names.get(one.originator, one.originator),
+            names.get(one.recipient, one.recipient),
+            len(one.objects),
+            one.valid_from,
+            one.valid_until,
+            "holds" if one.valid_from <= today <= one.valid_until else "not yet" if today < one.valid_from else "ended",
+            _short(one.id.replace("permission--", "message--")),
+        )
+        for one in found
+    ]
+    table(rows, ("originator", "for", "objects", "from", "until", "state", "message"), limit=len(rows) or 1)
+    return 0
 
 
 def findings(*, workspace: WorkspaceOption = None) -> int:

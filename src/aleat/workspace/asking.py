@@ -20,7 +20,9 @@ from aleat.exchange.permissions import ask_permission, freeable, permit
 from aleat.release import Decision
 from aleat.store.allies import find_ally, read_allies
 from aleat.store.database import Connection
+from aleat.store.decisions import read_permissions
 from aleat.store.exchanges import read_messages
+from aleat.trust.agreements import Permission
 from aleat.workspace.allies import AllyVerbs
 
 __all__ = ["AskingVerbs", "SentFile", "message_id"]
@@ -42,6 +44,11 @@ class AskingVerbs(AllyVerbs):
         """Return the decisions on what stays away from the ally `to`, and what `originator`'s leave would let go."""
         with self._desk(write=False) as desk:
             return freeable(desk, originator, to)
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """Return all leaves of originators that are recorded here, ended ones too, by their last day."""
+        with self.read() as connection:
+            return tuple(sorted(read_permissions(connection), key=lambda item: (item.valid_until, item.id)))
 
     def ask_permission(
         self,
