@@ -11,13 +11,13 @@ import pymisp
 import pytest
 
 from aleat.exchange.misp_compose import Composed, compose, settle
-from aleat.exchange.misp_fit import fit_event
+from aleat.exchange.misp_fit import digest_of, fit_event
 from aleat.exchange.misp_labels import Reach
-from aleat.release import Release, prepare
+from aleat.release import Decision, Release, prepare
 from aleat.release.words import fold
 from aleat.trust.markings import effective_markings
 from tests.exchange.misp_simulator import GROUP
-from tests.knowledge.misp_world import ACTOR, event, uuid
+from tests.knowledge.misp_world import ACTOR, event, objects, uuid
 from tests.release.cases.table import RECIPIENTS, read_cases, release_to
 from tests.release.test_closure import random_world
 from tests.release.world import SECRET, terms
@@ -179,6 +179,24 @@ def test_what_has_no_date_says_none() -> None:
     fitted = fit_event({**one, "Attribute": [row]})
     assert not {"date", "timestamp"} & set(fitted)
     assert not {"timestamp", "first_seen"} & set(fitted["Attribute"][0])
+
+
+def test_odd_numbers_and_depths_are_borne() -> None:
+    """Somebody's event with them mustn't stop all the others."""
+    told = event() | {"threat_level_id": 2**60}
+    told["Attribute"][0] |= {"value": 2**60, "comment": 1e300}
+    assert len(digest_of(fit_event(told))) == 64
+    deep: Any = "x"
+    for _ in range(248):
+        deep = [deep]
+    given = objects({"Event": event() | {"Galaxy": [{"type": "tool", "GalaxyCluster": [{"meta": deep}]}]}})
+    rows = tuple(Decision(object=item.id, version=item.version, type=item.type, digest=item.digest, allow=True,
+                          rule="clear", label="clear") for item in given)  # fmt: skip
+    release = Release(recipient="x", agreement="a", agreement_version=1, two_people=False, bundle=b"", manifest=b"",
+                      lists={}, objects=tuple(given), decisions=rows)  # fmt: skip
+    found = composed(release, restore=lambda _: True)
+    assert "misp-depth" in {issue.code for issue in found.issues}
+    assert found.events == ()
 
 
 def test_what_has_no_uuid_gets_one() -> None:

@@ -84,13 +84,30 @@ def compose(
         issues.append(Issue(_STAGE, "misp-label", Place(place), reason, "Send a sealed file.", records=len(narrow)))
     back = sum(_is_theirs(item, theirs) for item in release.objects if item.id not in narrow)
     told = {by_id[id_].object for id_ in written.told if id_ in by_id and id_ not in theirs}
-    events = tuple(fit_event(event["Event"]) for event in written.events)
+    events = []
+    for event in written.events:
+        fitted = _fitted(event["Event"])
+        if fitted is None:
+            reason = "An event is nested too deep for a server; it doesn't go there."
+            issues.append(Issue(_STAGE, "misp-depth", Place(place), reason, "Send a sealed file.", records=1))
+        else:
+            events.append(fitted)
     return Composed(
         tuple(event for event in events if identifier(event.get("uuid"))),
         frozenset(told),
         back,
         tuple(issues),
     )
+
+
+def _fitted(event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what of an event goes to a server, or None where that can't be written as JSON there."""
+    try:
+        fitted = fit_event(event)
+        orjson.dumps({"response": [{"Event": fitted}]})
+    except (TypeError, RecursionError):
+        return None
+    return fitted
 
 
 def _row(line: bytes) -> ListRow:

@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
+
 from aleat.knowledge.misp.fields import flag, identifier, objects_in, text
-from aleat.stix.canonical import canonical_json
 from aleat.stix.ids import content_id
 
 __all__ = ["NO_SERVERS", "PARTS", "digest_of", "fit_event", "head_of", "number_groups", "parts_of", "times_of"]
@@ -111,7 +112,7 @@ def times_of(event: Mapping[str, Any]) -> dict[str, int]:
 
 def digest_of(value: Mapping[str, Any]) -> str:
     """Return what tells two contents apart: SHA-256 (hex) of everything but when it was changed."""
-    return hashlib.sha256(canonical_json(_timeless(value))).hexdigest()
+    return hashlib.sha256(orjson.dumps(_timeless(value), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def number_groups(value: Any, numbers: Mapping[str, str], *, keep: bool = False) -> Any:
