@@ -158,6 +158,17 @@ def test_what_may_not_leave_any_more_is_taken_back(ws: Workspace, misp: Misp) ->
     assert values(misp) == ["beacon-1.example", "beacon-2.example", "theirs.example"]
 
 
+def test_what_is_withdrawn_is_deleted_by_the_next_push(ws: Workspace, misp: Misp, tmp_path: Path) -> None:
+    """A push is a release: who withdraws an object reaches the ally, and the server."""
+    one = indicator(1, NORTH, "green")
+    take_in(ws, [one, indicator(2, NORTH, "green")])
+    push(ws, misp)
+    ws.withdraw_objects([one.id], tmp_path, reason="It was ours.")
+    done = push(ws, misp)
+    assert done.complete
+    assert values(misp) == ["beacon-2.example"]
+
+
 def test_what_somebody_deleted_there_stays_deleted(ws: Workspace, misp: Misp) -> None:
     take_in(ws, [indicator(1, NORTH, "green"), indicator(2, NORTH, "green")])
     push(ws, misp)
