@@ -11,7 +11,7 @@ import pytest
 from aleat import Workspace
 from tests.cli.command import Call
 from tests.cli.test_there_and_back import NORTH, SOUTH, Team, agree, states
-from tests.workspace.samples import bundle
+from tests.workspace.samples import BAD_ADDRESS, bundle, write_logs
 
 WEST = "west-cert"
 
@@ -83,6 +83,7 @@ def test_a_question_goes_to_an_ally_who_hunts_and_answers(three: tuple[Team, Tea
     north.do("receive", south.send("answer", "--to", NORTH))
     assert re.search(r"evil\.example +south-cert +not-evaluated", north.do("findings"))
     assert states(north, south) == [["answered"], ["answered"]]
+    assert "led to findings: 0 seen, 0 not seen" in north.do("asks")
     assert "Nothing waits for us." in south.do("asks", "--waiting")
     north.do("inquire", SOUTH, "???", "--question", "x", code=1)
 
@@ -144,3 +145,23 @@ def test_permit_without_its_parts_says_what_is_missing(three: tuple[Team, Team, 
     north.do("asks", "nobody", code=1)
     assert "Nothing was asked or offered yet" in north.do("asks")
     assert isinstance(south.open(), Workspace)
+
+
+def test_a_false_positive_comes_back_with_the_reason_that_somebody_gave(
+    three: tuple[Team, Team, Team], tmp_path: Path
+) -> None:
+    """In words, not by our dismissal's number; a reason that names a host of ours is not told."""
+    north, south, _ = three
+    south.do("add", "evidence", write_logs(tmp_path / "logs"))
+    for reason, told in (
+        ("Our own test of the web site", "Our own test of the web site"),
+        ("As on pc1.example", "dismissed"),
+    ):
+        south.do("receive", north.send("inquire", SOUTH, BAD_ADDRESS, "--question", "Did this talk to you?"))
+        with south.open() as ws:
+            asked = ws.asks()[-1].messages[0].asked[0].indicator  # type: ignore[union-attr]
+        south.do("hunt", "-q", "-o", tmp_path / "hunt.jsonl")
+        south.do("dismiss", asked, "--reason", reason)
+        north.do("receive", south.send("answer", "--to", NORTH))
+        assert re.search(rf"{BAD_ADDRESS} +south-cert +false-positive +1 .* {told} ", north.do("findings"))
+    assert "pc1" not in north.do("findings")

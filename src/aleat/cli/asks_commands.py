@@ -187,8 +187,17 @@ def _turn(step: Step | None, names: Mapping[str, str], today: date) -> str:
 
 
 def _led_to(thread: Thread) -> str:
-    counts = Counter(_kind(item) for item in thread.messages if item.id != thread.id and _kind(item) != "receipt")
-    return ", ".join(f"{count} {kind}s" if count > 1 else kind for kind, count in counts.items())
+    from aleat.exchange.messages import Findings  # noqa: PLC0415
+
+    later = [item for item in thread.messages if item.id != thread.id and _kind(item) != "receipt"]
+    counts = Counter(map(_kind, later))
+    found = [item for item in later if isinstance(item, Findings)]
+    words = [f"{count} {kind}s" if count > 1 else kind for kind, count in counts.items() if kind != "findings"]
+    if found:
+        words.append(
+            f"findings: {sum(item.seen for item in found)} seen, {sum(item.not_seen for item in found)} not seen"
+        )
+    return ", ".join(words)
 
 
 def _sides(message: Message, names: Mapping[str, str]) -> str:

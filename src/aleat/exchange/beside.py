@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from aleat.exchange.findings import Finding, findings_of_hunt
+from aleat.exchange.findings import Finding, findings_of_hunt, with_reasons
 from aleat.exchange.messages import Inquiry, read_message
 from aleat.exchange.overview import findings_received, rule_ids
 from aleat.stix import is_timestamp, parse_timestamp
@@ -64,16 +64,18 @@ def findings_beside(
     *,
     hunted: bool,
     only: str | None = None,
+    reasons: Mapping[str, str] | None = None,
 ) -> tuple[FindingRow, ...]:
     """Return what allies found (with `only` that indicator), each indicator's own finding of ours first.
 
     `sightings` and `not_evaluated` are what our hunts said of all; ours is told of the indicators that are here, and
-    only if something was `hunted`.
+    only if something was `hunted`; `reasons` are those of our dismissals, by id.
     """
     theirs = [one for one in findings_received(connection) if only in {None, one.indicator}]
     names = _names(connection, {one.indicator for one in theirs})
     here = sorted({one.indicator for one in theirs} & names.keys()) if hunted else []
     mine = findings_of_hunt(here, sightings, not_evaluated, rule_ids=rule_ids(connection, here))
+    mine = with_reasons(mine, reasons or {})
     looked = _looked_here(coverage)
     rows = [
         FindingRow(by=own, name=names[one.indicator], finding=_told(one, looked), looked=looked, ours=True)

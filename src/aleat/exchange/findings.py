@@ -25,11 +25,20 @@ if TYPE_CHECKING:  # for annotations only: opening a file shouldn't load the hun
     from aleat.case.records import CoverageRow
     from aleat.hunt.indicator import NotEvaluated, Sighting
 
-__all__ = ["Finding", "FindingStatus", "NotLookedAt", "finding_objects", "findings_of_hunt", "read_findings"]
+__all__ = [
+    "Finding",
+    "FindingStatus",
+    "NotLookedAt",
+    "finding_objects",
+    "findings_of_hunt",
+    "read_findings",
+    "with_reasons",
+]
 
 FindingStatus = Literal["seen", "not-seen", "false-positive", "not-evaluated"]
 
 _UNLOOKED = "nothing-looked-at"
+_MAX_REASON = 500
 _MAX_GAPS = 50  # they stand in every sighting
 _MAX_COUNT = 999_999_999  # STIX 2.1 §5.2: a sighting's count
 
@@ -96,6 +105,29 @@ def findings_of_hunt(
         status: FindingStatus = "not-seen" if reason is None else "not-evaluated"
         found.append(Finding(indicator=indicator, status=status, reason=reason or ""))
     return tuple(found)
+
+
+def with_reasons(findings: Iterable[Finding], reasons: Mapping[str, str]) -> tuple[Finding, ...]:
+    """Return the findings, each false positive with its reason in words.
+
+    `reasons` are those that people gave for their dismissals, by the dismissal's id. What a filter of a rule pack hid
+    is said to be filtered, and no more: whose filter it is may not be ours to tell.
+
+    >>> from aleat.exchange import Finding
+    >>> found = Finding(indicator="indicator--1", status="false-positive", reason="4711, b1d4")
+    >>> with_reasons([found], {"4711": "our own scanner"})[0].reason
+    'our own scanner; filtered'
+    """
+    return tuple(
+        msgspec.structs.replace(one, reason=_in_words(one.reason, reasons)[:_MAX_REASON])
+        if one.status == "false-positive"
+        else one
+        for one in findings
+    )
+
+
+def _in_words(codes: str, reasons: Mapping[str, str]) -> str:
+    return "; ".join(dict.fromkeys(reasons.get(code, "filtered") for code in codes.split(", ")))
 
 
 def finding_objects(

@@ -6,12 +6,15 @@ import uuid
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from aleat.errors import NotPermittedError, TrustError
 from aleat.exchange.collect import collect_knowledge
 from aleat.exchange.desk import Desk, agreed, terms_for
 from aleat.exchange.findings import Finding, NotLookedAt, finding_objects, read_findings
-from aleat.exchange.messages import Closing, Delivery, Findings, Message, Offer
+from aleat.exchange.messages import Closing, Delivery, Findings, Help, Message, Offer
 from aleat.exchange.sending import Sent, answered, known_ally, message_head, new_id, recipient_of, say, thread_of
+from aleat.knowledge.playbooks.steps import playbook_bytes
 from aleat.release import Channel, Release, Terms, Victim, describe_derived, prepare
 from aleat.release.rules import may_read_red
 from aleat.stix import StixObject, format_timestamp
@@ -79,7 +82,11 @@ def deliver(
     else:
         thread = thread_of(desk, of).id
     head = message_head(desk, to.identity, thread)
-    messages.append(Delivery(**head, of=of, release=id_, sha256=release.sha256, remarks=remarks))
+    kinds: tuple[Help, ...] = ("knowledge",)
+    if any(item.type == "course-of-action" and playbook_bytes(item.properties()) for item in release.objects):
+        kinds = ("knowledge", "playbooks")
+    given = Delivery(**head, of=of, release=id_, sha256=release.sha256, kinds=kinds, remarks=remarks)
+    messages.append(given)
     return say(desk, to, tuple(messages), release, id_)
 
 
@@ -109,7 +116,9 @@ def answer(
     label = agreement.release.default_label or next(iter(agreement.release.labels), "red")
     rows = tuple(findings)
 
-    def attempt(gaps: Sequence[NotLookedAt]) -> tuple[tuple[StixObject, ...], tuple[Finding, ...], Release]:
+    def attempt(
+        rows: tuple[Finding, ...], gaps: Sequence[NotLookedAt]
+    ) -> tuple[tuple[StixObject, ...], tuple[Finding, ...], Release]:
         told, kept = finding_objects(
             rows,
             delivery=delivery,
@@ -126,10 +135,14 @@ def answer(
         )
         return told, kept, prepare_for(desk, terms, told, {}, {item.id for item in told})
 
-    told, kept, release = attempt(not_looked_at)
-    if not_looked_at and any(item.rule in {"names-withheld", "names-internal"} for item in release.decisions):
+    told, kept, release = attempt(rows, not_looked_at)
+    if not_looked_at and _names_what_stays(release):
         # What was not looked at names a rule, a log or a host that stays here: say only that there are gaps.
-        told, kept, release = attempt([NotLookedAt(f"{len(not_looked_at)} more", "not-listed")])
+        not_looked_at = [NotLookedAt(f"{len(not_looked_at)} more", "not-listed")]
+        told, kept, release = attempt(rows, not_looked_at)
+    if _names_what_stays(release):
+        # So may the reason that somebody gave for a dismissal: say only that it was dismissed.
+        told, kept, release = attempt(_without_reasons(rows), not_looked_at)
     leaving = {item.id for item in release.objects}
     stay = [item for item in told if item.type == "sighting" and item.id not in leaving]
     withheld = tuple(
@@ -152,6 +165,16 @@ def answer(
     if outcome is not None:
         messages.append(Closing(**message_head(desk, to.identity, thread.id), outcome=outcome, lessons=lessons))
     return say(desk, to, tuple(messages), release, id_, (*kept, *withheld))
+
+
+def _names_what_stays(release: Release) -> bool:
+    return any(item.rule in {"names-withheld", "names-internal"} for item in release.decisions)
+
+
+def _without_reasons(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(
+        msgspec.structs.replace(one, reason="dismissed") if one.status == "false-positive" else one for one in findings
+    )
 
 
 def prepare_for(

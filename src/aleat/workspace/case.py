@@ -20,11 +20,13 @@ from aleat.errors import InputError, Issue
 from aleat.evidence import NOTE_CODES, EventBatch, read_segment
 from aleat.exchange import NotLookedAt, findings_of_hunt, rule_ids
 from aleat.exchange.beside import FindingRow, findings_beside
+from aleat.exchange.findings import with_reasons
 from aleat.exchange.overview import delivered_indicators
 from aleat.hunt.result import HuntResult
 from aleat.release import Victim
 from aleat.report import Answer, ReportInput, case_bundle, load_messages, make_answer, render_html
 from aleat.store.database import Connection
+from aleat.store.dismissals import read_dismissals
 from aleat.store.files import replacing, write_file
 from aleat.store.lake import Lake
 from aleat.store.objects import iterate_objects
@@ -150,10 +152,11 @@ class CaseVerbs(ClockVerbs):
 
         def facts(connection: Connection, delivery: str) -> dict[str, Any]:
             indicators = delivered_indicators(connection, delivery)
+            found = findings_of_hunt(
+                indicators, hunt.sightings, hunt.not_evaluated, rule_ids=rule_ids(connection, indicators)
+            )
             return {
-                "findings": findings_of_hunt(
-                    indicators, hunt.sightings, hunt.not_evaluated, rule_ids=rule_ids(connection, indicators)
-                ),
+                "findings": with_reasons(found, _dismissal_reasons(connection)),
                 "coverage": coverage,
                 "not_looked_at": gaps,
                 "victim": Victim(name=self.config.organisation, sector=self.config.sector, country=self.config.country),
@@ -181,11 +184,16 @@ class CaseVerbs(ClockVerbs):
                 coverage,
                 hunted=known is not None,
                 only=only,
+                reasons=_dismissal_reasons(connection),
             )
 
     def internal_words(self) -> frozenset[str]:
         """Return names of our hosts, which stay unless an agreement lets them through."""
         return frozenset(row.host for row in open_lake(self).coverage() if row.host)
+
+
+def _dismissal_reasons(connection: Connection) -> dict[str, str]:
+    return {row.id: row.reason for row in read_dismissals(connection)}
 
 
 def _at(microseconds: int | None) -> datetime | None:
