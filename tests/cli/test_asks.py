@@ -57,6 +57,7 @@ def test_leave_is_asked_given_and_used_with_one_command_each(three: tuple[Team, 
     assert re.search(r"(?s)asked .* permission request: West is .* us: permit or refuse by 2099-01-01", waiting)
     whole = north.do("asks", SOUTH)
     assert "onward name: west-cert" in whole
+    assert "did not go from us" not in whole
     assert pack["objects"][0]["id"] in whole.replace("\n", "").replace(" ", "")
 
     south.do("receive", north.send("permit", "--request", SOUTH, "--until", "2098-12-31"))
@@ -165,3 +166,18 @@ def test_a_false_positive_comes_back_with_the_reason_that_somebody_gave(
         north.do("receive", south.send("answer", "--to", NORTH))
         assert re.search(rf"{BAD_ADDRESS} +south-cert +false-positive +1 .* {told} ", north.do("findings"))
     assert "pc1" not in north.do("findings")
+
+
+def test_leave_for_what_we_never_gave_is_asked_of_us_and_said(three: tuple[Team, Team, Team], tmp_path: Path) -> None:
+    """Somebody else passed our object on: who decides sees it before it does."""
+    north, south, _ = three
+    with north.open() as ws:
+        maker = ws.config.identity
+    pack = json.loads(bundle((1,)))
+    pack["objects"][0]["created_by_ref"] = maker
+    (tmp_path / "pack.json").write_text(json.dumps(pack))
+    for team in (north, south):
+        team.do("add", "knowledge", tmp_path / "pack.json", "--marking", "amber")
+    request = south.send("ask-permission", NORTH, "--for", WEST, "--until", "2099-01-01", "--reason", "x")
+    north.do("receive", request)
+    assert f"1 of the objects did not go from us to who asks: {pack['objects'][0]['id']}" in north.do("asks", SOUTH)

@@ -121,6 +121,7 @@ def _print_thread(row: AskRow, names: Mapping[str, str], today: date, ws: Worksp
     if turn := _turn(row.step, names, today):
         line(f"Waits for {turn}")
     known = ws.object_names(id_ for item in thread.messages for id_ in _objects(item))
+    elsewhere = _not_from_us(thread, names, ws)
     for depth, message in tree(thread):
         indent = "    " * depth
         line()
@@ -137,6 +138,9 @@ def _print_thread(row: AskRow, names: Mapping[str, str], today: date, ws: Worksp
                     line(f"{indent}      … and {len(values) - _LISTED} more")
             else:
                 wrapped(f"{name}: {values[0]}" if name else values[0], indent=f"{indent}    ")
+    if elsewhere:
+        line()
+        line(f"{len(elsewhere)} of the objects did not go from us to who asks: {', '.join(elsewhere[:_LISTED])}")
     for fault in thread.faults:
         line()
         line(f"Doesn't count: {fault.message}: {_FAULTS[fault.reason]}.")
@@ -146,6 +150,16 @@ def _print_thread(row: AskRow, names: Mapping[str, str], today: date, ws: Worksp
             line(f"Led to: {link.release} left on this permission, in thread {_short(link.given)}.")
         else:
             line(f"Rests on: the permission in thread {_short(link.permission)}, for {link.release}.")
+
+
+def _not_from_us(thread: Thread, names: Mapping[str, str], ws: Workspace) -> list[str]:
+    """Return what an ally asks our permission for, and did not get from us: somebody passed it on, or it guesses."""
+    root = thread.root
+    if root is None or _kind(root) != "permission request" or names.get(root.recipient) != "us":
+        return []
+    asked = list(_objects(root))
+    given = ws.given_ids(root.sender, asked)
+    return [id_ for id_ in asked if id_ not in given]
 
 
 def _fields(message: Message, names: Mapping[str, str], known: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:

@@ -30,9 +30,10 @@ from aleat.store.decisions import end_permission, keep_permission, read_permissi
 from aleat.store.exchanges import read_files, read_messages
 from aleat.store.ledger import append_entry
 from aleat.store.objects import get_object
+from aleat.store.shelves import find_on_shelf
 from aleat.trust.agreements import AllyCard, Permission
 
-__all__ = ["OPENED_BY_PERMISSION", "ask_permission", "freeable", "objects_of_files", "permit", "settle_permissions"]
+__all__ = ["OPENED_BY_PERMISSION", "ask_permission", "freeable", "given_ids", "permit", "settle_permissions"]
 
 
 OPENED_BY_PERMISSION: Final = frozenset(
@@ -160,10 +161,11 @@ def settle_permissions(desk: Desk, threads: Iterable[str]) -> None:
                 end_permission(desk.connection, name, thread.id, **_signing(desk))
 
 
-def objects_of_files(connection: Connection, peer: str, direction: str) -> frozenset[str]:
-    """Return the ids of the objects in all files to ("out") or from ("in") an ally."""
-    files = (item for item in read_files(connection, peer) if item.direction == direction and item.manifest)
-    return frozenset(one.id for item in files for one in msgspec.json.decode(item.manifest, type=_Manifest).objects)
+def given_ids(connection: Connection, ally: str, ids: Collection[str]) -> frozenset[str]:
+    """Return which of these ids an ally has from us: in a sealed file, or on its shelf at our server."""
+    files = (item for item in read_files(connection, ally) if item.direction == "out" and item.manifest)
+    sealed = {one.id for item in files for one in msgspec.json.decode(item.manifest, type=_Manifest).objects}
+    return frozenset(ids) & (sealed | find_on_shelf(connection, ally, ids).keys())
 
 
 def _knowledge(desk: Desk, terms: Terms) -> Knowledge:
@@ -227,7 +229,7 @@ def _why_not(desk: Desk, wrong: Sequence[str], originator: AllyCard, terms: Term
 
 def _ours(desk: Desk, ids: Sequence[str], peer: str) -> list[str]:
     """Return which of these objects are ours to permit: we made them, or told them again to this ally."""
-    given = objects_of_files(desk.connection, peer, "out")
+    given = given_ids(desk.connection, peer, ids)
     names = desk.own_names | {desk.own, desk.card.name}
     ours: list[str] = []
     for id_ in ids:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from aleat.exchange.inquiries import inquire
 from aleat.exchange.messages import Help, PermissionRequest
 from aleat.exchange.outbox import answer_in_words, deliver_help, retract
 from aleat.exchange.overview import open_answer, open_delivery
-from aleat.exchange.permissions import ask_permission, freeable, permit
+from aleat.exchange.permissions import ask_permission, freeable, given_ids, permit
 from aleat.release import Decision
 from aleat.store.allies import find_ally, read_allies
 from aleat.store.database import Connection
@@ -49,6 +49,11 @@ class AskingVerbs(AllyVerbs):
         """Return all leaves of originators that are recorded here, ended ones too, by their last day."""
         with self.read() as connection:
             return tuple(sorted(read_permissions(connection), key=lambda item: (item.valid_until, item.id)))
+
+    def given_ids(self, ally: str, ids: Collection[str]) -> frozenset[str]:
+        """Return which of these objects' ids an ally (an identity) has from us."""
+        with self.read() as connection:
+            return given_ids(connection, ally, ids)
 
     def ask_permission(
         self,
