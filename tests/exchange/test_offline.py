@@ -62,7 +62,7 @@ def _carry(files: list[tuple[Sent, Team]], chance: random.Random) -> None:
         opened.add(sent.data)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_two_teams_that_worked_offline_agree_when_all_files_came(teams: tuple[Team, Team], seed: int) -> None:
     """Random acts on both sides, clocks that jump, files that cross, come late, in any order and twice."""
     chance = random.Random(seed)  # noqa: S311
