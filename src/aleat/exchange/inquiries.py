@@ -64,10 +64,10 @@ def inquire(
     """
     to = recipient_of(desk, ally)
     agreement = agreed(terms_for(desk, to))
+    if not 0 < len(indicators) + len(values) + len(patterns) <= _MOST:
+        raise InputError(f"Ask for at least one value, pattern or indicator, and at most {_MOST}.")
     made = _make(desk, values, patterns, agreement.release)
     asked = {*indicators, *(item.id for item in made)}
-    if not 0 < len(asked) <= _MOST:
-        raise InputError(f"Ask for at least one value, pattern or indicator, and at most {_MOST}.")
     if other := sorted(id_ for id_ in indicators if not id_.startswith("indicator--")):
         raise InputError(f"{other[0]} is no indicator: only indicators can be hunted for.")
     terms = terms_for(desk, to)
