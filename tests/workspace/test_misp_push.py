@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,18 +35,21 @@ def misp() -> Iterator[Misp]:
         yield there
 
 
+@pytest.fixture(scope="session")
+def north(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of north's workspace, with south as its ally, and of its keys."""
+    folder = tmp_path_factory.mktemp("north")
+    known: Any = {"identity": NORTH, "actor": "ana", "key_folder": folder / "keys", "clock": lambda: START}
+    with Workspace.init(folder / "case", organisation="North", **known) as made:
+        befriend(made, "south", SOUTH)
+    return folder
+
+
 @pytest.fixture
-def ws(tmp_path: Path) -> Iterator[Workspace]:
-    """North's workspace, with south as its ally."""
-    with Workspace.init(
-        tmp_path / "case",
-        organisation="North",
-        identity=NORTH,
-        actor="ana",
-        key_folder=tmp_path / "keys",
-        clock=lambda: START,
-    ) as opened:
-        befriend(opened, "south", SOUTH)
+def ws(north: Path, tmp_path: Path) -> Iterator[Workspace]:
+    """A copy of it."""
+    shutil.copytree(north / "case", tmp_path / "case")
+    with Workspace.open(tmp_path / "case", actor="ana", key_folder=north / "keys", clock=lambda: START) as opened:
         yield opened
 
 
@@ -477,7 +481,10 @@ BAD = {
 def test_a_server_that_answers_wrongly_gets_no_more(ws: Workspace, misp: Misp, where: str) -> None:
     """Whatever it answers ends in a promised error or a named one; no key and none of the server's bytes is shown."""
     take_in(ws, [indicator(1, NORTH, "green")])
-    for reply in BAD.values():
+    beside = where in {"sharingGroups/index", "organisations/view"}
+    for name, reply in BAD.items():
+        if beside and name not in {"text", "list", "nested", "cut off", "forbidden"}:
+            continue
         misp.wrong = lambda request, reply=reply: reply if request.path.strip("/").startswith(where) else None
         try:
             done = push(ws, misp)

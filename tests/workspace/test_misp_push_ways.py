@@ -17,9 +17,9 @@ from tests.exchange.misp_simulator import KEY, Misp, access, running
 from tests.exchange.teams import indicator
 from tests.exchange.test_http_tls import Authority, authority
 from tests.web.conftest import NORTH, take_in
-from tests.workspace.test_misp_push import values, ws
+from tests.workspace.test_misp_push import north, values, ws
 
-__all__ = ["authority", "ws"]
+__all__ = ["authority", "north", "ws"]
 
 
 def reach(url: str, **more: Any) -> Access:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -59,23 +60,32 @@ def misp() -> Iterator[Misp]:
         yield there
 
 
+def opened(folder: Path, **more: Any) -> Any:
+    """North's workspace in a folder."""
+    known = {"actor": "ana", "key_folder": folder / "keys", "clock": lambda: START}
+    return Workspace.open(folder / "case", **known) if not more else Workspace.init(folder / "case", **known, **more)
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace that polled south's server, and holds logs that were hunted through."""
+    folder = tmp_path_factory.mktemp("founded")
+    with opened(folder, organisation="North", identity=NORTH) as made:
+        befriend(made, "south", SOUTH)
+        with running(Misp({uuid(1): theirs()})) as server:
+            made.poll(access(server), giver="south")
+        write_logs(folder / "logs")
+        made.add_evidence(folder / "logs")
+        made.hunt()
+    return folder
+
+
 @pytest.fixture
-def ws(tmp_path: Path, misp: Misp) -> Iterator[Workspace]:
-    """North's workspace: it polled south's server, and holds logs."""
-    with Workspace.init(
-        tmp_path / "case",
-        organisation="North",
-        identity=NORTH,
-        actor="ana",
-        key_folder=tmp_path / "keys",
-        clock=lambda: START,
-    ) as opened:
-        befriend(opened, "south", SOUTH)
-        assert misp.server is not None
-        opened.poll(access(misp.server), giver="south")
-        write_logs(tmp_path / "logs")
-        opened.add_evidence(tmp_path / "logs")
-        yield opened
+def ws(founded: Path, tmp_path: Path) -> Iterator[Workspace]:
+    """A copy of it."""
+    shutil.copytree(founded, tmp_path / "north")
+    with opened(tmp_path / "north") as found:
+        yield found
 
 
 def agree(ws: Workspace, old: str, new: str) -> None:
