@@ -13,6 +13,7 @@ from aleat.errors import TrustError
 from aleat.exchange.misp import write_events
 from aleat.knowledge import KnowledgeItem, read_knowledge
 from aleat.stix import StixObject, canonical_json, make_object, observable_id, parse_timestamp
+from aleat.stix.extensions import extend
 from aleat.trust.markings import effective_markings, marking_definition, marking_id
 from tests.knowledge.misp_world import attribute, event, kinds, objects, read, uuid
 
@@ -358,3 +359,30 @@ def test_two_that_say_the_same_are_one_under_both_labels() -> None:
     (row,) = written.events[0]["Event"]["Attribute"]
     assert ([tag["name"] for tag in row["Tag"]], row["distribution"]) == (["tlp:clear", "tlp:amber"], "0")
     assert written.issues == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "count", "kind"),
+    [
+        ("seen", 3, "0"),
+        ("false-positive", 2, "1"),
+        ("not-seen", 0, None),
+        ("not-evaluated", None, None),
+        (None, 0, None),
+    ],
+)
+def test_not_seen_is_no_sighting(status: str | None, count: int | None, kind: str | None) -> None:
+    """MISP has no word for it: it is named, not told as its opposite."""
+    first = make_object(
+        "indicator", f"indicator--{uuid(1)}", created=TIME, pattern="[domain-name:value = 'a.example.org']",
+        pattern_type="stix", valid_from=TIME,
+    )  # fmt: skip
+    more: dict[str, Any] = {"count": count} if count is not None else {}
+    more |= {"extensions": extend("finding", {"status": status, "delivery": "x"})} if status else {}
+    seen = make_object(
+        "sighting", f"sighting--{uuid(2)}", created=TIME, sighting_of_ref=first.id, last_seen=TIME, **more
+    )
+    written = write_events([first, seen])
+    (row,) = written.events[0]["Event"]["Attribute"]
+    assert [one["type"] for one in row.get("Sighting", ())] == ([kind] if kind else [])
+    assert [issue.code for issue in written.issues] == ([] if kind else ["misp-untold"])

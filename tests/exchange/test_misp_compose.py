@@ -20,7 +20,7 @@ from tests.exchange.misp_simulator import GROUP
 from tests.knowledge.misp_world import ACTOR, event, objects, uuid
 from tests.release.cases.table import RECIPIENTS, read_cases, release_to
 from tests.release.test_closure import random_world
-from tests.release.world import SECRET, terms
+from tests.release.world import OURS, SECRET, terms
 
 ORDER = ("0", "4", "1", "2", "3")
 REACHES = (
@@ -31,7 +31,7 @@ REACHES = (
 
 
 def composed(release: Release, reach: Reach = REACHES[0], **more: Any) -> Composed:
-    settings: dict[str, Any] = {"distribution": 3, "restore": lambda _: False, **more}
+    settings: dict[str, Any] = {"distribution": 3, "restore": lambda _: False, "own": OURS, **more}
     return compose(release, place="there", reach=reach, info="Ours", secret=SECRET, **settings)
 
 

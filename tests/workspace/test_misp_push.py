@@ -413,6 +413,19 @@ def test_what_the_server_does_not_keep_is_named(ws: Workspace, misp: Misp) -> No
     assert values(misp) == ["beacon-1.example"]
 
 
+def test_an_account_that_synchronises_writes_ours_as_its_own(ws: Workspace, misp: Misp) -> None:
+    """Who wrote a report is another identity than our organisation there: it must stay ours to change."""
+    misp.role["perm_sync"] = True
+    team = make_object("identity", NORTH, created=START, name="North", identity_class="organization", markings=[GREEN])
+    one = indicator(1, NORTH, "green")
+    take_in(ws, [team, one, report(9, one)])
+    push(ws, misp)
+    (event,) = misp.events.values()
+    assert event["Orgc"] == OUR_ORG
+    take_in(ws, [indicator(2, NORTH, "green"), report(9, one, indicator(2, NORTH), name="More")])
+    assert push(ws, misp).issues == ()
+
+
 def test_an_event_of_somebody_else_is_left_alone(ws: Workspace, misp: Misp) -> None:
     """Under our UUID, by whatever accident; and one that is there, but hidden from us."""
     take_in(ws, [indicator(1, NORTH, "green")])

@@ -21,8 +21,9 @@ import orjson
 
 from aleat.errors import Issue, Place, TrustError
 from aleat.exchange.misp_groups import Group, group_objects
+from aleat.exchange.misp_hangers import make_sighting
 from aleat.exchange.misp_labels import Labels, Reach, narrow
-from aleat.exchange.misp_telling import Telling, make_sighting
+from aleat.exchange.misp_telling import Telling
 from aleat.knowledge.misp.events import MEMBERS
 from aleat.knowledge.misp.kept import join_local, load
 from aleat.knowledge.misp.labels import distribution_level
@@ -77,6 +78,7 @@ def write_events(
     restore: Callable[[Mapping[str, Any]], bool] = lambda _event: True,
     make_id: Callable[[str], str] | None = None,
     lists: Mapping[str, Sequence[ListRow]] | None = None,
+    teller: str = "",
 ) -> WrittenEvents:
     """Return `objects` as MISP events.
 
@@ -84,8 +86,8 @@ def write_events(
     definitions beside the objects' own, by object id; `info` is the new event's title, where no report or grouping has
     one. `reach` says how far labels let things travel, `restore` of MISP's JSON of an event whether it may come out as
     it came; one that may not is told anew. With `make_id` what is new becomes several events (`misp_groups`) instead of
-    one; it gives an event's id by its label and month. `lists` are the entries of indicator lists, by the list's id.
-    Raises `TrustError` for another level.
+    one; it gives an event's id by its label and month. `lists` are the entries of indicator lists, by the list's id;
+    `teller` is who tells what is new, where that isn't each report's own author. Raises `TrustError` for another level.
     """
     if distribution is not None and distribution not in {0, 1, 2, 3}:
         raise TrustError("MISP's distribution is 0 (one organisation), 1 (a community), 2 (connected ones) or 3 (all).")
@@ -106,12 +108,17 @@ def write_events(
     groups = [Group(left)]
     if make_id is not None:
         groups = group_objects(left, writing.labels, info=info, make_id=make_id)
-    events += _tell(groups, left, writing, distribution, info)
+    events += _tell(groups, left, writing, distribution, info, teller)
     return WrittenEvents(tuple({"Event": event} for event in events), tuple(_issues(writing)), frozenset(writing.told))
 
 
 def _tell(
-    groups: Sequence[Group], left: Sequence[StixObject], writing: _Writing, distribution: int | None, info: str
+    groups: Sequence[Group],
+    left: Sequence[StixObject],
+    writing: _Writing,
+    distribution: int | None,
+    info: str,
+    teller: str,
 ) -> Iterator[dict[str, Any]]:
     """Yield the events of `groups`; what of `left` is in none of them is counted."""
     told: set[str] = set()
@@ -125,6 +132,7 @@ def _tell(
             head=group.head,
             elsewhere=group.elsewhere,
             lists=writing.lists,
+            teller=teller,
         )
         event = telling.tell(group.objects, writing.bearers)
         if event is not None:
@@ -227,8 +235,9 @@ def _add_to_restored(writing: _Writing) -> None:
         if item.type in _SUPPORT or extension.get("kind") in {"cluster", "marking"}:
             writing.told.add(item.id)
         elif item.type == "sighting" and (bearer := writing.bearers.get(_of(item))) is not None:
-            bearer.setdefault("Sighting", []).append(make_sighting(item, writing.objects))
-            writing.told.add(item.id)
+            if (seen := make_sighting(item, writing.objects)) is not None:
+                bearer.setdefault("Sighting", []).append(seen)
+                writing.told.add(item.id)
         elif item.type == "relationship" and {item.source_ref, item.target_ref} <= writing.told:
             writing.told.add(item.id)
 

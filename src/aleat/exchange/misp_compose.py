@@ -50,14 +50,15 @@ def compose(
     reach: Reach,
     distribution: int,
     info: str,
+    own: str,
     secret: bytes,
     restore: Callable[[Mapping[str, Any]], bool],
 ) -> Composed:
     """Return what of `release` goes to the MISP server (or file) called `place`.
 
     `distribution` is the widest level for anything, `info` begins the titles of events that no report stands for,
-    `secret` keys their UUIDs; `restore` says of MISP's JSON of an event whether the server would keep whose it is: what
-    it wouldn't is told anew, with its author's name in its comments.
+    `own` is our identity, `secret` keys their UUIDs. `restore` says of MISP's JSON of an event whether the server would
+    keep whose it is: what it wouldn't is told anew, with its author's name in its comments.
     """
     by_id = {str(item.parameters.get("as", item.object)): item for item in release.decisions if item.allow}
     theirs = {id_ for id_, decision in by_id.items() if decision.rule == "back-to-giver"}
@@ -73,6 +74,7 @@ def compose(
         reach=reach,
         restore=restore,
         lists={id_: [_row(line) for line in lines.splitlines()] for id_, lines in release.lists.items()},
+        teller=own,
         make_id=lambda name: f"report--{keyed_uuid(secret, f'misp|{release.recipient}|{name}')}",
     )
     issues = list(written.issues)

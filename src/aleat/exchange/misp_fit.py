@@ -68,7 +68,7 @@ def fit_event(event: Mapping[str, Any]) -> dict[str, Any]:
     there = _uuids(event)
     fitted = _chosen(event, _HEAD) | {"published": False}
     if organisation := _organisation(event.get("Orgc")):
-        fitted["Orgc"] = organisation
+        fitted |= {"Orgc": organisation, "locked": True}  # another's event: only whoever synchronises changes it
     fitted |= _labels(event)
     fitted["Attribute"] = [_attribute(one) for one in objects_in(event.get("Attribute"))[0]]
     fitted["Object"] = [_object(one, there) for one in objects_in(event.get("Object"))[0]]

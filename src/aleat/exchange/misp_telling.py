@@ -6,17 +6,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aleat.exchange.misp_hangers import make_galaxy, make_sighting, seconds_of, uuid_of
 from aleat.exchange.misp_labels import Labels, narrow, tags_for
 from aleat.exchange.misp_patterns import WrittenObject, alternatives, inner_uuid, joined_object
-from aleat.knowledge.misp.kept import load
-from aleat.knowledge.misp.mapping import galaxy_of, written_entry, written_rule, written_type
+from aleat.knowledge.misp.mapping import written_entry, written_rule, written_type
 from aleat.release import ListRow
 from aleat.stix.extensions import read_extension
 from aleat.stix.ids import content_id
 from aleat.stix.objects import StixObject
-from aleat.stix.times import parse_timestamp
 
-__all__ = ["Head", "Telling", "make_sighting"]
+__all__ = ["Head", "Telling"]
 
 _UNTITLED = "Knowledge from Aleat"
 _ANALYSIS_COMPLETE, _THREAT_UNDEFINED = "2", "4"
@@ -40,7 +39,8 @@ class Telling:
     """Tells objects as one event.
 
     `head` is what it is where no report or grouping says so; `elsewhere` are ids of what another event tells too, under
-    UUIDs of their own. What bears a marking that MISP can't carry is not told; `told` holds the ids of what is.
+    UUIDs of their own. `teller` is who tells it (an identity's id), where that isn't the report's author. What bears a
+    marking that MISP can't carry is not told; `told` holds the ids of what is.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Telling:
         head: Head | None = None,
         elsewhere: Collection[str] = (),
         lists: Mapping[str, Sequence[ListRow]] | None = None,
+        teller: str = "",
     ) -> None:
         self._objects = objects
         self._labels = labels
@@ -61,7 +62,8 @@ class Telling:
         self._head = head
         self._elsewhere = frozenset(elsewhere)
         self._lists = lists or {}
-        self._author: str | None = None
+        self._teller = teller
+        self._author: str | None = teller or None
         self._event: dict[str, Any] = {}
         self._marks: dict[str, None] = {}
         self.told: set[str] = set()
@@ -91,10 +93,10 @@ class Telling:
         times = [item.version for item in usable if item.version]
         latest = max(times, default="1970-01-01T00:00:00.000Z")
         self._event = {
-            "uuid": _uuid(basis),
+            "uuid": uuid_of(basis),
             "info": (container.name if container else head.info if head else None) or self._info or _UNTITLED,
             "date": ((container.created if container else head.date if head else None) or latest)[:10],
-            "timestamp": _seconds(latest),
+            "timestamp": seconds_of(latest),
             "published": False,
             "analysis": _ANALYSIS_COMPLETE,
             "threat_level_id": _THREAT_UNDEFINED,
@@ -108,10 +110,12 @@ class Telling:
         elif head is not None:
             self._marks.update(dict.fromkeys(head.marks))
             return
+        if self._teller:
+            return  # the server says who: whoever writes it there
         self._author = (container or usable[0]).created_by_ref
         author = self._objects.get(self._author or "")
         if author is not None and author.name:
-            self._event["Orgc"] = {"uuid": _uuid(author.id), "name": author.name}
+            self._event["Orgc"] = {"uuid": uuid_of(author.id), "name": author.name}
 
     def _tell_one(self, item: StixObject, by_id: Mapping[str, StixObject], own: dict[str, dict[str, Any]]) -> None:
         found: list[dict[str, Any]] = []
@@ -152,7 +156,7 @@ class Telling:
     def _object(self, item: StixObject, joined: WrittenObject) -> list[dict[str, Any]]:
         """Put an object of MISP's into the event for values that go together; return its attributes."""
         there = item.id in self._elsewhere
-        uuid = _uuid(content_id("note", ["misp", item.id, self._event["uuid"]]) if there else item.id)
+        uuid = uuid_of(content_id("note", ["misp", item.id, self._event["uuid"]]) if there else item.id)
         rows = [
             self._attribute(item, one["type"], one["category"], one["value"], True, 1)
             | {"uuid": inner_uuid(uuid, one["object_relation"]), "comment": ""}
@@ -190,7 +194,7 @@ class Telling:
             told.append(
                 {
                     **like,
-                    "uuid": _uuid(id_),
+                    "uuid": uuid_of(id_),
                     "type": type_,
                     "category": category,
                     "value": value,
@@ -221,13 +225,13 @@ class Telling:
         own = number == 0 and not part and item.id not in self._elsewhere
         there = [self._event["uuid"]] if item.id in self._elsewhere else []
         row: dict[str, Any] = {
-            "uuid": _uuid(item.id if own else content_id("note", ["misp", item.id, part, number, value, *there])),
+            "uuid": uuid_of(item.id if own else content_id("note", ["misp", item.id, part, number, value, *there])),
             "type": type_,
             "category": category,
             "value": value,
             "to_ids": to_ids,
             "comment": self._comment(item),
-            "timestamp": _seconds(item.version) if item.version else self._event["timestamp"],
+            "timestamp": seconds_of(item.version) if item.version else self._event["timestamp"],
             "distribution": "5",
             "disable_correlation": False,
             "Tag": [*tags_for(self._labels, ids), *({"name": label} for label in item.labels)],
@@ -247,8 +251,8 @@ class Telling:
         self._mark(item)
         self.told.add(item.id)
         name = str(item.properties().get("abstract") or "Note")[:250]
-        report = {"uuid": _uuid(item.id), "name": name, "content": content, "distribution": "5"}
-        self._event.setdefault("EventReport", []).append(report | {"timestamp": _seconds(item.version)})
+        report = {"uuid": uuid_of(item.id), "name": name, "content": content, "distribution": "5"}
+        self._event.setdefault("EventReport", []).append(report | {"timestamp": seconds_of(item.version)})
 
     def _hang(
         self, usable: Sequence[StixObject], by_id: Mapping[str, StixObject], own: dict[str, dict[str, Any]]
@@ -258,19 +262,20 @@ class Telling:
         for item in usable:
             if item.type == "sighting":
                 bearer = own.get(str(item.properties().get("sighting_of_ref", "")))
-                if bearer is not None:
-                    bearer.setdefault("Sighting", []).append(make_sighting(item, self._objects))
+                seen = make_sighting(item, self._objects) if bearer is not None else None
+                if bearer is not None and seen is not None:
+                    bearer.setdefault("Sighting", []).append(seen)
                     self.told.add(item.id)
             elif item.source_ref in own and item.target_ref is not None and item.target_ref in by_id:
                 target = by_id[item.target_ref]
-                if (galaxy := _galaxy(target)) is not None:
+                if (galaxy := make_galaxy(target)) is not None:
                     own[item.source_ref].setdefault("Galaxy", []).append(galaxy)
                     self.told |= {item.id, target.id}
                     attached.add(target.id)
                 elif item.source_ref in self._objects_made and target.id in own:
                     self._refer(item, self._objects_made[item.source_ref], own[target.id])
         for item in usable:
-            if item.id not in attached and (galaxy := _galaxy(item)) is not None:
+            if item.id not in attached and (galaxy := make_galaxy(item)) is not None:
                 self._event.setdefault("Galaxy", []).append(galaxy)
                 self._mark(item)
                 self.told.add(item.id)
@@ -279,7 +284,7 @@ class Telling:
         """Tell a relationship from what is an object: only these refer in MISP."""
         whole = self._objects_made.get(item.target_ref or "")
         reference = {
-            "uuid": _uuid(item.id),
+            "uuid": uuid_of(item.id),
             "referenced_uuid": (whole or target)["uuid"],
             "relationship_type": str(item.properties().get("relationship_type", "related-to")),
             "comment": item.description or "",
@@ -334,54 +339,6 @@ def _seen(item: StixObject, *, to_ids: bool) -> dict[str, str]:
     return {name: time for name, time in found.items() if isinstance(time, str)}
 
 
-def make_sighting(item: StixObject, by_id: Mapping[str, StixObject]) -> dict[str, Any]:
-    """Return a sighting as MISP's: who, when, and whether it was one."""
-    properties = item.properties()
-    words = {"false-positive": "1", "expiration": "2"}
-    kind = next((words[label] for label in item.labels if label in words), "0")
-    time = properties.get("last_seen") or properties.get("first_seen") or item.version
-    row = {
-        "uuid": _uuid(item.id),
-        "type": kind,
-        "date_sighting": _seconds(str(time)),
-        "source": (item.description or "")[:250],
-    }
-    refs = properties.get("where_sighted_refs")
-    where = by_id.get(refs[0]) if isinstance(refs, list) and refs and isinstance(refs[0], str) else None
-    if where is not None and where.name:
-        return row | {"Organisation": {"uuid": _uuid(where.id), "name": where.name}}
-    return row
-
-
-def _galaxy(item: StixObject) -> dict[str, Any] | None:
-    """Return an object as a galaxy with one cluster, or None where MISP's galaxies have no place for it."""
-    kind = galaxy_of(item.type)
-    if kind is None or not item.name:
-        return None
-    properties = item.properties()
-    own = read_extension(item, "misp") or {}
-    type_ = own["galaxy"] if isinstance(own.get("galaxy"), str) else kind[0]
-    kept = load(own.get("content"))
-    if isinstance(kept, dict) and kept.get("value") == item.name:
-        return {"type": type_, "name": kind[1], "GalaxyCluster": [kept]}
-    meta = {"synonyms": properties.get("aliases"), "refs": _links(properties)}
-    cluster = {
-        "uuid": _uuid(item.id),
-        "type": type_,
-        "value": item.name,
-        "tag_name": f'misp-galaxy:{type_}="{item.name}"',
-        "description": item.description or "",
-        "meta": {key: value for key, value in meta.items() if value},
-    }
-    return {"type": type_, "name": kind[1], "GalaxyCluster": [cluster]}
-
-
-def _links(properties: Mapping[str, Any]) -> list[str]:
-    rows = properties.get("external_references")
-    rows = rows if isinstance(rows, list) else []
-    return [row["url"] for row in rows if isinstance(row, Mapping) and isinstance(row.get("url"), str)]
-
-
 def _refs(item: StixObject) -> list[str]:
     refs = item.properties().get("object_refs")
     return [ref for ref in refs if isinstance(ref, str)] if isinstance(refs, list) else []
@@ -389,11 +346,3 @@ def _refs(item: StixObject) -> list[str]:
 
 def _step(name: str) -> str:
     return name if name.isalnum() else f"'{name}'"
-
-
-def _uuid(id_: str) -> str:
-    return id_.rpartition("--")[2].lower()
-
-
-def _seconds(timestamp: str) -> str:
-    return str(int(parse_timestamp(timestamp).timestamp()))

@@ -114,11 +114,13 @@ class MispPushVerbs(PushVerbs):
                 reach=reach_of(terms, group),
                 distribution=distribution,
                 info=self.config.organisation,
+                own=desk.own,
                 secret=desk.secret,
                 restore=lambda event: _maker(event) == own,
             )
             numbers = {terms.sharing_group: NO_SERVERS}
-            events = [number_groups(event, numbers, keep=True) for event in composed.events]
+            us = {"Orgc": {"uuid": own, "name": self.config.organisation}}
+            events = [us | number_groups(event, numbers, keep=True) for event in composed.events]
             data = WrittenEvents(tuple({"Event": event} for event in events)).to_json()
             id_ = record_composed(desk, to, composed, approver=approver, channel="plain")
             facts = {"file": Path(path).name, "sha256": hashlib.sha256(data).hexdigest(), "release": id_}
@@ -206,6 +208,7 @@ class _Run:
             reach=reach,
             distribution=distribution,
             info=self.ws.config.organisation,
+            own=desk.own,
             secret=desk.secret,
             restore=lambda event: self.account.may_synchronise or (bool(own) and _maker(event) == own),
         )
