@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import sqlalchemy as sa
 
 from aleat.errors import NotPermittedError, TrustError
 from aleat.exchange import Received, Sent, asks, prepare_release, receive, refuse
@@ -19,6 +20,7 @@ from aleat.exchange.sending import message_head, send
 from aleat.store.allies import find_ally
 from aleat.store.decisions import add_permission, read_permissions, set_roles
 from aleat.store.exchanges import read_files
+from aleat.store.exchanges_verify import verify_exchanges
 from aleat.store.ledger import read_entries, verify_ledger
 from aleat.store.objects import Provenance, put_objects
 from aleat.trust.agreements import Permission
@@ -379,3 +381,24 @@ def test_a_message_of_another_kind_is_not_permitted(three: Three) -> None:
     message: Message = given.messages[0]
     with three.south.desk() as desk, pytest.raises(TrustError, match="no permission"):
         permit(desk, message.id)
+
+
+@pytest.mark.parametrize("fault", ["widened", "gone", "slipped in", "another file"])
+def test_a_message_that_was_changed_here_by_other_means_is_found(three: Three, fault: str) -> None:
+    """A permission is as good as the message it came with: the ledger binds each message and file."""
+    request = asked(three, iid(1))
+    hand_over(request, three.north)
+    given = permitted(three, request)
+    hand_over(given, three.south)
+    statements = {
+        "widened": "UPDATE exchange_messages SET body = replace(body, '2023-03-31', '2099-03-31') WHERE kind = 'grant'",
+        "gone": "DELETE FROM exchange_messages WHERE kind = 'grant'",
+        "slipped in": "INSERT INTO exchange_messages SELECT id || 'x', thread, kind, sender, "
+        "recipient, time, body, file FROM exchange_messages WHERE kind = 'grant'",
+        "another file": "UPDATE sealed_files SET sha256 = 'x' WHERE direction = 'in'",
+    }
+    with three.south.database.write() as connection:
+        assert list(verify_exchanges(connection)) == []
+        connection.execute(sa.text(statements[fault]))
+        (found,) = verify_exchanges(connection)
+    assert found[0].startswith("file" if fault == "another file" else "message--")

@@ -6,6 +6,7 @@ once: its random id and its serial number are kept. What a message *means* is fo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -137,11 +138,11 @@ def record_file(
             f"The ally's file number {row.serial} came before, as another file. Ask the ally which one is right."
         )
     connection.execute(sealed_files.insert(), values)
-    fresh: list[str] = []
+    fresh: dict[str, str] = {}
     for message in messages:
         if _is_new(connection, message):
             connection.execute(exchange_messages.insert(), {**msgspec.structs.asdict(message), "file": row.file})
-            fresh.append(message.id)
+            fresh[message.id] = hashlib.sha256(message.body).hexdigest()
     data = {
         "file": row.file,
         "peer": row.peer,
@@ -149,7 +150,8 @@ def record_file(
         "release": row.release,
         "sha256": row.sha256,
         "signature": row.signature,
-        "messages": fresh,
+        "messages": list(fresh),
+        "bodies": list(fresh.values()),
     }
     kind = "sent" if row.direction == "out" else "received"
     return append_entry(connection, "exchange", kind, data, actor=actor, time=time, key=key)

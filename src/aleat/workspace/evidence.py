@@ -21,6 +21,7 @@ from aleat.store.decisions_verify import verify_decisions, verify_releases
 from aleat.store.dismissals import verify_dismissals
 from aleat.store.entries import verify_entries
 from aleat.store.entries_verify import verify_list_rows
+from aleat.store.exchanges_verify import verify_exchanges
 from aleat.store.lake import Custodian, Lake
 from aleat.store.lake_reread import replace_readings
 from aleat.store.lake_verify import verify_lake
@@ -196,6 +197,8 @@ def _stored_faults(session: Session, connection: Connection) -> Iterator[Fault]:
         yield Fault("release", name, reason)
     for name, reason in verify_dismissals(connection):
         yield Fault("decision", name, reason)
+    for name, reason in verify_exchanges(connection):
+        yield Fault("exchange", name, reason)
     for name, reason in verify_countersignatures(connection):
         yield Fault("countersigned", name, reason)
 
