@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pymisp
 import pytest
 
 from aleat import Workspace
-from tests.cli.command import Call
+from tests.cli.command import Call, environment
+from tests.exchange.http_double import Reply, Request
 from tests.exchange.misp_simulator import KEY, Misp, running
 from tests.exchange.teams import indicator
 from tests.knowledge.misp_world import OTHER, attribute, event, uuid
@@ -105,3 +109,34 @@ def test_a_poll_asks_for_what_is_wanted(case: Path, tmp_path: Path, run: Call) -
         assert "no UUID" in run("poll", *words, "--event", "../admin").err
         assert "MISP servers" in run("poll", "https://taxii.example.org/", "--tag", "x", "-w", case, "--all").err
     assert [query.get("to_ids") for query in misp.searches][-1] == 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("done", [False, True], ids=["before the server did it", "after"])
+def test_a_push_that_is_killed_doubles_nothing(case: Path, keys: Path, tmp_path: Path, run: Call, done: bool) -> None:
+    """SIGKILL while the server has the request: the next push finds out what is there."""
+    misp, there, go_on = Misp(), threading.Event(), threading.Event()
+
+    def hold(request: Request) -> Reply | None:
+        if not request.path.startswith("/events/add") or there.is_set():
+            return None
+        if done:
+            misp._add("", json.loads(request.body)["Event"])
+        there.set()
+        go_on.wait(60)
+        return Reply(200, {}, b"{}")
+
+    misp.wrong = hold
+    with running(misp) as server:
+        words = ("push", f"misp+{server.url}", "--to", "south", "--token-file", tmp_path / "key", "-w", case, "-q")
+        command = [sys.executable, "-m", "aleat", *map(str, words)]
+        with subprocess.Popen(command, env=environment(keys), stdout=subprocess.DEVNULL) as process:
+            assert there.wait(60)
+            process.kill()
+        go_on.set()
+        again = run(*words)
+        assert again.code == 0, again.said
+        assert "0 parts new or changed, 2 there already" in run(*words).out
+    assert sorted(row["value"] for row in misp.attributes()) == ["beacon-0.example", "beacon-1.example"]
+    assert len(misp.events) == 2
+    assert run("verify", "-w", case, "-q").code == 0
