@@ -402,3 +402,18 @@ def test_a_message_that_was_changed_here_by_other_means_is_found(three: Three, f
         connection.execute(sa.text(statements[fault]))
         (found,) = verify_exchanges(connection)
     assert found[0].startswith("file" if fault == "another file" else "message--")
+
+
+def test_two_people_permit_where_the_agreement_wants_it(three: Three) -> None:
+    """As they release: one person twice is one person."""
+    text = AGREEMENT.format(*sorted((three.north.card.identity, three.south.card.identity)))
+    three.north.befriend(three.south, text.replace("version = 1", "version = 2\ntwo_people = true"))
+    request = asked(three)
+    hand_over(request, three.north)
+    for approver in (None, "ana", "ben"):
+        with pytest.raises(NotPermittedError):
+            permitted(three, request, approver=approver)
+    with three.north.database.write() as connection:
+        set_roles(connection, "ben", ["releaser"], actor="ana", time=START, key=three.north.key)
+    hand_over(permitted(three, request, approver="ben"), three.south)
+    assert rules(three)[iid(1)] == "permission"

@@ -182,6 +182,7 @@ def permit(
     basis: str | None = None,
     until: date | None = None,
     conditions: str = "",
+    approver: str | None = None,
     output: Folder = Path(),
     workspace: WorkspaceOption = None,
     actor: Actor = None,
@@ -199,13 +200,16 @@ def permit(
         basis: How it was given: a letter, a call, a message.
         until: The last day of the leave, as 2026-12-31.
         conditions: On which conditions; with --request.
+        approver: The second releaser, where the agreement wants two people; with --request.
         output: The folder that the sealed file is written to; with --request.
         workspace: The workspace's folder.
         actor: Who acts.
     """
     if request is not None:
         with open_workspace(workspace, actor) as ws:
-            sent = ws.permit_request(request, output, until=until, objects=objects, conditions=conditions)
+            sent = ws.permit_request(
+                request, output, until=until, objects=objects, conditions=conditions, approver=approver
+            )
         tell_left_out(tuple(f"{id_}: not ours to permit" for id_ in sent.left_out))
         tell_sent(sent.path, output)
         return 0

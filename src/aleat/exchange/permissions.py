@@ -24,14 +24,15 @@ from aleat.exchange.messages import AskedObject, Grant, PermissionRequest, read_
 from aleat.exchange.plain_words import check_words
 from aleat.exchange.sending import Sent, answered, known_ally, message_head, new_id, recipient_of, say
 from aleat.exchange.threads import Thread, fold_thread
-from aleat.release import RULES, Decision, Subject, Terms, prepare
+from aleat.release import RULES, Decision, Subject, Terms, agreement_with, prepare
 from aleat.store.database import Connection
-from aleat.store.decisions import end_permission, keep_permission, read_permissions
+from aleat.store.decisions import end_permission, keep_permission, read_permissions, require
 from aleat.store.exchanges import read_files, read_messages
 from aleat.store.ledger import append_entry
 from aleat.store.objects import get_object
 from aleat.store.shelves import find_on_shelf
 from aleat.trust.agreements import AllyCard, Permission
+from aleat.trust.people import require_two_people
 
 __all__ = ["OPENED_BY_PERMISSION", "ask_permission", "freeable", "given_ids", "permit", "settle_permissions"]
 
@@ -105,13 +106,21 @@ def ask_permission(
 
 
 def permit(
-    desk: Desk, request: str, *, until: date | None = None, objects: Collection[str] = (), conditions: str = ""
+    desk: Desk,
+    request: str,
+    *,
+    until: date | None = None,
+    objects: Collection[str] = (),
+    conditions: str = "",
+    approver: str | None = None,
 ) -> Sent:
     """Permit what an ally's permission request asks for: all of it that is ours, or only `objects`, at most so long.
 
     What others made is not ours to permit: named, it is an error; else it is left out, and `Sent.left_out` has it.
+    Where the agreement with the ally wants two people, `approver` is the second releaser.
     """
     thread, to = answered(desk, request)
+    _require_two(desk, to, approver)
     asked = next(item for item in thread.messages if item.id == request)
     if not isinstance(asked, PermissionRequest):
         raise TrustError("That message asks for no permission. See: aleat asks.")
@@ -138,10 +147,23 @@ def permit(
         conditions=conditions,
     )
     facts: dict[str, Any] = {"permission": grant.permission, "to": to.identity, "onward_to": grant.onward_to}
-    facts |= {"objects": ours, "valid_from": grant.valid_from.isoformat(), "valid_until": end.isoformat()}
+    facts |= {
+        "approver": approver,
+        "objects": ours,
+        "valid_from": grant.valid_from.isoformat(),
+        "valid_until": end.isoformat(),
+    }
     append_entry(desk.connection, "decisions", "permission-given", facts, **_signing(desk))
     sent = say(desk, to, (grant,))
     return msgspec.structs.replace(sent, left_out=tuple(id_ for id_ in chosen if id_ not in ours))
+
+
+def _require_two(desk: Desk, to: AllyCard, approver: str | None) -> None:
+    agreements = agreement_with(to.identity, terms_for(desk, to))
+    if agreements and agreements[0].two_people:
+        require_two_people(desk.actor, approver, agreements[0].name)
+    if approver is not None:
+        require(desk.connection, approver, "releaser")
 
 
 def settle_permissions(desk: Desk, threads: Iterable[str]) -> None:

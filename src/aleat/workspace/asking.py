@@ -79,12 +79,13 @@ class AskingVerbs(AllyVerbs):
         until: date | None = None,
         objects: Sequence[str] = (),
         conditions: str = "",
+        approver: str | None = None,
     ) -> SentFile:
         """Permit what an ally's permission request (a message's id, or the ally's name for its latest) asks for."""
 
         def act(desk: Desk) -> Sent:
             chosen = message_id(desk.connection, request) or _latest_request(desk, request)
-            return permit(desk, chosen, until=until, objects=objects, conditions=conditions)
+            return permit(desk, chosen, until=until, objects=objects, conditions=conditions, approver=approver)
 
         return self._send_counted(folder, act)
 
