@@ -76,7 +76,7 @@ def test_bytes_that_drip_do_not_win_time(workspace: Workspace) -> None:
 def test_an_answer_must_be_read(workspace: Workspace, founded: tuple[object, TOKENS]) -> None:
     """Who asks for much and reads none of it is cut off; the others are answered."""
     take_in(workspace, (indicator(number, NORTH, "green", name="x" * 1_000_000) for number in range(100, 108)))
-    limits = WebLimits(answer_seconds=0.3, page_bytes=32 * 1024**2)
+    limits = WebLimits(answer_seconds=0.3, page_bytes=32 * 1024**2, requests=1e6, burst=10**6)
     with running(workspace, limits) as url:
         served = served_at(workspace, url, founded[1])
         path = urlsplit(served.collection()).path

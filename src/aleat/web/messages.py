@@ -22,7 +22,16 @@ from aleat.times import micros_of
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-__all__ = ["Query", "RequestError", "answer", "check_accept", "check_content_type", "failure_answer", "read_query"]
+__all__ = [
+    "Query",
+    "RequestError",
+    "answer",
+    "check_accept",
+    "check_content_type",
+    "encode_failure",
+    "failure_answer",
+    "read_query",
+]
 
 _BASE_TYPE = "application/taxii+json"
 _STIX_TYPE = "application/stix+json"
@@ -65,11 +74,16 @@ def answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = N
 
 
 def failure_answer(failure: RequestError) -> Response:
-    """Return the error message of §3.6.1."""
+    """Return the answer with the error message of §3.6.1."""
+    return answer(encode_failure(failure), failure.status, failure.headers)
+
+
+def encode_failure(failure: RequestError) -> bytes:
+    """Return the error message of §3.6.1 as JSON."""
     content: dict[str, Any] = {"title": failure.title, "http_status": str(failure.status)}
     if failure.description:
         content["description"] = failure.description
-    return answer(msgspec.json.encode(content), failure.status, failure.headers)
+    return msgspec.json.encode(content)
 
 
 def check_accept(header: str | None, *, manifest: bool = False) -> None:

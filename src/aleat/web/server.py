@@ -7,11 +7,14 @@ import hashlib
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aleat.errors import InputError
+from aleat.exchange.taxii_messages import MEDIA_TYPE
 from aleat.web.access import WebLimits
+from aleat.web.messages import RequestError, encode_failure
 from aleat.web.proxies import Proxies, address_group
 from aleat.web.refusals import Refusals
 from aleat.web.taxii import make_app
@@ -132,7 +135,7 @@ def _protocol(limits: WebLimits, proxies: Proxies) -> type[asyncio.Protocol]:
     A request's head has `header_seconds`, also the second on a connection; what still comes of a body after its
     answer, `body_seconds`; and who reads an answer, `answer_seconds`.
     """
-    from h11 import DONE, IDLE, SEND_BODY  # noqa: PLC0415
+    from h11 import DONE, IDLE, SEND_BODY, Data, LocalProtocolError, Response  # noqa: PLC0415
     from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
 
     class Protocol(H11Protocol):
@@ -160,6 +163,15 @@ def _protocol(limits: WebLimits, proxies: Proxies) -> type[asyncio.Protocol]:
         def handle_events(self) -> None:
             super().handle_events()
             self._watch()
+
+        def send_400_response(self, msg: str) -> None:
+            """Answer what is no HTTP with an error message of TAXII (§3.6.1), and end the connection."""
+            body = encode_failure(RequestError(400, "That is no HTTP request."))
+            headers = [("content-type", MEDIA_TYPE), ("content-length", str(len(body))), ("connection", "close")]
+            with suppress(LocalProtocolError):  # an answer was under way already
+                for event in (Response(status_code=400, headers=headers, reason=b"Bad Request"), Data(data=body)):
+                    self.transport.write(self.conn.send(event) or b"")
+            self.transport.close()
 
         def on_response_complete(self) -> None:
             super().on_response_complete()

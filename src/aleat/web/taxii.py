@@ -42,7 +42,7 @@ from aleat.workspace.mailbox import Mailbox
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["ROOT", "make_app"]
 
@@ -50,7 +50,6 @@ ROOT = "/taxii2/root/"
 _log = logging.getLogger(__name__)
 _STIX = "application/stix+json;version=2.1"
 _ID = re.compile(r"[a-z0-9-]{1,250}--[0-9a-fA-F-]{36}")
-_METHODS = ("GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS", "TRACE")
 
 
 class _Asked:
@@ -73,13 +72,18 @@ def make_app(
 
     `clock` counts seconds; `proxies` are believed about whose request it is; `refusals` gathers what was refused.
     """
-    from starlette.applications import Starlette  # noqa: PLC0415
-    from starlette.routing import Route  # noqa: PLC0415
+    from starlette.requests import Request  # noqa: PLC0415
 
     refusals = refusals or Refusals(sharing.record, clock)
     desk = _Desk(sharing, limits or WebLimits(), Gatekeeper(sharing, limits or WebLimits(), clock, refusals), refusals)
     desk.proxies = proxies or Proxies()
-    return Starlette(routes=[Route("/{path:path}", desk.handle, methods=list(_METHODS))])
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand every request to the desk: no router answers before it was asked who comes."""
+        request = Request(scope, receive, send)
+        await (await desk.handle(request))(scope, receive, send)
+
+    return app
 
 
 class _Desk:

@@ -18,9 +18,8 @@ import msgspec
 from aleat.errors import AleatError, InputError, NotPermittedError, ObjectError, SealError, SignatureError, TrustError
 from aleat.exchange.desk import Desk, agreed, terms_for, trusted_ally
 from aleat.exchange.letters import letter_object, open_letter
-from aleat.exchange.taxii_messages import Status, StatusDetail, encode_resource, parse_envelope
+from aleat.exchange.taxii_messages import Status, StatusDetail, parse_envelope
 from aleat.stix.canonical import canonical_json
-from aleat.stix.times import format_timestamp
 from aleat.store.decisions import read_decisions, require
 from aleat.store.ledger import append_entry
 from aleat.store.post import mark_posted, read_letters, read_post
@@ -28,6 +27,7 @@ from aleat.store.shelves import ShelfPage, ShelfQuery, put_status
 from aleat.text import clip, visible
 from aleat.workspace.accounts import Account
 from aleat.workspace.post import take_letter
+from aleat.workspace.pushed import status_body
 
 if TYPE_CHECKING:
     from aleat.workspace.sharing import Sharing
@@ -130,7 +130,6 @@ class Mailbox:
         self, account: Account, successes: tuple[StatusDetail, ...], failures: tuple[StatusDetail, ...]
     ) -> Status:
         signing = self.ws._signing()
-        version = format_timestamp(signing["time"])
         status = Status(
             id=str(uuid.uuid4()),
             status="complete",
@@ -138,14 +137,9 @@ class Mailbox:
             success_count=len(successes),
             failure_count=len(failures),
             pending_count=0,
-            successes=tuple(msgspec.structs.replace(detail, version=version) for detail in successes),
-            failures=tuple(msgspec.structs.replace(detail, version=version) for detail in failures),
+            successes=successes,
+            failures=failures,
         )
-        content = {**msgspec.json.decode(encode_resource(status)), "request_timestamp": version}
-        for name in ("successes", "failures"):
-            for detail in content.get(name, ()):
-                if not detail["message"]:
-                    del detail["message"]
         data = {
             "server": "taxii",
             "account": account.name,
@@ -156,7 +150,8 @@ class Mailbox:
             "reasons": sorted({failure.message for failure in failures})[:20],
         }
         with self.sharing.writing(), self.ws.write() as connection:
-            put_status(connection, status.id, account.ally, msgspec.json.encode(content), time=signing["time"])
+            body = status_body(status, signing["time"])
+            put_status(connection, status.id, account.ally, body, time=signing["time"])
             append_entry(connection, "exchange", "taken", data, **signing)
         return status
 

@@ -31,7 +31,7 @@ from aleat.workspace.core import Session
 from aleat.workspace.knowledge import keep
 from aleat.workspace.taken_back import give_again
 
-__all__ = ["MAX_OBJECTS", "take_push"]
+__all__ = ["MAX_OBJECTS", "status_body", "take_push"]
 
 MAX_OBJECTS = 10_000
 """In one envelope."""
@@ -149,7 +149,7 @@ def _keep(
         successes=successes,
         failures=tuple(failures),
     )
-    put_status(connection, id_, account.ally, _status_body(status, now), time=now)
+    put_status(connection, id_, account.ally, status_body(status, now), time=now)
     data = {
         **facts,
         "ally": account.ally,
@@ -161,7 +161,7 @@ def _keep(
     return status
 
 
-def _status_body(status: Status, received: datetime) -> bytes:
+def status_body(status: Status, received: datetime) -> bytes:
     """Return the status resource with its time (§4.3.1); what has no version of its own gets that time as one.
 
     A version is required of each object, and a timestamp of TAXII has six digits behind the second (§2).
