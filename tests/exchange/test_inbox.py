@@ -138,6 +138,15 @@ def test_a_faulty_delivery_is_refused_whole(fault: str, teams: tuple[Team, Team]
     assert opened(south, crafted(north, south)).objects
 
 
+def test_a_message_that_says_that_a_release_comes_along_is_refused_without_it(teams: tuple[Team, Team]) -> None:
+    """A delivery or a question of which nothing came would look like one that can be answered."""
+    north, south = teams
+    with pytest.raises(SealError, match="none does"):
+        opened(south, crafted(north, south, release=""))
+    with south.database.read() as connection:
+        assert asks(connection) == ()
+
+
 def test_an_object_that_differs_from_the_manifest_is_refused(teams: tuple[Team, Team]) -> None:
     """By digest, not by id."""
     north, south = teams

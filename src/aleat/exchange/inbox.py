@@ -146,6 +146,8 @@ def _messages(opened: Opened, own: str) -> tuple[Message, ...]:
     messages = decode_messages(opened.parts.get("messages.json", b"[]"))
     if any(item.sender != opened.header.sender or item.recipient != own for item in messages):
         raise SealError("The file holds a message of somebody else, or to somebody else. Tell its sender.")
+    if not opened.header.release and any(map(carried_release, messages)):
+        raise SealError("A message says that a release comes with it, and none does. Ask the ally for a new file.")
     return messages
 
 
