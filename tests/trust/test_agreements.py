@@ -90,6 +90,9 @@ def test_an_agreement_is_read_with_what_it_allows_and_nothing_more() -> None:
         ('kind = "bilateral"', 'kind = "bilateral', 5, "TOML"),
         ('purposes = ["incident-response"]\n', "", None, "purposes"),
         ("identity--1", "identity-1", 6, "parties"),
+        ("[[onward]]", '[misp]\namber = "everybody"\n[[onward]]', 18, "misp.amber"),
+        ("[[onward]]", '[misp]\namber = "sharing-group"\n[[onward]]', 17, "names no group"),
+        ("[[onward]]", '[misp]\nsharing_group = "five"\n[[onward]]', 18, "misp.sharing_group"),
     ],
 )
 def test_a_faulty_agreement_is_named_by_line_and_field(old: str, new: str, line: int | None, word: str) -> None:

@@ -215,6 +215,12 @@ def read_agreement(text: bytes, path: str = "agreement") -> Agreement:
         raise InputError(f"{strangers[0]} is an ally in it, and none of its parties.", Place(path))
     if agreement.valid_until < agreement.valid_from:
         raise InputError("It ends before it begins.", Place(path, _line_of(text, "$.valid_until", "")))
+    if agreement.misp.amber == "sharing-group" and not agreement.misp.sharing_group:
+        raise InputError(
+            "It gives TLP:AMBER to a sharing group of a MISP server, and names no group.",
+            Place(path, _line_of(text, "$.misp", "")),
+            advice="Add its UUID: sharing_group.",
+        )
     return agreement
 
 
