@@ -308,7 +308,7 @@ def _parts(request: Request) -> tuple[str, ...]:
         path = unquote_to_bytes(raw.partition(b"?")[0]).decode("ascii")
     except UnicodeDecodeError:
         raise _not_here() from None
-    if not path.startswith("/taxii2/") or not path.endswith("/") or "//" in path:
+    if not path.startswith("/taxii2/") or not path.endswith("/") or "//" in path or b"%2f" in raw.lower():
         raise _not_here()
     return tuple(path.removeprefix("/taxii2/").split("/")[:-1])
 
