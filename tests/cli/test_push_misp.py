@@ -43,6 +43,7 @@ def test_events_are_pushed_once(case: Path, tmp_path: Path, run: Call) -> None:
         words = (f"misp+{server.url}", "--to", "south", "--token-file", tmp_path / "key", "-w", case, "-q")
         first = run("push", *words)
         assert (first.code, "2 events; 2 parts new or changed, 0 there already" in first.out) == (0, True), first.said
+        assert "1 events are seen by our own users there only" in first.out
         again = run("push", *words, "--publish", "--distribution", "community")
         assert "0 parts new or changed, 2 there already" in again.out, again.said
         assert "2 events published" in again.out

@@ -326,6 +326,22 @@ def test_only_servers_that_the_agreement_names(ws: Workspace, misp: Misp) -> Non
     assert misp.bodies == []
 
 
+def test_two_people_where_the_agreement_wants_them(ws: Workspace, misp: Misp) -> None:
+    """And releasers both; nothing reaches the server before."""
+    text = AGREEMENT.format(*sorted((NORTH, SOUTH))).replace("version = 1", "version = 2\ntwo_people = true")
+    with ws.writing(), ws.write() as connection:
+        add_agreement(connection, text.encode(), **ws._signing())
+    take_in(ws, [indicator(1, NORTH, "green")])
+    for approver in (None, "ana", "eve"):
+        with pytest.raises(NotPermittedError):
+            push(ws, misp, approver=approver)
+    assert misp.bodies == []
+    ws.set_roles("eve", ["releaser"])
+    assert push(ws, misp, approver="eve").complete
+    released = next(json.loads(row) for row in b"".join(ws.export_ledgers()).splitlines() if b'"release"' in row)
+    assert released["data"]["approver"] == "eve"
+
+
 def test_what_the_ally_gave_does_not_go_back(ws: Workspace, misp: Misp) -> None:
     take_in(ws, [indicator(1, SOUTH, "green")], giver=SOUTH)
     take_in(ws, [indicator(2, NORTH, "green")])

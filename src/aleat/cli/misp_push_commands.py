@@ -102,6 +102,11 @@ def _tell_events(done: MispPushed) -> None:
     published = sum(event.published for event in done.events)
     if published:
         line(f"  {published:,} events published.")
+    if done.own_only:
+        line(
+            f"  {done.own_only:,} events are seen by our own users there only. An agreement can say for whom AMBER is:"
+        )
+        line("  see [misp] in its draft.")
     if done.returned:
         line(f"  {done.returned:,} objects are the ally's own; they don't go back.")
     rows = [row for event in done.events for row in event.refused]

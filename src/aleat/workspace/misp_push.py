@@ -43,13 +43,15 @@ _GREEN = {"community": 1, "connected": 2}
 class MispPushed(msgspec.Struct, frozen=True, kw_only=True):
     """What a push of events did: for which ally (identity), where, event by event.
 
-    `returned` counts objects that the ally gave us itself, `release` is the ledger's (empty: nothing left).
+    `returned` counts objects that the ally gave us itself, `own_only` events that only our own users there see,
+    `release` is the ledger's (empty: nothing left).
     """
 
     ally: str
     url: str
     events: tuple[EventPushed, ...] = ()
     returned: int = 0
+    own_only: int = 0
     release: str = ""
     issues: tuple[Issue, ...] = ()
     complete: bool = True
@@ -193,6 +195,7 @@ class _Run:
             url=self.session.url,
             events=tuple(done),
             returned=composed.returned,
+            own_only=sum(str(event.get("distribution")) == "0" for event in events.values()),
             release=id_,
             issues=tuple(issues),
             complete=complete,
