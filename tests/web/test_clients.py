@@ -8,7 +8,9 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -108,28 +110,105 @@ def test_it_speaks_in_clear_to_itself_only(workspace: Workspace) -> None:
     sharing.close()
 
 
+def lengthen(workspace: Workspace, folder: Path) -> None:
+    """Let the agreement with South be in force today too: a process has the machine's clock."""
+    text = AGREEMENT.format(*sorted((NORTH, SOUTH))).replace("mutual-aid", "mutual-aid-south")
+    path = folder / "longer.toml"
+    path.write_text(text.replace("version = 1", "version = 2").replace("2023-08-31", "2099-08-31"), encoding="utf-8")
+    workspace.add_agreement(path)
+
+
+def start_process(workspace: Workspace, folder: Path, tokens: dict[str, str]) -> tuple[subprocess.Popen[str], Served]:
+    """Start `aleat serve` as a process of its own."""
+    account = workspace.accounts()[1]
+    command = [sys.executable, "-m", "aleat", "serve", "--port", "0", "-w", str(workspace.folder)]
+    keys = str(folder / "served" / "keys")
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "ALEAT_KEYS": keys, "PYTHONUNBUFFERED": "1"}
+    )
+    assert process.stdout is not None
+    with process.stdout as said:
+        url = said.readline().split()[2].rstrip(".")
+    return process, Served(workspace, url, account, account, dict(tokens))
+
+
+@dataclass
+class Ingestion:
+    """A poller that keeps its state as OpenCTI's TAXII ingestion does, one request a run.
+
+    It sends its `added_after` beside each `next`, moves it only where a chain of pages ends, and keeps it in whole
+    milliseconds, as JavaScript's dates do. A page without objects changes nothing.
+    """
+
+    served: Served
+    limit: int
+    added_after: str | None = None
+    cursor: str | None = None
+    got: list[str] = field(default_factory=list)
+
+    def run(self) -> int:
+        """Ask once; return how many objects came."""
+        params = {"limit": str(self.limit), "added_after": self.added_after, "next": self.cursor}
+        query = urlencode({name: value for name, value in params.items() if value is not None})
+        answer = self.served.ask(f"{self.served.collection()}objects/?{query}")
+        assert answer.status == 200, answer.body
+        found = [one["id"] for one in answer.json.get("objects", ())]
+        self.got += found
+        if found and answer.json.get("more") and answer.json.get("next"):
+            self.cursor = answer.json["next"]
+        elif found:
+            self.cursor = None
+            self.added_after = answer.headers["x-taxii-date-added-last"][:23] + "Z"
+        return len(found)
+
+    def walk(self) -> list[str]:
+        """Run until a chain has ended; return what came."""
+        before = len(self.got)
+        while self.run() and self.cursor is not None:
+            pass
+        return self.got[before:]
+
+
+def test_clients_of_others_against_a_process(
+    workspace: Workspace, founded: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """taxii2-client, and a poller as OpenCTI's, against `aleat serve`: everything, each walk once and in order."""
+    lengthen(workspace, tmp_path)
+    process, served = start_process(workspace, tmp_path, founded[1])
+    try:
+        server = Server(served.url, user="south", password=PASSWORD)
+        collection = server.default.collections[0]
+        pages = list(as_pages(collection.get_objects, per_request=4))
+        assert [one["id"] for page in pages for one in page["objects"]] == served.ids()
+        assert collection.add_objects({"objects": [malware(77).properties()]}).success_count == 1
+        collection.delete_object(malware_id(77))
+        with pytest.raises(requests.HTTPError):
+            collection.get_object(malware_id(77))
+        server.close()
+        ingestion = Ingestion(served, 4)
+        whole = served.ids()
+        assert ingestion.walk() == whole
+        served.push(*(malware(number) for number in range(30)))
+        assert {malware_id(number) for number in range(30)} <= set(ingestion.walk())
+        again = Ingestion(served, 4)
+        head = served.ask(f"{served.collection()}objects/?limit=1").headers
+        again.added_after = head["x-taxii-date-added-first"]  # an old time, beside each new `next`
+        assert again.walk() == served.ids()[1:]
+    finally:
+        process.kill()
+        process.wait(timeout=20)
+    assert not workspace.verify().faults
+
+
 @pytest.mark.long
 def test_a_killed_server_goes_on_where_it_was(
     workspace: Workspace, founded: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
     """Killed between pages and pushes: tokens, times and statuses are what they were, nothing is lost or doubled."""
-    account = workspace.accounts()[1]
-    tokens = founded[1]
-    text = AGREEMENT.format(*sorted((NORTH, SOUTH))).replace("mutual-aid", "mutual-aid-south")
-    path = tmp_path / "longer.toml"
-    path.write_text(text.replace("version = 1", "version = 2").replace("2023-08-31", "2099-08-31"), encoding="utf-8")
-    workspace.add_agreement(path)
+    lengthen(workspace, tmp_path)
 
     def start() -> tuple[subprocess.Popen[str], Served]:
-        command = [sys.executable, "-m", "aleat", "serve", "--port", "0", "-w", str(workspace.folder)]
-        keys = str(tmp_path / "served" / "keys")
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env={**os.environ, "ALEAT_KEYS": keys, "PYTHONUNBUFFERED": "1"}
-        )
-        assert process.stdout is not None
-        with process.stdout as said:
-            url = said.readline().split()[2].rstrip(".")
-        return process, Served(workspace, url, account, account, dict(tokens))
+        return start_process(workspace, tmp_path, founded[1])
 
     process, first = start()
     status = first.push(*(malware(number) for number in range(5))).json

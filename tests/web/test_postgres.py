@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from taxii2client.common import TokenAuth
+from taxii2client.v21 import Server, as_pages
 
 from aleat import Workspace
 from aleat.workspace.accounts import make_token
@@ -12,6 +14,7 @@ from tests.exchange.malware import malware
 from tests.exchange.teams import START, indicator
 from tests.postgres import PostgresServer
 from tests.web.conftest import NORTH, SOUTH, Served, befriend, running, take_in
+from tests.web.test_clients import Ingestion
 
 
 @pytest.mark.long
@@ -43,4 +46,12 @@ def test_a_server_on_postgresql(postgres_server: PostgresServer, tmp_path: Path)
             assert served.ids("match[type]=malware") == [malware(1).id]
             ws.hold([indicator(1, NORTH).id], "legal-hold", "a court asked for it")
             assert len(served.ids()) == 11
+            taken = served.ask(f"{served.collection()}objects/{malware(1).id}/", "DELETE")
+            assert (taken.status, served.ids("match[type]=malware")) == (200, [])
+            ingestion = Ingestion(served, 3)
+            assert ingestion.walk() == served.ids()
+            server = Server(served.url, auth=TokenAuth(key=token))
+            found = as_pages(server.default.collections[0].get_objects, per_request=3)
+            assert [one["id"] for page in found for one in page["objects"]] == served.ids()
+            server.close()
         assert not ws.verify().faults

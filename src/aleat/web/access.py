@@ -27,6 +27,8 @@ __all__ = ["Gatekeeper", "WebLimits"]
 
 _REMEMBERED = 10_000
 _MAX_SECRET = 1_024
+_TOKEN_SCHEMES = frozenset({"bearer", "token"})
+"""RFC 6750, and what taxii2-client calls it."""
 _HASHED_AT_ONCE = 2
 _WAITING = 8
 _DAY = 86_400.0
@@ -112,7 +114,7 @@ class Gatekeeper:
             if not certificate:
                 raise _unauthorized()  # nobody tried anything
             return find_by_certificate(accounts, certificate), ""
-        if scheme.lower() == "bearer":
+        if scheme.lower() in _TOKEN_SCHEMES:
             self._check_lock(address, "")
             known = 0 < len(rest) <= _MAX_SECRET
             return (find_by_token(accounts, rest, self._sharing.ws.now()) if known else None), ""
