@@ -122,14 +122,14 @@ def test_a_request_hidden_in_another(shared: Served, head: bytes) -> None:
     assert b" 200 " not in said
 
 
-@pytest.mark.parametrize("body", [DEEP, WIDE, KEYS, b'{"objects":[1e999999]}', b'{"objects":["' + b"\\u0000" * 9_999])
-def test_json_bombs(workspace: Workspace, founded: Founded, body: bytes) -> None:
+def test_json_bombs(workspace: Workspace, founded: Founded) -> None:
     """Deep, wide, of many keys, of huge numbers: 422 as a whole, or each object failed; nothing is kept."""
     before = counts(workspace)
     with quiet(workspace, founded) as served:
-        got = served.ask(f"{served.collection()}objects/", "POST", body=body)
-        assert got.status == 422 or (got.status, got.json["success_count"]) == (202, 0)
-        assert served.ask("").status == 200
+        for body in (DEEP, WIDE, KEYS, b'{"objects":[1e999999]}', b'{"objects":["' + b"\\u0000" * 9_999):
+            got = served.ask(f"{served.collection()}objects/", "POST", body=body)
+            assert got.status == 422 or (got.status, got.json["success_count"]) == (202, 0)
+            assert served.ask("").status == 200
     assert counts(workspace) == before
 
 

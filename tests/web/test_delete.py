@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from aleat.errors import Place
 from aleat.stix import StixObject
 from aleat.stix.objects import parse_object
@@ -104,11 +102,11 @@ def test_who_may_not_push_may_not_delete(served: Served) -> None:
     assert MINE.id in served.ids()
 
 
-@pytest.mark.parametrize("query", ["?limit=1", "?added_after=2022-07-15T08:00:00Z", "?match[id]=x", "?next=x"])
-def test_other_filters_mean_nothing_there(served: Served, query: str) -> None:
+def test_other_filters_mean_nothing_there(served: Served) -> None:
     """A deletion that says more than a version is refused, as it may mean something else; nothing is gone."""
     served.push(MINE)
-    assert delete(served, MINE, query).status == 400
+    for query in ("?limit=1", "?added_after=2022-07-15T08:00:00Z", "?match[id]=x", "?next=x"):
+        assert delete(served, MINE, query).status == 400
     assert MINE.id in served.ids()
 
 
