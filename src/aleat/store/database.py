@@ -36,6 +36,7 @@ _TABLES = (
     "hunts",
     "lake",
     "ledger",
+    "misp_parts",
     "object_tables",
     "polls",
     "post",
