@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
@@ -25,7 +26,7 @@ from aleat.exchange import Delivery, Offer
 from aleat.exchange.messages import encode_messages
 from aleat.exchange.taxii_messages import MEDIA_TYPE
 from aleat.knowledge import KnowledgeItem
-from aleat.stix import StixObject
+from aleat.stix import StixObject, canonical_json, make_bundle
 from aleat.store.allies import add_agreement, add_ally
 from aleat.trust.agreements import AllyCard, export_card, fingerprint
 from aleat.trust.keys import AgeKey, SigningKey
@@ -267,12 +268,18 @@ class Ground:
             f"message--{uuid5(NAMESPACE_DNS, ally.card.name + word)}" for word in ("offer", "delivery")
         )
         head = {"sender": ally.card.identity, "recipient": OURS, "time": "2022-09-19T12:00:00.000Z", "person": "eva"}
+        said = {"format": 1, "agreement": {"name": f"with-{ally.card.name}", "version": 1}, "objects": [], "lists": []}
+        manifest = canonical_json({**said, "from": ally.card.identity, "to": OURS})
+        bundle = make_bundle([], id_=f"bundle--{offered[-36:]}")
+        digest = sha256(sha256(bundle).digest() + sha256(manifest).digest()).hexdigest()
+        release = f"release--{offered[-36:]}"
         messages = (
             Offer(id=offered, thread=offered, what="Tools.", **head),
-            Delivery(id=delivered, thread=offered, of=offered, what="Tools.", **head),
+            Delivery(id=delivered, thread=offered, of=offered, release=release, sha256=digest, **head),
         )
         data, _ = seal(
-            {"messages.json": encode_messages(messages)},
+            {"messages.json": encode_messages(messages), "bundle.json": bundle, "manifest.json": manifest},
+            release=release,
             sender=ally.card.identity,
             key=ally.key,
             recipient=OURS,

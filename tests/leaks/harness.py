@@ -173,7 +173,11 @@ def _walk_server(server: Server, world: World, to: str, generator: random.Random
     first = pages[0].headers.get("x-taxii-date-added-first", "2022-01-01T00:00:00.000Z")
     for query in (f"match[type]={types}", "match[version]=all", f"added_after={first}", "match[spec_version]=2.1"):
         world.look(to, "filters", server.ask(to, server.path(to, f"manifest/?{query}")).seen)
-    away = [thing.id for thing in things if thing.id not in here and to not in thing.givers]  # its own it may delete
+    away = [
+        thing.id
+        for thing in things
+        if thing.id not in here and to not in {*thing.givers, *(thing.older.givers if thing.older else ())}
+    ]
     _ask_for_absent(server, world, to, generator.sample(away, min(1, len(away))))
     for path in ("/taxii2/", "/taxii2/root/", "/taxii2/root/collections/", server.path(to)):
         world.look(to, "about", server.ask(to, path).seen)

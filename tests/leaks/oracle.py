@@ -57,7 +57,7 @@ def secrets_of(graph: Graph, to: str) -> Secrets:
     inner |= {thing.older.inner for thing in graph.things if thing.older is not None and not _may(thing.older, to)}
     guesses = {guess(type_, word)[-36:] for word in secret for type_ in OBSERVABLES}
     free = {thing.id[-36:] for thing in graph.things if state[thing.number] == _OPEN}
-    return Secrets(frozenset(uuids | guesses - free), frozenset(secret | inner))
+    return Secrets(frozenset((uuids | guesses) - free), frozenset(secret | inner))
 
 
 def _secret_words(graph: Graph, state: dict[int, int], to: str) -> frozenset[str]:

@@ -37,6 +37,7 @@ __all__ = [
     "marking_definition",
     "marking_id",
     "read_marking",
+    "says_classification",
     "strictest_pap",
     "tell_definition",
 ]
@@ -255,6 +256,11 @@ def effective_markings(item: StixObject, resolver: Resolver, *, beside: Iterable
         if part.marking_ref
     )
     return EffectiveMarkings(whole, parts)
+
+
+def says_classification(text: str) -> bool:
+    """Tell whether a text has the words of a state's or an alliance's classification, as these are written."""
+    return _classified().search(text) is not None
 
 
 def marking_definition(id_: str) -> StixObject:

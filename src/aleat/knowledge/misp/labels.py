@@ -21,7 +21,7 @@ from aleat.knowledge.items import UNDATED
 from aleat.stix.extensions import extend
 from aleat.stix.ids import content_id
 from aleat.stix.objects import StixObject, make_object
-from aleat.trust.markings import marking_id
+from aleat.trust.markings import marking_id, says_classification
 
 __all__ = [
     "distribution_level",
@@ -137,7 +137,10 @@ def _published(tag: str) -> str | None:
 
 
 def _is_classification(tag: str) -> bool:
-    return tag.partition(":")[0].strip().lower() in _table()["classifications"] and ":" in tag
+    """Tell whether a tag classifies: one of a taxonomy that does, or a free one with a classification's words."""
+    if ":" not in tag and "=" not in tag:
+        return says_classification(tag)
+    return tag.partition(":")[0].strip().lower() in _table()["classifications"]
 
 
 def _make_definition(kind: str, name: str, facts: dict[str, Any]) -> StixObject:
