@@ -164,6 +164,14 @@ class Client:
                 return
             query = f"{plain}&next={page['next']}"
 
+    def poll_until(self, ids: set[str]) -> None:
+        """Poll until all of `ids` came, for a minute at most: what came last may still be judged."""
+        end = time.monotonic() + 60
+        self.poll()
+        while ids - self.seen and time.monotonic() < end:
+            time.sleep(0.5)
+            self.poll()
+
     def ask(self, what: str, method: str, path: str, body: bytes | None = None) -> tuple[int, Any, bytes]:
         """Make one request; where nobody answers, or one is to come again (429), ask the same again."""
         headers = {"Authorization": f"Bearer {self.ally.token}", "Accept": TYPE, "Content-Type": TYPE}
@@ -227,7 +235,7 @@ def run(folder: Path, seconds: float, count: int, allies: int, batch: int) -> di
     for thread in threads:
         thread.join()
     elapsed = time.monotonic() - began
-    checked = check(folder, server.port, parties, clients, figures)
+    checked = check(server.port, parties, clients, figures)
     server.end(signal.SIGTERM)
     with Workspace.open(folder / "ours", actor="ana", key_folder=folder / "ours-keys") as ours:
         checked["faults"] = figures.faults + [str(fault) for fault in ours.verify().faults]
@@ -253,21 +261,17 @@ def run(folder: Path, seconds: float, count: int, allies: int, batch: int) -> di
     }
 
 
-def check(folder: Path, port: int, parties: list[Ally], clients: list[Client], figures: Figures) -> dict[str, Any]:
+def check(port: int, parties: list[Ally], clients: list[Client], figures: Figures) -> dict[str, Any]:
     """Poll once more, with the clients and with new ones, and hold that against what was accepted."""
     lost = strange = doubled = 0
-    for ally in parties:
-        plain = Client(-1, port, ally, Figures(), 0)
-        plain.poll()
+    for number, ally in enumerate(parties):
+        plain = Client(-1 - number, port, ally, Figures(), 0)
+        for client in (plain, *(client for client in clients if client.ally is ally)):
+            client.poll_until(ally.accepted)
+            got = {id_ for id_ in client.seen if id_.startswith("indicator--")}
+            lost += len(ally.accepted - got)
+            strange += len(got - ally.accepted)
         doubled += plain.figures.twice
-        got = {id_ for id_ in plain.seen if id_.startswith("indicator--")}
-        lost += len(ally.accepted - got)
-        strange += len(got - ally.accepted)
-        for client in clients:
-            if client.ally is ally:
-                client.poll()
-                lost += len(ally.accepted - client.seen)
-                strange += len({id_ for id_ in client.seen if id_.startswith("indicator--")} - ally.accepted)
     return {"lost": lost, "doubled": doubled + figures.twice, "strange": strange}
 
 

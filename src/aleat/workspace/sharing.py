@@ -31,7 +31,7 @@ from aleat.exchange.taxii_messages import Status
 from aleat.release import Channel
 from aleat.stix.canonical import canonical_json
 from aleat.stix.times import format_timestamp
-from aleat.store.changes import knowledge_mark
+from aleat.store.changes import KnowledgeMark, knowledge_mark
 from aleat.store.database import Connection
 from aleat.store.given import read_revocations
 from aleat.store.ledger import append_entry, ledger_head
@@ -61,7 +61,7 @@ __all__ = ["Sharing", "SharingVerbs"]
 
 _QUICK_SECONDS = 2.0
 
-_PATIENCE_SECONDS = 25.0
+_PATIENCE_SECONDS = 50.0
 _LOCK_SECONDS = 60.0
 _ATTEMPTS = 3
 
@@ -72,8 +72,8 @@ class SharingVerbs(ExchangeVerbs):
     def share(self, *, quick_seconds: float = _QUICK_SECONDS, channel: Channel = "plain") -> Sharing:
         """Return what a server needs of this workspace; `aleat.web.serve` is one.
 
-        What an ally may have is judged anew before each page that finds new knowledge, where that took less than
-        `quick_seconds` the last time, and beside otherwise. `channel` is "tls" where the server speaks TLS itself:
+        What an ally may have is judged before each page that finds new knowledge, where that takes less than
+        `quick_seconds`, and beside otherwise. `channel` is "tls" where the server speaks TLS itself:
         what must be encrypted on its way is on no other's shelf.
         """
         with self.writing():
@@ -341,20 +341,34 @@ class Sharing:
         return words
 
     def _refresh(self, ally: str) -> None:
-        """Have the shelf of `ally` made where it isn't up to date."""
-        with self.ws.read() as connection:
-            take_snapshot(connection)
-            state = read_shelf_state(connection, ally)
-            terms, mark = self._terms(connection), knowledge_mark(connection)
-        if state is not None and (state.terms, state.mark) == (terms, mark):
-            return
-        made = self._make(ally)
-        if state is not None and state.terms == terms and self._seconds.get(ally, 0.0) > self._quick:
-            return  # only knowledge came: what was judged before goes on until the new shelf is there
-        try:
-            made.result(_PATIENCE_SECONDS)
-        except TimeoutError:
-            raise WorkspaceBusyError("What you may have is being judged. Ask again in a moment.") from None
+        """Have the shelf of `ally` hold what follows from the terms, and from all that is known, as of now.
+
+        Where only knowledge came and judging takes long, what was judged before goes on until the new shelf is there.
+        """
+        end = time.monotonic() + _PATIENCE_SECONDS
+        wanted: KnowledgeMark | None = None
+        while True:
+            with self.ws.read() as connection:
+                take_snapshot(connection)
+                state = read_shelf_state(connection, ally)
+                terms, mark = self._terms(connection), knowledge_mark(connection)
+            wanted = wanted or mark
+            same = state is not None and state.terms == terms
+            if (
+                state is not None
+                and same
+                and all(made >= asked for made, asked in zip(state.mark, wanted, strict=True))
+            ):
+                return
+            made = self._make(ally)
+            if same and self._seconds.get(ally, 0.0) > self._quick:
+                return
+            try:
+                made.result(self._quick if same else max(0.0, end - time.monotonic()))
+            except TimeoutError:
+                if same:
+                    return
+                raise WorkspaceBusyError("What you may have is being judged. Ask again in a moment.") from None
 
     def _make(self, ally: str) -> Future[None]:
         with self._guard:
