@@ -27,8 +27,10 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _collection(id_: str, title: str) -> dict[str, object]:
+def _collection(id_: str, title: str, alias: str = "") -> dict[str, object]:
+    named = {"alias": alias} if alias else {}
     return {
+        **named,
         "id": id_,
         "title": title,
         "can_read": True,
@@ -40,8 +42,11 @@ def _collection(id_: str, title: str) -> dict[str, object]:
 
 
 @contextmanager
-def medallion(folder: Path, *, page: int = 10) -> Iterator[str]:
-    """Run the server, with pages of at most `page` objects; yield its URL."""
+def medallion(folder: Path, *, page: int = 10, messages: str = "") -> Iterator[str]:
+    """Run the server, with pages of at most `page` objects; yield its URL.
+
+    The first collection is `messages`' (an alias), where that is given.
+    """
     port = _free_port()
     root = f"http://127.0.0.1:{port}/trustgroup1/"
     data = {
@@ -53,7 +58,10 @@ def medallion(folder: Path, *, page: int = 10) -> Iterator[str]:
                 "max_content_length": 4_000_000,
             },
             "status": [],
-            "collections": [_collection(id_, f"Shared {number}") for number, id_ in enumerate(COLLECTIONS)],
+            "collections": [
+                _collection(id_, f"Shared {number}", "" if number else messages)
+                for number, id_ in enumerate(COLLECTIONS)
+            ],
         },
     }
     (folder / "data.json").write_text(json.dumps(data), encoding="utf-8")

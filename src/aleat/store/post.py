@@ -256,7 +256,9 @@ def read_mail(connection: sa.Connection) -> tuple[MailRow, ...]:
     """Return what came and isn't opened, in the order in which it came."""
     columns = [mail.c[name] for name in MailRow.__struct_fields__]
     rows = connection.execute(sa.select(*columns).order_by(mail.c.came, mail.c.sha256))
-    return tuple(MailRow(*row[:5], _text(row[5]), row[6]) for row in rows)
+    return tuple(
+        MailRow(row.sha256, row.box, row.letter, row.part_of, row.size, _text(row.came), row.reason) for row in rows
+    )
 
 
 def read_waiting(connection: sa.Connection, digest: str) -> bytes | None:
