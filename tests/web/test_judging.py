@@ -61,7 +61,10 @@ class Story:
         if kind == "relationship":
             ends = {"source_ref": self.some_id(), "target_ref": self.some_id()}
             return make_object(kind, id_, **properties, relationship_type="related-to", **ends)
-        said = {"definition_type": "statement", "definition": {"statement": self.chance.choice(["Fair use", "SECRET"])}}
+        said: dict[str, Any] = {
+            "definition_type": "statement",
+            "definition": {"statement": self.chance.choice(["Fair use", "SECRET"])},
+        }
         return make_object(kind, id_, created=START, **said)
 
     def go_on(self) -> None:

@@ -35,7 +35,12 @@ def readings_of(texts: Iterable[str]) -> list[str]:
     'iex evil.example'
     """
     found = [reading for text in texts for reading in _read(text)]
-    return found + [reading for text in found for reading in _read(text)]
+    return found + [one for text in found for one in (_read_short(text) if len(text) <= _SHORT else _read(text))]
+
+
+@lru_cache(8_192)
+def _read_short(text: str) -> tuple[str, ...]:
+    return tuple(_read(text))
 
 
 def _read(text: str) -> Iterator[str]:
