@@ -54,3 +54,6 @@ def test_a_guide_can_be_typed_as_it_stands(guide: str, example: Path, tmp_path: 
     if guide == "aid-between-two-teams.md":
         for text in ("closed", "not-seen", "havenwatch may permit", "permitted", "permission (", "inquiry", "revoked"):
             assert text in said, text
+    if guide == "aid-over-taxii.md":
+        for text in ("closed", "not-seen", "sealed files sent", "withdrawn: by cert-aleat", "Everything fits"):
+            assert text in said, text

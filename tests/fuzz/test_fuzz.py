@@ -24,6 +24,7 @@ COUNTS = {"containers": 60, "rules": 60, "patterns": 120, "events": 60, "lists":
     "spreadsheets": 2,
     "unix": 40,
     "tables": 60,
+    "letters": 300,
     "mappings": 30,
     "messages": 300,
     "misp": 60,
