@@ -348,7 +348,7 @@ def main() -> None:
         "# Serving allies over TAXII: how fast\n",
         f"Written by `python benchmarks/taxii.py`, on {os.cpu_count()} processors ({platform.machine()}), Python "
         f"{platform.python_version()}, Medallion {version('medallion')}, taxii2-client {version('taxii2-client')}; "
-        f"load average when it began: {os.getloadavg()[0]:.1f}. Other work at the same time makes all of it longer: CPU "
+        f"load average when it began: {os.getloadavg()[0]:.1f}. Other work at the same time makes all longer: CPU "
         "seconds and ratios are what to compare. Each page and each push has its signed entry in our ledger, and each "
         "of our objects was judged by the gate; Medallion keeps its objects in memory, and judges nothing.\n",
     ]

@@ -59,7 +59,7 @@ class Story:
             refs = sorted({self.some_id() for _ in range(2)})
             return make_object(kind, id_, **properties, content=text, object_refs=refs)
         if kind == "relationship":
-            ends = {"source_ref": self.some_id(), "target_ref": self.some_id()}
+            ends: dict[str, Any] = {"source_ref": self.some_id(), "target_ref": self.some_id()}
             return make_object(kind, id_, **properties, relationship_type="related-to", **ends)
         said: dict[str, Any] = {
             "definition_type": "statement",

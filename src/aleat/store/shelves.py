@@ -66,6 +66,7 @@ shelf = sa.Table(
     sa.Index("shelf_by_id", "ally", "id"),
     sa.Index("shelf_by_added", "ally", "added"),
     sa.Index("shelf_by_type", "ally", "type", "seq"),
+    sqlite_with_rowid=False,
 )
 
 shelf_states = sa.Table(

@@ -31,7 +31,7 @@ from aleat.store.shelves import ShelfChange
 from aleat.store.withdrawn import CopyKey, withdrawn_copies
 from aleat.trust.markings import effective_markings, known_marking_ids, marking_definition
 
-__all__ = ["Bench"]
+__all__ = ["Bench", "no_collecting"]
 
 _MOST_TEXT = 512 * 1024**2
 _NEED_NO_LABEL = frozenset({"back-to-giver", "public-corpus", "definition", "permission"})
@@ -231,8 +231,7 @@ class Bench:
         is the same. Raises `NotPermittedError` where there is no agreement in force.
         """
         try:
-            with _no_collecting():
-                return self._judge(desk, terms, stamp, mark, frozenset(untold), beside)
+            return self._judge(desk, terms, stamp, mark, frozenset(untold), beside)
         except BaseException:
             self._known = None
             self._allies.clear()
@@ -310,8 +309,8 @@ class Bench:
 
 
 @contextmanager
-def _no_collecting() -> Iterator[None]:
-    """Let no rubbish be looked for meanwhile: what is made here is kept, and looking through it takes a quarter more."""
+def no_collecting() -> Iterator[None]:
+    """Let no garbage be looked for: what is made here is kept, and looking through it takes a quarter more."""
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -53,7 +53,7 @@ from aleat.store.withdrawn import taken_back
 from aleat.workspace.accounts import Account, load_accounts, make_account, rotate_token, save_accounts
 from aleat.workspace.core import POLICY_NAME
 from aleat.workspace.exchange import ExchangeVerbs
-from aleat.workspace.judging import Bench
+from aleat.workspace.judging import Bench, no_collecting
 from aleat.workspace.pushed import take_push
 from aleat.workspace.taken_back import take_back, version_time, versions_taken_back
 
@@ -266,8 +266,8 @@ class Sharing:
     def push(self, account: Account, body: bytes) -> Status:
         """Take an envelope of an ally's in, object by object, and say what became of each; see `take_push`."""
         with self.ws.read() as connection:
-            begun = read_shelf_state(connection, account.ally) is not None
-        if not begun:
+            state = read_shelf_state(connection, account.ally)
+        if state is None:
             self._refresh(account.ally)  # what it may have had from us is held against what it pushes
         with self.writing(), self.ws._desk(write=True) as desk:
             terms = terms_for(desk, trusted_ally(desk, account.ally).card)
@@ -309,7 +309,7 @@ class Sharing:
                 except WorkspaceBusyError:
                     if time.monotonic() > end:
                         raise
-                    time.sleep(0.05)
+                time.sleep(0.05)
             try:
                 yield
             finally:
@@ -377,6 +377,7 @@ class Sharing:
                 making = self._making[ally] = self._pool.submit(self._judge, ally)
             return making
 
+    @no_collecting()
     def _judge(self, ally: str) -> None:
         """Make the shelf of `ally` by the gate, as `preview` does."""
         began = time.monotonic()
@@ -392,6 +393,6 @@ class Sharing:
                 change = ShelfChange(())
         with self._writer, self.ws.write() as connection:
             if not put_shelf(connection, ally, change, terms=stamp, mark=mark, time=self.ws.now()):
-                everything = self._bench.everything(ally) or ShelfChange(())
-                put_shelf(connection, ally, everything, terms=stamp, mark=mark, time=self.ws.now())
+                change = self._bench.everything(ally) or ShelfChange(())
+                put_shelf(connection, ally, change, terms=stamp, mark=mark, time=self.ws.now())
         self._seconds[ally] = time.monotonic() - began
