@@ -25,7 +25,7 @@ CLIENTS = {"socket", "ssl", "httpx2", "pymisp", "urllib.request", "http.client",
 DOORS = {
     "exchange/http_client.py",
     "exchange/http_transport.py",
-    "exchange/misp_server.py",
+    "exchange/misp_session.py",
     "opening/addresses.py",
     "opening/places.py",
 }

@@ -75,7 +75,6 @@ class _Unseen:
 
 
 _Word = tuple[Verdict, int | None]
-_UNSEEN: Any = _Unseen()
 
 
 def decide(subjects: Iterable[Subject], terms: Terms) -> tuple[Decision, ...]:
@@ -98,8 +97,9 @@ def _decide(
         return _decision(subject, _NOTHING_ALLOWS)
     copies = subject.copies
     if copies not in alike:
+        unseen: Any = _Unseen()
         try:
-            alike[copies] = _judge_all(_UNSEEN, copies, own_terms[0], terms)
+            alike[copies] = _judge_all(unseen, copies, own_terms[0], terms)
         except _LookedError:
             alike[copies] = None
     verdict, number = alike[copies] or _judge_all(subject, copies, own_terms[0], terms)
