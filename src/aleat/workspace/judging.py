@@ -266,6 +266,10 @@ class Bench:
             self._allies.clear()
         return change
 
+    def keeps(self, ally: str) -> bool:
+        """Tell whether an ally's shelf is in mind, so that only what comes will be judged."""
+        return ally in self._allies
+
     def everything(self, ally: str) -> ShelfChange | None:
         """Return all that the shelf of `ally` was to hold when it was last judged, if that is in mind."""
         state, known = self._allies.get(ally), self._known
