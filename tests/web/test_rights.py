@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from aleat.errors import Place
+from aleat.errors import NotPermittedError, Place
 from aleat.stix import StixObject, make_object
 from aleat.stix.objects import parse_object
 from aleat.trust.markings import marking_id
+from aleat.workspace.accounts import make_token
 from tests.exchange.malware import malware
 from tests.exchange.teams import START, indicator
 from tests.web.conftest import AGREEMENT, EAST, NORTH, SOUTH, Served
@@ -167,3 +169,23 @@ def marked(number: int, label: str, *, version: int = 0, name: str = "") -> Stix
     made = malware(number, version, name)
     changed = {**made.properties(), "object_marking_refs": [marking_id(f"tlp:{label}")]}
     return parse_object(json.dumps(changed).encode(), Place("test"))
+
+
+def test_two_people_let_an_account_in_where_the_agreement_wants_two(served: Served, tmp_path: Path) -> None:
+    """Under such an agreement an account that one person made gets no object; one that a second approved does."""
+    ws = served.ws
+    assert len(served.ids()) > 1
+    text = AGREEMENT.format(*sorted((NORTH, SOUTH))).replace("mutual-aid", "mutual-aid-south")
+    text = text.replace("version = 1", "version = 2").replace('basis = "', 'two_people = true\nbasis = "')
+    (tmp_path / "two.toml").write_text(text)
+    ws.add_agreement(tmp_path / "two.toml")
+    for path in ("objects/", "manifest/", f"objects/{indicator(7, NORTH).id}/"):
+        assert served.ask(f"{served.collection()}{path}").status == 403, path
+    for approver in ("ana", "nobody"):
+        with pytest.raises(NotPermittedError):
+            ws.add_account("second", "south", token=make_token(), approver=approver)
+    ws.set_roles("eva", ["releaser"])
+    served.tokens["second"] = make_token()
+    ws.add_account("second", "south", token=served.tokens["second"], approver="eva")
+    there = served.ask(f"{served.collection()}objects/", who="second")
+    assert (there.status, len(there.json["objects"]) > 1) == (200, True)

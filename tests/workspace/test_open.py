@@ -113,8 +113,8 @@ def test_a_workspace_without_its_keys_says_where_they_are_looked_for(workspace: 
             ws.add_evidence(logs)
 
 
-def test_the_second_writer_is_told_at_once(workspace: Workspace, tmp_path: Path) -> None:
-    """One writer, many readers: who comes second gets an error, and can read meanwhile."""
+def test_the_second_writer_is_told(workspace: Workspace, tmp_path: Path) -> None:
+    """One writer, many readers: who comes second waits a little, gets an error, and can read meanwhile."""
     logs = write_logs(tmp_path / "logs")
     with Workspace.open(workspace.folder, key_folder=workspace.key_folder) as other:
         with workspace.writing(), pytest.raises(WorkspaceBusyError, match="Another process"):

@@ -98,6 +98,7 @@ def account_add(
     push: Annotated[bool, Parameter(negative="")] = False,
     password_file: Path | None = None,
     client_cert: str = "",
+    approver: str | None = None,
     workspace: WorkspaceOption = None,
     actor: Actor = None,
 ) -> int:
@@ -109,6 +110,7 @@ def account_add(
         push: The account may push too.
         password_file: Prove it by the password in this file (- is standard input) instead of a token.
         client_cert: Prove it by a client certificate, by its SHA-256 (64 hex digits), instead of a token.
+        approver: The second releaser, where the agreement wants two people: without, such an ally gets no feed.
         workspace: The workspace's folder.
         actor: Who acts.
     """
@@ -117,7 +119,8 @@ def account_add(
     password = _secret(password_file) if password_file is not None else ""
     token = "" if password or client_cert else make_token()
     with open_workspace(workspace, actor) as ws:
-        account = ws.add_account(name, ally, push=push, token=token, password=password, certificate=client_cert)
+        proofs = {"token": token, "password": password, "certificate": client_cert}
+        account = ws.add_account(name, ally, push=push, approver=approver, **proofs)
     error(f"Account {account.name} of {ally} sees collection {account.collection}.")
     if token:
         line(token)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -268,6 +269,20 @@ def _unfed(indicator: Indicator, message: str) -> RuleError:
     return RuleError(f"YARA: the module {name} can't be used: {reason}.", indicator.place)
 
 
+class _Ready(threading.local):
+    """This thread's scanner: YARA-X wants one used, and dropped, by the thread that made it, and no other.
+
+    What belongs to a thread isn't dropped by whichever thread happens to collect garbage.
+    """
+
+    owner: YaraScanner | None = None
+    scanner: yara_x.Scanner
+    variables: dict[str, str]
+
+
+_ready = _Ready()
+
+
 class YaraScanner:
     """A compiled set made ready; keeps nothing of what it scanned."""
 
@@ -277,9 +292,22 @@ class YaraScanner:
         body = memoryview(data)[_DIGEST:]
         if hashlib.sha256(body).digest() != data[:_DIGEST]:
             raise ValueError("The compiled YARA rules are damaged.")
-        self._scanner = yara_x.Scanner(yara_x.Rules.deserialize_from(io.BytesIO(body)))
-        self._scanner.max_matches_per_pattern(_SPOTS)
-        self._set = dict.fromkeys(VARIABLES, "")
+        self._rules = yara_x.Rules.deserialize_from(io.BytesIO(body))
+
+    def _prepare(self, variables: Mapping[str, str]) -> yara_x.Scanner:
+        """Return this thread's scanner of the set, with these variables."""
+        import yara_x  # noqa: PLC0415 - heavy
+
+        if _ready.owner is not self:
+            _ready.scanner = yara_x.Scanner(self._rules)
+            _ready.scanner.max_matches_per_pattern(_SPOTS)
+            _ready.owner, _ready.variables = self, dict.fromkeys(VARIABLES, "")
+        for name in VARIABLES:
+            value = variables.get(name, "")
+            if value != _ready.variables[name]:
+                _ready.scanner.set_global(name, value)
+                _ready.variables[name] = value
+        return _ready.scanner
 
     def scan(self, data: bytes, *, seconds: int, variables: Mapping[str, str] | None = None) -> tuple[RuleMatch, ...]:
         """Return the rules that match `data`, by digest and name; raises `ScanStoppedError`.
@@ -289,14 +317,10 @@ class YaraScanner:
         """
         import yara_x  # noqa: PLC0415 - heavy
 
-        for name in VARIABLES:
-            value = (variables or {}).get(name, "")
-            if value != self._set[name]:
-                self._scanner.set_global(name, value)
-                self._set[name] = value
-        self._scanner.set_timeout(seconds + 1)  # its clock ticks once a second: the first may come at once
+        scanner = self._prepare(variables or {})
+        scanner.set_timeout(seconds + 1)  # its clock ticks once a second: the first may come at once
         try:
-            found = self._scanner.scan(data).matching_rules
+            found = scanner.scan(data).matching_rules
         except yara_x.TimeoutError as error:
             raise ScanStoppedError(f"YARA was stopped after {seconds} s", timed_out=True) from error
         except yara_x.ScanError as error:

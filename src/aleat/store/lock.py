@@ -17,13 +17,13 @@ __all__ = ["writer_lock"]
 
 
 @contextmanager
-def writer_lock(path: Path) -> Iterator[None]:
-    """Hold the lock at `path`; raises `WorkspaceBusyError` at once if another process holds it.
+def writer_lock(path: Path, patience: float = 0.0) -> Iterator[None]:
+    """Hold the lock at `path`; raises `WorkspaceBusyError` if another process holds it for `patience` seconds.
 
     Raises `WorkspaceError` where the disk refuses the file.
     """
     try:
-        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
         raise WorkspaceError(f"{path} can't be opened: {error}.") from error
     try:

@@ -56,6 +56,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     certificate: _Digest = ""
     made: str = ""
     made_by: str = ""
+    approved_by: str = ""
+    """The second releaser, for an ally whose agreement wants two people for what leaves."""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +108,7 @@ def make_account(
     push: bool,
     made: str,
     made_by: str,
+    approved_by: str = "",
     password: str = "",
     token: str = "",
     certificate: str = "",
@@ -131,6 +134,7 @@ def make_account(
         "certificate": certificate.replace(":", "").strip().lower(),
         "made": made,
         "made_by": made_by,
+        "approved_by": approved_by,
     }
     try:
         return msgspec.convert(fields, Account)

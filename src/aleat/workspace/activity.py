@@ -50,7 +50,7 @@ def _described(session: Session, lake: Lake, progress: Progress) -> Iterator[tup
 def _keep(session: Session, fresh: list[tuple[str, str, bytes]]) -> None:
     if fresh:
         try:
-            with session.writing():
+            with session.writing(patience=0):
                 put_activity(session.database, ACTIVITY_VERSION, fresh)
         except WorkspaceBusyError:  # another process writes: it is read again the next time
             pass

@@ -57,6 +57,8 @@ Clock = Callable[[], datetime]
 POLICY_NAME, SIGNATURE_NAME = "corpora.toml", "corpora.toml.jws"
 """The workspace's policy on public corpora, and its own key's signature over it."""
 
+_PATIENCE_SECONDS = 3.0
+
 _IDENTITY = re.compile(r"identity--[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DATABASE = "aleat.db"
 _PARTS = {_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", POLICY_NAME, SIGNATURE_NAME}
@@ -207,9 +209,12 @@ class Session:
         return {public.key_id: public}
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the workspace's writer lock; raises `WorkspaceBusyError` if another process has it, on any host."""
-        with writer_lock(self.folder / "lock"), self.database.writer():
+    def writing(self, patience: float = _PATIENCE_SECONDS) -> Iterator[None]:
+        """Hold the workspace's writer lock; raises `WorkspaceBusyError` if another process has it, on any host.
+
+        A server writes often, and not for long: on this machine it is waited for, `patience` seconds.
+        """
+        with writer_lock(self.folder / "lock", patience), self.database.writer():
             yield
 
     def read(self) -> AbstractContextManager[Connection]:

@@ -138,7 +138,7 @@ class LakeVerbs(Session):
         if not index.missing:
             return index
         try:
-            with self.writing():
+            with self.writing(patience=0):
                 self._refreshed(lake, workers, None, progress)
         except WorkspaceBusyError:
             return index

@@ -88,7 +88,7 @@ class PushVerbs(SharingVerbs):
             boxes = [item for item in found if isinstance(item, Feed) and item.messages]
             feeds = [item for item in found if isinstance(item, Feed) and not item.messages]
             chosen = [] if only == "post" or (boxes and not feeds) else [_choose(feeds, collection)]
-            run = _Push(self, source, ally, progress)
+            run = _Push(self, source, ally, approver or "", progress)
             try:
                 messages = push_post(run, boxes[0]) if boxes and only != "feed" else None
                 pushed = tuple(run.push(feed) for feed in chosen)
@@ -130,9 +130,9 @@ def _choose(feeds: Sequence[Feed], name: str) -> Feed:
 class _Push:
     """One push: what is the same for all of its steps."""
 
-    def __init__(self, ws: PushVerbs, source: TaxiiSource, ally: str, progress: Progress) -> None:
+    def __init__(self, ws: PushVerbs, source: TaxiiSource, ally: str, approver: str, progress: Progress) -> None:
         self.ws: SharingVerbs = ws
-        self.source, self.ally, self.progress = source, ally, progress
+        self.source, self.ally, self.approver, self.progress = source, ally, approver, progress
         channel: Channel = "tls" if source.client.http.origin[0] == "https" else "plain"
         self.sharing = Sharing(ws, quick_seconds=1e9, channel=channel)
         self.issues: list[Issue] = []
@@ -193,7 +193,7 @@ class _Push:
 
     def _page(self, query: ShelfQuery) -> ShelfPage:
         """Return a page of the ally's shelf as the gate judges now, however long that takes."""
-        account = Account(name="push", ally=self.ally, collection="")
+        account = Account(name="push", ally=self.ally, collection="", approved_by=self.approver)
         for attempt in range(_PATIENCE):
             try:
                 return self.sharing.page(account, query)

@@ -33,6 +33,7 @@ from aleat.stix.canonical import canonical_json
 from aleat.stix.times import format_timestamp
 from aleat.store.changes import KnowledgeMark, knowledge_mark
 from aleat.store.database import Connection
+from aleat.store.decisions import require
 from aleat.store.given import read_revocations
 from aleat.store.ledger import append_entry, ledger_head
 from aleat.store.objects_count import makers
@@ -50,6 +51,7 @@ from aleat.store.shelves import (
     terms_mark,
 )
 from aleat.store.withdrawn import taken_back
+from aleat.trust.people import require_two_people
 from aleat.workspace.accounts import Account, load_accounts, make_account, rotate_token, save_accounts
 from aleat.workspace.core import POLICY_NAME
 from aleat.workspace.exchange import ExchangeVerbs
@@ -85,11 +87,26 @@ class SharingVerbs(ExchangeVerbs):
         return load_accounts(self.folder)
 
     def add_account(
-        self, name: str, ally: str, *, push: bool = False, token: str = "", password: str = "", certificate: str = ""
+        self,
+        name: str,
+        ally: str,
+        *,
+        push: bool = False,
+        token: str = "",
+        password: str = "",
+        certificate: str = "",
+        approver: str | None = None,
     ) -> Account:
-        """Make an account for an ally whose card was compared, proved by any of token, password, certificate."""
+        """Make an account for an ally whose card was compared, proved by any of token, password, certificate.
+
+        `approver` is the second releaser, without whom nothing is served where the agreement wants two people.
+        """
         with self.writing(), self._desk(write=True) as desk:
             card = trusted_ally(desk, ally).card
+            if approver is not None:
+                require_two_people(desk.actor, approver, card.name)
+                for person in (desk.actor, approver):
+                    require(desk.connection, person, "releaser")
             there = load_accounts(self.folder)
             account = make_account(
                 there,
@@ -98,11 +115,12 @@ class SharingVerbs(ExchangeVerbs):
                 push=push,
                 made=format_timestamp(desk.time),
                 made_by=desk.actor,
+                approved_by=approver or "",
                 password=password,
                 token=token,
                 certificate=certificate,
             )
-            facts = {"account": name, "ally": card.identity, "push": push}
+            facts = {"account": name, "ally": card.identity, "push": push, "approver": approver}
             append_entry(desk.connection, "decisions", "account", facts, **self._signing())
             save_accounts(self.folder, (*there, account))
         return account
@@ -154,6 +172,7 @@ class Sharing:
         self._bench = Bench(ws.key.derive_secret("taxii-list-rows"))
         self._making: dict[str, Future[None]] = {}
         self._seconds: dict[str, float] = {}
+        self._two_people: dict[str, tuple[str, bool]] = {}
         self._words: tuple[str, list[str]] = ("", [])
         self._guard = threading.Lock()
         self._writer = threading.Lock()
@@ -187,7 +206,8 @@ class Sharing:
     def page(self, account: Account, query: ShelfQuery, *, facts: Mapping[str, object] | None = None) -> ShelfPage:
         """Return a page of the shelf of the account's ally; what leaves is in the exchange ledger before it does.
 
-        `facts` (what was asked for) stand in the entry. Raises `WorkspaceBusyError` where the shelf isn't ready yet.
+        `facts` (what was asked for) stand in the entry. Raises `WorkspaceBusyError` where the shelf isn't ready yet,
+        and `NotPermittedError` where the agreement wants two people, and one alone let this account in.
         """
         for _ in range(_ATTEMPTS):
             self._refresh(account.ally)
@@ -195,6 +215,8 @@ class Sharing:
                 take_snapshot(connection)
                 state = read_shelf_state(connection, account.ally)
                 if state is not None and state.terms == self._terms(connection):
+                    if not account.approved_by and self._wants_two(account.ally, state.terms):
+                        raise NotPermittedError("The agreement wants two people, and one let this account in.")
                     page = read_shelf(connection, account.ally, query)
                     break
         else:
@@ -331,6 +353,18 @@ class Sharing:
             hashlib.sha256(policy.read_bytes()).hexdigest() if policy.is_file() else "",
         ]
         return hashlib.sha256(canonical_json(facts)).hexdigest()
+
+    def _wants_two(self, ally: str, terms: str) -> bool:
+        """Tell whether the agreement in force wants two people for what leaves; it changes only with the terms."""
+        known = self._two_people.get(ally)
+        if known is None or known[0] != terms:
+            with self.ws._desk(write=False) as desk:
+                try:
+                    known = (terms, agreed(terms_for(desk, trusted_ally(desk, ally).card)).two_people)
+                except NotPermittedError:  # no agreement in force: the shelf is empty
+                    known = (terms, False)
+            self._two_people[ally] = known
+        return known[1]
 
     def _words_of(self, custody: str) -> list[str]:
         """Return the names of our hosts; they change only with what is in custody."""
