@@ -267,7 +267,7 @@ def withdrawals(*, workspace: WorkspaceOption = None) -> int:
         (
             one.time[:16] + "Z",
             names.get(one.ally, one.ally),
-            one.release or f"{len(one.objects)} objects",
+            one.release or (one.objects[0] if len(one.objects) == 1 else f"{len(one.objects)} objects"),
             one.received[:16] + "Z" if one.received else "not yet",
             one.reason,
         )
