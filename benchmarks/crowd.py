@@ -33,6 +33,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from taxii_servers import befriend
+
 from aleat import Workspace
 from aleat.store.objects import iterate_objects
 from aleat.workspace.accounts import make_token
@@ -72,12 +74,7 @@ def found(folder: Path, count: int) -> list[Ally]:
     allies = []
     with ours:
         for name in (f"ally{number}" for number in range(count)):
-            keys = folder / f"{name}-keys"
-            with Workspace.init(folder / name, organisation=name, actor="besa", key_folder=keys) as theirs:
-                (folder / "card").write_bytes(theirs.export_card())
-            ours.add_ally(folder / "card", compared=ours.add_ally(folder / "card").fingerprint)
-            (folder / "agreement.toml").write_bytes(ours.draft_agreement(name))
-            ours.add_agreement(folder / "agreement.toml")
+            befriend(ours, folder, name)
             token = make_token()
             account = ours.add_account(name, name, push=True, token=token)
             allies.append(Ally(account.ally, account.collection, token))

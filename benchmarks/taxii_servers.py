@@ -33,6 +33,16 @@ class Door:
     made_by: str
 
 
+def befriend(ws: Workspace, folder: Path, name: str) -> None:
+    """Make an ally's workspace, and an agreement with it."""
+    keys = folder / f"{name}-keys"
+    with Workspace.init(folder / name, organisation=name, actor="besa", key_folder=keys) as theirs:
+        (folder / "card").write_bytes(theirs.export_card())
+    ws.add_ally(folder / "card", compared=ws.add_ally(folder / "card").fingerprint)
+    (folder / "agreement.toml").write_bytes(ws.draft_agreement(name))
+    ws.add_agreement(folder / "agreement.toml")
+
+
 @contextmanager
 def ours(folder: Path, names: list[str]) -> Iterator[list[Door]]:
     """Run our server with one ally for each of `names`, who has an agreement and an account."""
@@ -40,12 +50,7 @@ def ours(folder: Path, names: list[str]) -> Iterator[list[Door]]:
     accounts = []
     with ws:
         for name in names:
-            keys = folder / f"{name}-keys"
-            with Workspace.init(folder / name, organisation=name, actor="besa", key_folder=keys) as theirs:
-                (folder / "card").write_bytes(theirs.export_card())
-            ws.add_ally(folder / "card", compared=ws.add_ally(folder / "card").fingerprint)
-            (folder / "agreement.toml").write_bytes(ws.draft_agreement(name))
-            ws.add_agreement(folder / "agreement.toml")
+            befriend(ws, folder, name)
             accounts.append(ws.add_account(name, name, push=True, password=PASSWORD))
     command = [sys.executable, "-m", "aleat", "serve", "--port", "0", "--daily-objects", "10000000"]
     environment = {**os.environ, "ALEAT_KEYS": str(folder / "ours-keys"), "PYTHONUNBUFFERED": "1"}

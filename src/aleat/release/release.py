@@ -24,14 +24,12 @@ from aleat.stix.bundle import make_bundle
 from aleat.stix.canonical import canonical_json
 from aleat.stix.extensions import extension_definition, extension_id, extension_names
 from aleat.stix.objects import StixObject
-from aleat.trust.markings import effective_markings, known_marking_ids, marking_definition
+from aleat.trust.markings import effective_markings, marking_definition, published_marking_ids
 
 __all__ = ["ListRow", "Release", "Revoked", "list_lines", "prepare", "prepare_revocation"]
 
 ListRow = tuple[str, str, str]
 """One entry of an indicator list: its type, value and context (see `aleat.stix.entries`)."""
-
-_ALIAS = "marking-definition--826578e1-40ad-459f-bc73-ede076f81f37"  # read, never written (trust/markings.toml)
 
 
 class Revoked(msgspec.Struct, frozen=True):
@@ -169,7 +167,7 @@ def _with_definitions(
     used |= uuids_of(beside)
     published = {
         **{item.id: item for item in permitted if item.type in {"marking-definition", "extension-definition"}},
-        **{id_: None for id_ in known_marking_ids() if id_ != _ALIAS},
+        **dict.fromkeys(published_marking_ids()),
         **{extension_id(name): name for name in extension_names()},
     }
     added: list[StixObject] = []

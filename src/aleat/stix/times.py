@@ -9,7 +9,7 @@ from functools import lru_cache
 from aleat.errors import ObjectError
 from aleat.times import DAY, HOUR, MINUTE, SECOND, from_micros, micros_of
 
-__all__ = ["format_timestamp", "is_timestamp", "parse_timestamp", "timestamp_micros"]
+__all__ = ["format_micros", "format_timestamp", "is_timestamp", "parse_timestamp", "timestamp_micros"]
 
 _TIMESTAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]++))?Z")
 
@@ -23,6 +23,15 @@ def format_timestamp(time: datetime) -> str:
     utc = time.astimezone(UTC)
     precision = "microseconds" if utc.microsecond % 1000 else "milliseconds"
     return utc.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
+def format_micros(micros: int) -> str:
+    """Return microseconds since 1970 as a STIX timestamp with all six digits: a poller asks for what came after it.
+
+    >>> format_micros(0)
+    '1970-01-01T00:00:00.000000Z'
+    """
+    return from_micros(micros).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def is_timestamp(text: str) -> bool:

@@ -21,12 +21,12 @@ import msgspec
 import sqlalchemy as sa
 
 from aleat.errors import InputError
-from aleat.stix.times import format_timestamp
+from aleat.stix.times import format_micros
 from aleat.store.database import metadata
 from aleat.store.decisions import releases
 from aleat.store.exchanges import sealed_files
 from aleat.store.shelves import ShelfPage, ShelfQuery, ShelfRow
-from aleat.times import from_micros, micros_of
+from aleat.times import micros_of
 
 __all__ = [
     "KEPT_DAYS",
@@ -161,7 +161,7 @@ def read_post(connection: sa.Connection, ally: str | None = None, *, waiting: bo
         query = query.where(post.c.gone.is_(None), post.c.release.not_in(_withdrawn()))
     for row in connection.execute(query).fetchall():
         values: dict[str, Any] = dict(row._mapping)
-        values |= {"added": _text(row.added), "gone": "" if row.gone is None else _text(row.gone)}
+        values |= {"added": format_micros(row.added), "gone": "" if row.gone is None else format_micros(row.gone)}
         yield PostRow(**values)
 
 
@@ -191,7 +191,7 @@ def read_letters(
         if query.raw:
             raw = carry(row.letter, read_payload(connection, row.letter) or b"")
             files.add(row.file)
-        rows.append(ShelfRow(row.seq, row.letter, _text(row.added), row.added, raw))
+        rows.append(ShelfRow(row.seq, row.letter, format_micros(row.added), row.added, raw))
     return ShelfPage(tuple(rows), False), frozenset(files)
 
 
@@ -257,7 +257,8 @@ def read_mail(connection: sa.Connection) -> tuple[MailRow, ...]:
     columns = [mail.c[name] for name in MailRow.__struct_fields__]
     rows = connection.execute(sa.select(*columns).order_by(mail.c.came, mail.c.sha256))
     return tuple(
-        MailRow(row.sha256, row.box, row.letter, row.part_of, row.size, _text(row.came), row.reason) for row in rows
+        MailRow(row.sha256, row.box, row.letter, row.part_of, row.size, format_micros(row.came), row.reason)
+        for row in rows
     )
 
 
@@ -275,9 +276,3 @@ def note_refusal(connection: sa.Connection, digest: str, reason: str) -> None:
 def drop_mail(connection: sa.Connection, digests: Collection[str]) -> None:
     """Take letters out, in the transaction that keeps what was inside."""
     connection.execute(sa.delete(mail).where(mail.c.sha256.in_(sorted(digests))))
-
-
-def _text(micros: int) -> str:
-    """Return a time with all six digits: what is asked for after it must not come again."""
-    text = format_timestamp(from_micros(micros))
-    return text if len(text) == len("2022-07-15T08:00:00.000000Z") else f"{text[:-1]}000Z"

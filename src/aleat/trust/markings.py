@@ -36,6 +36,7 @@ __all__ = [
     "known_marking_ids",
     "marking_definition",
     "marking_id",
+    "published_marking_ids",
     "read_marking",
     "says_classification",
     "strictest_pap",
@@ -122,6 +123,11 @@ def marking_id(name: str) -> str:
 def known_marking_ids() -> frozenset[str]:
     """Return the ids of all marking definitions whose meaning is fixed."""
     return frozenset(_known())
+
+
+def published_marking_ids() -> frozenset[str]:
+    """Return those of `known_marking_ids` that are written too: aliases of other products are only read."""
+    return known_marking_ids() - frozenset(_table()["aliases"])
 
 
 def strictest_pap(ids: Iterable[str]) -> str:

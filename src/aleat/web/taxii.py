@@ -19,9 +19,8 @@ import msgspec
 
 from aleat.errors import InputError, NotPermittedError, WorkspaceError
 from aleat.exchange.taxii_messages import MEDIA_TYPE, ApiRoot, Collection, Discovery, encode_resource
-from aleat.stix.times import format_timestamp
+from aleat.stix.times import format_micros
 from aleat.store.shelves import ShelfPage, ShelfRow
-from aleat.times import from_micros
 from aleat.web.access import Gatekeeper, WebLimits
 from aleat.web.mailbox import messages_collection
 from aleat.web.messages import (
@@ -237,7 +236,7 @@ class _Desk:
     def _manifest(self, asked: _Asked) -> Response:
         page, _, behind = self._page(asked, None, "manifest", raw=False)
         records = [
-            {"id": row.id, "date_added": _time(row.added), "version": row.version, "media_type": _STIX}
+            {"id": row.id, "date_added": format_micros(row.added), "version": row.version, "media_type": _STIX}
             for row in page.rows
         ]
         frame = msgspec.json.decode(_frame(asked, page, self.sharing))
@@ -372,13 +371,7 @@ def _added(rows: tuple[ShelfRow, ...], behind: int) -> dict[str, str]:
     Each answer must have them; a poller that keeps that time has neither gone on nor gone back.
     """
     first, last = (rows[0].added, rows[-1].added) if rows else (behind, behind)
-    return {"X-TAXII-Date-Added-First": _time(first), "X-TAXII-Date-Added-Last": _time(last)}
-
-
-def _time(micros: int) -> str:
-    """Return a time with all six digits: what is asked for after it must not come again."""
-    text = format_timestamp(from_micros(micros))
-    return text if len(text) == len("2022-07-15T08:00:00.000000Z") else f"{text[:-1]}000Z"
+    return {"X-TAXII-Date-Added-First": format_micros(first), "X-TAXII-Date-Added-Last": format_micros(last)}
 
 
 def _plain(resource: msgspec.Struct) -> Any:

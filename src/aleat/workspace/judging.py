@@ -29,13 +29,12 @@ from aleat.stix.objects import StixObject
 from aleat.store.changes import KnowledgeMark, ids_of_digests, ids_since, ids_under
 from aleat.store.shelves import ShelfChange
 from aleat.store.withdrawn import CopyKey, withdrawn_copies
-from aleat.trust.markings import effective_markings, known_marking_ids, marking_definition
+from aleat.trust.markings import effective_markings, marking_definition, published_marking_ids
 
 __all__ = ["Bench", "no_collecting"]
 
 _MOST_TEXT = 512 * 1024**2
 _NEED_NO_LABEL = frozenset({"back-to-giver", "public-corpus", "definition", "permission"})
-_ALIAS = "marking-definition--826578e1-40ad-459f-bc73-ede076f81f37"  # read, never written (trust/markings.toml)
 
 
 class _Known:
@@ -339,7 +338,7 @@ def _is_stored(item: StixObject, known: _Known) -> bool:
 @cache
 def _published() -> dict[str, tuple[str, str]]:
     """Return the published definitions' ids, and our extensions' with their names, by UUID."""
-    found = {id_.rpartition("--")[2]: (id_, "") for id_ in known_marking_ids() if id_ != _ALIAS}
+    found = {id_.rpartition("--")[2]: (id_, "") for id_ in published_marking_ids()}
     return found | {extension_id(name).rpartition("--")[2]: (extension_id(name), name) for name in extension_names()}
 
 
