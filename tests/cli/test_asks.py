@@ -181,3 +181,56 @@ def test_leave_for_what_we_never_gave_is_asked_of_us_and_said(three: tuple[Team,
     request = south.send("ask-permission", NORTH, "--for", WEST, "--until", "2099-01-01", "--reason", "x")
     north.do("receive", request)
     assert f"1 of the objects did not go from us to who asks: {pack['objects'][0]['id']}" in north.do("asks", SOUTH)
+
+
+def test_the_ledger_is_told_to_programs(three: tuple[Team, Team, Team], tmp_path: Path) -> None:
+    """Threads, a thread whole, permissions, withdrawals and findings as JSON: one array, or a line each."""
+    north, south, _ = three
+    for command in ("asks", "permissions", "withdrawals", "findings"):
+        assert json.loads(north.do(command, "-t", "json")) == []
+        assert north.do(command, "-t", "jsonl") == ""
+    asked = south.send("ask", NORTH, "--title", "Down\x1b[2J", "--impact", "All", "--needs", "rules")
+    north.do("receive", asked)
+    inquiry = south.send("inquire", NORTH, "evil[.]example", "--question", "Seen?", "--needed-by", "2099-01-01")
+    north.do("receive", inquiry)
+    assert "\x1b" not in north.do("asks", "-t", "json")
+    request, question = json.loads(north.do("asks", "--format", "json"))
+    assert (request["kind"], request["state"], request["from"]["name"], request["to"]["name"]) == (
+        "request",
+        "asked",
+        SOUTH,
+        "us",
+    )
+    assert question["messages"] == {"inquiry": 1}
+    assert question["waits_for"] | {"identity": "", "message": ""} == {
+        "identity": "",
+        "name": "us",
+        "what": "hunt",
+        "message": "",
+        "due": "2099-01-01",
+        "overdue": False,
+    }
+    assert [json.loads(line)["thread"] for line in north.do("asks", "--waiting", "-t", "jsonl").splitlines()] == [
+        request["thread"],
+        question["thread"],
+    ]
+    south.do("receive", north.send("answer", "--to", SOUTH))
+    (finding,) = json.loads(south.do("findings", "-t", "json"))
+    assert (finding["status"], finding["by"]["name"], finding["looked_at"]["hosts"]) == ("not-evaluated", NORTH, 0)
+    (whole,) = json.loads(south.do("asks", question["thread"], "-t", "json"))
+    assert [one["kind"] for one in whole["messages"]] == ["inquiry", "findings"]
+    assert whole["messages"][0]["question"] == "Seen?"
+    assert (whole["state"], whole["not_from_us"]) == ("answered", [])
+    (tmp_path / "pack.json").write_bytes(bundle((1,)))
+    north.do("add", "knowledge", tmp_path / "pack.json", "--marking", "green")
+    north.do("offer", SOUTH, "--what", "Our pack", "-o", tmp_path)
+    north.do("release", "--to", SOUTH, "-o", tmp_path)
+    (release,) = set(re.findall(r"release--[0-9a-f-]{36}", north.do("asks", SOUTH)))
+    north.do("withdraw", release, "--reason", "It was wrong", "-o", tmp_path)
+    (taken,) = json.loads(north.do("withdrawals", "-t", "json"))
+    assert (taken["release"], taken["ally"]["name"], taken["received"], taken["reason"]) == (
+        release,
+        SOUTH,
+        None,
+        "It was wrong",
+    )

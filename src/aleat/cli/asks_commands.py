@@ -12,6 +12,15 @@ from cyclopts import Parameter
 
 from aleat.cli.finding_words import looked_text
 from aleat.cli.knowledge_words import fitted_table, width
+from aleat.cli.ledger_rows import (
+    LedgerFormat,
+    ask_record,
+    finding_record,
+    permission_record,
+    permission_state,
+    thread_record,
+    write_records,
+)
 from aleat.cli.options import WorkspaceOption, open_workspace
 from aleat.cli.terminal import line, table, wrapped
 
@@ -56,6 +65,7 @@ def asks(
     thread: str | None = None,
     *,
     waiting: Annotated[bool, Parameter(negative="")] = False,
+    format: LedgerFormat = "table",
     workspace: WorkspaceOption = None,
 ) -> int:
     """Print the ledger of asks and gives: who asked whom for what, its state, what it led to, and whose turn it is.
@@ -63,19 +73,32 @@ def asks(
     Args:
         thread: Print this thread whole: its id, the first letters of it, or an ally's name for the latest.
         waiting: Only what waits for us.
+        format: table, json (one array) or jsonl (one line a thread).
         workspace: The workspace's folder.
     """
     with open_workspace(workspace) as ws:
-        names = {ally.card.identity: ally.card.name for ally in ws.allies()} | {ws.config.identity: "us"}
+        names = _names(ws)
         rows = ws.ask_rows()
         today = ws.now().date()
         if thread is not None:
             wanted = ws.find_thread(thread)
-            _print_thread(next(row for row in rows if row.thread.id == wanted), names, today, ws)
-        else:
-            ours = tuple(row for row in rows if row.step is not None and names.get(row.step.who) == "us")
-            _print_ledger(ours if waiting else rows, names, today, waiting=waiting)
+            row = next(row for row in rows if row.thread.id == wanted)
+            if format == "table":
+                _print_thread(row, names, today, ws)
+            else:
+                write_records([thread_record(row, names, today, _not_from_us(row.thread, names, ws))], format)
+            return 0
+    if waiting:
+        rows = tuple(row for row in rows if row.step is not None and names.get(row.step.who) == "us")
+    if format == "table":
+        _print_ledger(rows, names, today, waiting=waiting)
+    else:
+        write_records((ask_record(row, names, today) for row in rows), format)
     return 0
+
+
+def _names(ws: Workspace) -> dict[str, str]:
+    return {ally.card.identity: ally.card.name for ally in ws.allies()} | {ws.config.identity: "us"}
 
 
 def _print_ledger(rows: tuple[AskRow, ...], names: Mapping[str, str], today: date, *, waiting: bool) -> None:
@@ -234,16 +257,20 @@ def _clip(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def permissions(*, workspace: WorkspaceOption = None) -> int:
+def permissions(*, format: LedgerFormat = "table", workspace: WorkspaceOption = None) -> int:
     """Print the leaves of originators that open the gate: whose, for whom, for how many objects, until when.
 
     Args:
+        format: table, json (one array) or jsonl (one line a permission); these name the objects.
         workspace: The workspace's folder.
     """
     with open_workspace(workspace) as ws:
-        names = {ally.card.identity: ally.card.name for ally in ws.allies()}
+        names = _names(ws)
         found = ws.permissions()
         today = ws.now().date()
+    if format != "table":
+        write_records((permission_record(one, names, today) for one in found), format)
+        return 0
     rows = [
         (
             names.get(one.originator, one.originator),
@@ -251,7 +278,7 @@ def permissions(*, workspace: WorkspaceOption = None) -> int:
             len(one.objects),
             one.valid_from,
             one.valid_until,
-            "holds" if one.valid_from <= today <= one.valid_until else "not yet" if today < one.valid_from else "ended",
+            permission_state(one, today),
             _short(one.id.replace("permission--", "message--")),
         )
         for one in found
@@ -260,14 +287,19 @@ def permissions(*, workspace: WorkspaceOption = None) -> int:
     return 0
 
 
-def findings(*, workspace: WorkspaceOption = None) -> int:
+def findings(*, format: LedgerFormat = "table", workspace: WorkspaceOption = None) -> int:
     """Print what allies found with what we gave or asked them, beside what we found ourselves.
 
     Args:
+        format: table, json (one array) or jsonl (one line a finding).
         workspace: The workspace's folder.
     """
     with open_workspace(workspace) as ws:
         rows = ws.findings_beside()
+        names = _names(ws)
+    if format != "table":
+        write_records((finding_record(row, names) for row in rows), format)
+        return 0
     if not rows:
         line("No ally has answered with findings yet.")
         return 0

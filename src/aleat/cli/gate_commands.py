@@ -13,6 +13,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from aleat.cli.exit_codes import INCOMPLETE, USAGE
+from aleat.cli.ledger_rows import LedgerFormat, withdrawal_record, write_records
 from aleat.cli.options import Actor, Folder, Language, WorkspaceOption, open_workspace
 from aleat.cli.terminal import error, line, table, tell_sent, wrapped
 
@@ -254,15 +255,19 @@ def withdraw(
     return code
 
 
-def withdrawals(*, workspace: WorkspaceOption = None) -> int:
+def withdrawals(*, format: LedgerFormat = "table", workspace: WorkspaceOption = None) -> int:
     """Print what we withdrew, from whom, and when each said that it had opened that.
 
     Args:
+        format: table, json (one array) or jsonl (one line a withdrawal and ally); these name the objects.
         workspace: The workspace's folder.
     """
     with open_workspace(workspace) as ws:
         names = {ally.card.identity: ally.card.name for ally in ws.allies()}
         found = ws.withdrawals()
+    if format != "table":
+        write_records((withdrawal_record(one, names) for one in found), format)
+        return 0
     rows = [
         (
             one.time[:16] + "Z",
