@@ -158,6 +158,61 @@ def test_a_version_by_another_creator_is_shown(database: Database) -> None:
         assert [conflict.reason for conflict in find_conflicts(connection)] == ["creator-differs"]
 
 
+MAKER, OTHER = "identity--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f", "identity--11111111-1111-4111-8111-111111111111"
+
+
+def counting(*items: tuple[StixObject, Provenance]) -> str | None:
+    """Return the name of the content that counts."""
+    database = Database("sqlite://")
+    database.create_tables()
+    put(database, *items)
+    with database.read() as connection:
+        (one,) = iterate_objects(connection)
+        assert get_object(connection, one.object.id) == one
+        assert get_variants(connection, one.object.id)[0] == one
+    return one.object.name
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_its_maker_gave_counts_before_what_others_hand_on(order: int) -> None:
+    """However new that says it is, and whether it would end the object: STIX 2.1 §3.6."""
+    own = (indicator(name="own", created_by_ref=MAKER), copy(MAKER))
+    told = (indicator(LATER, name="told", created_by_ref=MAKER, revoked=True), copy(OTHER))
+    assert counting(*[own, told][::order]) == "own"
+
+
+def test_a_later_version_of_its_makers_counts_whoever_else_gave_it() -> None:
+    """A copy of another's beside the maker's takes nothing from it."""
+    own = indicator(name="own", created_by_ref=MAKER)
+    later = indicator(LATER, name="later", created_by_ref=MAKER)
+    assert counting((own, copy(MAKER)), (later, copy(OTHER)), (later, copy(MAKER))) == "later"
+
+
+def test_of_two_who_say_they_made_it_the_first_did() -> None:
+    """Another's id under one's own name takes nobody's place."""
+    own = (indicator(name="own", created_by_ref=MAKER), copy(MAKER))
+    taken = (indicator(LATER, name="taken", created_by_ref=OTHER), copy(OTHER))
+    assert counting(own, taken) == "own"
+
+
+def test_where_its_maker_gave_nothing_the_newest_counts() -> None:
+    """What two others hand on weighs the same."""
+    first = (indicator(name="first", created_by_ref=MAKER), copy("north"))
+    second = (indicator(LATER, name="second", created_by_ref=MAKER), copy(OTHER))
+    assert counting(first, second) == "second"
+
+
+@pytest.mark.parametrize(("basis", "expected"), [("digest", "corpus"), ("declared", "corpus"), ("appearance", "told")])
+def test_a_recognised_corpus_is_its_makers_word(basis: str, expected: str) -> None:
+    """What only looks like one anybody can forge. A later version of the corpus counts, whoever made that."""
+    corpus = (indicator(name="corpus", created_by_ref=MAKER), copy(corpus="mitre-attack", corpus_basis=basis))
+    told = (indicator("2022-07-17T08:00:00Z", name="told", created_by_ref=MAKER), copy(OTHER))
+    assert counting(corpus, told) == expected
+    later = (indicator(LATER, name="later", created_by_ref=OTHER), copy(corpus="mitre-attack", corpus_basis="digest"))
+    if basis == "digest":
+        assert counting(corpus, told, later) == "later"
+
+
 def test_an_upgrade_from_stix_2_0_is_no_conflict(database: Database) -> None:
     """In either order the STIX 2.1 form counts, and the older one stays."""
     new = indicator()

@@ -5,17 +5,15 @@ same thing again adds no row, a newer version stands beside the older one, and t
 different content is a conflict, kept and shown. Two kinds of difference are none: an upgrade of one object from
 STIX 2.0, and variants of one public corpus (ATT&CK's three bundles differ so).
 
-Of several variants of one version the one that came first counts, but STIX 2.1 before STIX 2.0: who comes
-later with another content under the same id and time replaces nothing.
-
-The tables are in `aleat.store.object_tables`, the way in is `objects_put`; lists' rows are in `entries`.
+Which of several contents of one object counts says `aleat.store.objects_counting`. The tables are in
+`aleat.store.object_tables`, the way in is `objects_put`; lists' rows are in `entries`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -37,7 +35,8 @@ from aleat.store.object_tables import (
     provenance_of,
     traits,
 )
-from aleat.store.objects_conflicts import CHUNK, NAMED_RIVALS, find_conflicts, in_order, raw_bytes, rivals
+from aleat.store.objects_conflicts import NAMED_RIVALS, find_conflicts, raw_bytes, rivals
+from aleat.store.objects_counting import CHUNK, contents_by_id
 from aleat.store.objects_put import ObjectWriter, known_kinds, put_objects
 from aleat.store.objects_verify import ObjectFault, knowledge_digest, verify_added, verify_objects
 
@@ -63,14 +62,14 @@ __all__ = [
 
 
 def get_object(connection: sa.Connection, id_: str) -> StoredObject | None:
-    """Return the newest version of the object `id_` with its copies, or None."""
-    row = connection.execute(in_order(_query().where(objects.c.id == id_)).limit(1)).first()
-    return next(_with_copies(connection, [row])) if row is not None else None
+    """Return the content of the object `id_` that counts, with its copies, or None."""
+    rows = next(contents_by_id(connection, _query().where(objects.c.id == id_)), None)
+    return next(_with_copies(connection, rows[:1])) if rows is not None else None
 
 
 def get_variants(connection: sa.Connection, id_: str) -> tuple[StoredObject, ...]:
     """Return every version and variant of the object `id_`, the one that counts first."""
-    rows = connection.execute(in_order(_query().where(objects.c.id == id_))).all()
+    rows = next(contents_by_id(connection, _query().where(objects.c.id == id_)), [])
     return tuple(_with_copies(connection, rows))
 
 
@@ -161,9 +160,9 @@ def _fits(stored: StoredObject, value: str | None, marking: str | None, giver: s
 
 
 def _query() -> sa.Select[Any]:
-    columns = (objects.c.seq, objects.c.id, objects.c.time, objects.c.digest, traits.c.revoked, raw_bytes())
+    columns = (objects.c.seq, objects.c.id, objects.c.time, objects.c.digest, traits.c.created_by_ref, traits.c.revoked)
     joined = objects.join(traits, objects.c.traits == traits.c.seq).join(packs, objects.c.pack == packs.c.seq)
-    return sa.select(*columns).select_from(joined)
+    return sa.select(*columns, raw_bytes()).select_from(joined)
 
 
 def _newest(
@@ -180,8 +179,8 @@ def _newest(
     if fitting is not None:
         query = query.where(objects.c.id.in_(fitting))
     for condition in _ranges(types, ids):
-        rows = connection.execute(in_order(query if condition is None else query.where(condition)))
-        yield from (next(group) for _, group in groupby(rows, key=lambda row: row.id))
+        found = query if condition is None else query.where(condition)
+        yield from (rows[0] for rows in contents_by_id(connection, found))
 
 
 def _ranges(types: Sequence[str] | None, ids: Sequence[str] | None) -> Iterator[sa.ColumnElement[bool] | None]:

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from aleat.stix.columns import microseconds
 from aleat.stix.objects import restore_object
 from aleat.store.object_tables import Conflict, copies, facts, objects, packs, traits
+from aleat.store.objects_counting import CHUNK, contents_by_id
 
-__all__ = ["CHUNK", "NAMED_RIVALS", "find_conflicts", "find_conflicts_of", "in_order", "raw_bytes", "rivals"]
+__all__ = ["NAMED_RIVALS", "find_conflicts", "find_conflicts_of", "raw_bytes", "rivals"]
 
-CHUNK = 400  # rows looked into at once
 NAMED_RIVALS = 100  # how many others a content in conflict names
 
 _RIVALS = (objects.c.id, objects.c.time, objects.c.digest, traits.c.native, traits.c.created_by_ref, objects.c.seq)
@@ -25,11 +25,6 @@ def raw_bytes() -> sa.ColumnElement[bytes]:
     """An object's bytes, where `objects` is joined with `packs`."""
     start, length = (sa.cast(number, sa.Integer) for number in (objects.c.start + 1, objects.c.length))
     return sa.func.substr(packs.c.data, start, length, type_=sa.LargeBinary).label("raw")
-
-
-def in_order(query: sa.Select[Any]) -> sa.Select[Any]:
-    """Order rows of `objects` with their `traits` by id, the version and variant that counts first."""
-    return query.order_by(objects.c.id, objects.c.time.desc(), traits.c.native.desc(), objects.c.seq)
 
 
 def find_conflicts(connection: sa.Connection) -> tuple[Conflict, ...]:
@@ -53,12 +48,15 @@ def rivals(connection: sa.Connection, ids: Sequence[str]) -> dict[tuple[str, int
 
 def _rows(connection: sa.Connection, ids: Sequence[str]) -> Sequence[Any]:
     query = sa.select(*_RIVALS).join(traits, objects.c.traits == traits.c.seq).where(objects.c.id.in_(ids))
-    return connection.execute(in_order(query)).all()
+    return [row for group in contents_by_id(connection, query) for row in group]
 
 
 def _rivals(connection: sa.Connection, rows: Sequence[Any]) -> dict[tuple[str, int], tuple[str, ...]]:
-    versions = groupby((row for row in rows if row.time != 0), key=lambda row: (row.id, row.time))
-    groups = {key: found for key, group in versions if len(found := list(group)) > 1}
+    versions: dict[tuple[str, int], list[Any]] = defaultdict(list)
+    for row in rows:
+        if row.time != 0:
+            versions[row.id, row.time].append(row)
+    groups = {key: found for key, found in versions.items() if len(found) > 1}
     seqs = [row.seq for group in groups.values() for row in group]
     corpora: dict[int, set[str]] = defaultdict(set)
     for start in range(0, len(seqs), CHUNK):

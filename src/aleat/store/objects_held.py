@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ import sqlalchemy as sa
 
 from aleat.stix.objects import restore_object
 from aleat.store.object_tables import Provenance, StoredObject, copies, facts, objects, packs, traits
-from aleat.store.objects_conflicts import in_order
+from aleat.store.objects_counting import contents_by_id
 
 __all__ = ["HeldObject", "iterate_held"]
 
@@ -48,12 +47,13 @@ def iterate_held(connection: sa.Connection, ids: Collection[str] | None = None) 
 
 def _newest(connection: sa.Connection, ids: Collection[str] | None) -> Iterator[tuple[int, int, bytes, int, int]]:
     """Yield (pack, number, digest, start, length) of the row of each id that counts."""
-    columns = (objects.c.id, objects.c.pack, objects.c.seq, objects.c.digest, objects.c.start, objects.c.length)
-    query = in_order(sa.select(*columns).join(traits, objects.c.traits == traits.c.seq))
+    place = (objects.c.pack, objects.c.seq, objects.c.digest, objects.c.start, objects.c.length)
+    joined = sa.select(*place, objects.c.id, traits.c.created_by_ref).join(traits, objects.c.traits == traits.c.seq)
     for part in _parts(None if ids is None else sorted(ids)):
-        rows: Any = connection.execute(query if part is None else query.where(objects.c.id.in_(part)))
-        for _, group in groupby(map(tuple, rows), key=lambda row: row[0]):
-            yield next(group)[1:]
+        query = joined if part is None else joined.where(objects.c.id.in_(part))
+        for rows in contents_by_id(connection, query):
+            pack, seq, digest, start, length, *_ = rows[0]
+            yield pack, seq, digest, start, length
 
 
 def _givers(connection: sa.Connection, seqs: Sequence[int] | None) -> dict[int, tuple[Provenance, ...]]:
