@@ -208,14 +208,21 @@ class _Maker:
             if assessed and best
             else self.messages.say("verdict", assessment.verdict_reason)
         )
-        yield self.note(
+        basis = self.note(
             ["assessment", assessment.kind, assessment.subject],
             text,
             [subject] if subject else [],
             extensions=extend("probability", _assessment_content(assessment)),
         )
+        yield basis
         if assessed and best and subject and subject.startswith("campaign--") and _STIX_ID.match(best.ref):
-            yield self.relate(subject, "attributed-to", best.ref, confidence=round(100 * best.posterior))
+            yield self.relate(  # where its basis may not leave, neither may what was worked out from it
+                subject,
+                "attributed-to",
+                best.ref,
+                confidence=round(100 * best.posterior),
+                external_references=[{"source_name": "assessment", "external_id": basis.id}],
+            )
 
 
 def _second(time: datetime) -> str:
