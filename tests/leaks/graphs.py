@@ -100,6 +100,17 @@ class Thing:
         own = (_NAMES[self.type].format(self.word),) if self.type in _NAMES else ()
         return (*own, *(f"{word}.example" for word in self.entries))
 
+    @property
+    def counting(self) -> Thing:
+        """The version that counts: the newer, but for one that others hand on beside the maker's own word."""
+        by_hearsay = self.maker not in self.givers
+        return self.older if self.older is not None and by_hearsay and self.maker in self.older.givers else self
+
+    @property
+    def former(self) -> Thing | None:
+        """The version that counts no more, if there is one."""
+        return self if self.counting is self.older else self.older
+
     def items(self) -> list[tuple[str, KnowledgeItem]]:
         """What is handed in, by giver, the older version first."""
         assert self.object is not None

@@ -44,7 +44,7 @@ class Secrets:
 
 def secrets_of(graph: Graph, to: str) -> Secrets:
     """Return what of a graph surely stays from an ally."""
-    state = {thing.number: _OPEN if _may(thing, to) else _GONE for thing in graph.things}
+    state = {thing.number: _OPEN if _may(thing.counting, to) else _GONE for thing in graph.things}
     while True:
         secret = _secret_words(graph, state, to)
         before = dict(state)
@@ -53,8 +53,8 @@ def secrets_of(graph: Graph, to: str) -> Secrets:
         if state == before:
             break
     uuids = {thing.id[-36:] for thing in graph.things if state[thing.number] != _OPEN}
-    inner = {thing.inner for thing in graph.things if state[thing.number] == _GONE}
-    inner |= {thing.older.inner for thing in graph.things if thing.older is not None and not _may(thing.older, to)}
+    inner = {thing.counting.inner for thing in graph.things if state[thing.number] == _GONE}
+    inner |= {former.inner for former in _former(graph) if not _may(former, to)}
     guesses = {guess(type_, word)[-36:] for word in secret for type_ in OBSERVABLES}
     free = {thing.id[-36:] for thing in graph.things if state[thing.number] == _OPEN}
     return Secrets(frozenset((uuids | guesses) - free), frozenset(secret | inner))
@@ -62,16 +62,20 @@ def secrets_of(graph: Graph, to: str) -> Secrets:
 
 def _secret_words(graph: Graph, state: dict[int, int], to: str) -> frozenset[str]:
     """Names and values that nothing which may leave states."""
-    told = [one for one in graph.things if state[one.number] != _GONE]
-    told += [one.older for one in graph.things if one.older is not None and _may(one.older, to)]
+    told = [one.counting for one in graph.things if state[one.number] != _GONE]
+    told += [former for former in _former(graph) if _may(former, to)]
     every = {word for one in graph.versions() for word in one.stated}
     return frozenset(every - {word for one in told for word in one.stated})
+
+
+def _former(graph: Graph) -> list[Thing]:
+    return [former for thing in graph.things if (former := thing.former) is not None]
 
 
 def _by_mentions(thing: Thing, graph: Graph, state: dict[int, int], secret: frozenset[str]) -> int:
     """Return what becomes of a thing by what it tells of others: what others made is never changed."""
     worst = _OPEN
-    for mention in thing.mentions:
+    for mention in thing.counting.mentions:
         target = graph.things[mention.target]
         if mention.what == "id":
             telling = state[target.number] != _OPEN
@@ -83,7 +87,7 @@ def _by_mentions(thing: Thing, graph: Graph, state: dict[int, int], secret: froz
             telling = gone = bool(target.values) and words <= secret
         if telling:
             keeps = gone and mention.place in {"end", "fixed"}
-            worst = max(worst, _GONE if keeps or not _own(thing) else _CHANGED)
+            worst = max(worst, _GONE if keeps or not _own(thing.counting) else _CHANGED)
     return worst
 
 

@@ -56,6 +56,7 @@ class Served:
     south: Account
     east: Account
     tokens: dict[str, str] = field(default_factory=dict)
+    relay: Account | None = None
 
     @property
     def root(self) -> str:

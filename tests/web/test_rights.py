@@ -10,6 +10,7 @@ import pytest
 from aleat.errors import NotPermittedError, Place
 from aleat.stix import StixObject, make_object
 from aleat.stix.objects import parse_object
+from aleat.store.objects import get_object
 from aleat.trust.markings import marking_id
 from aleat.workspace.accounts import make_token
 from tests.exchange.malware import malware
@@ -112,21 +113,47 @@ def test_a_next_of_another_ally_is_none(served: Served) -> None:
     assert served.ask(f"{served.collection('east')}objects/?next={mine}", who="east").status == 400
 
 
-@pytest.mark.parametrize(
-    ("said", "reason"),
-    [
-        (indicator(1, NORTH, "green", name="Changed"), "another team made it"),
-        (indicator(20, NORTH, "green"), "another team made it"),
-        (indicator(500, EAST, "green"), "another team made it"),
-        (indicator(501, NORTH), "another team made it"),
-    ],
-)
-def test_nobody_speaks_for_another_team(served: Served, said: StixObject, reason: str) -> None:
-    """Other teams' ids with changed content are refused: whether that object is here or not, in the same words."""
-    pushed = served.push(said).json
+UNKNOWN = "identity--99999999-9999-4999-8999-999999999999"
+
+
+@pytest.mark.parametrize("number", [1, 20, 500])
+@pytest.mark.parametrize("maker", [EAST, UNKNOWN])
+def test_nobody_speaks_for_another_team(served: Served, maker: str, number: int) -> None:
+    """Refused in the same words, whether that object is here or not, and whether its maker is our ally or nobody."""
+    pushed = served.push(indicator(number, maker, "green", name="Changed")).json
     assert (pushed["success_count"], pushed["failure_count"]) == (0, 1)
-    assert reason in pushed["failures"][0]["message"]
+    assert pushed["failures"][0]["message"].startswith("Somebody else made it")
     assert len(served.ids()) == 21
+
+
+def test_nobody_speaks_for_us(served: Served) -> None:
+    """Not even who may bring what others made."""
+    let_relay(served)
+    pushed = served.push(indicator(20, NORTH, "green"), indicator(501, NORTH), who="relay").json
+    assert pushed["failure_count"] == 2
+    assert {failure["message"] for failure in pushed["failures"]} == {
+        "It says that we made it; what we made comes from us."
+    }
+
+
+def let_relay(served: Served) -> None:
+    """Give south an account that may bring what others made."""
+    served.tokens["relay"] = make_token()
+    served.relay = served.ws.add_account("relay", "south", relay=True, token=served.tokens["relay"])
+
+
+def test_who_may_relay_learns_nothing_and_takes_nobodys_place(served: Served) -> None:
+    """What it brings of an ally's and of nobody's is taken alike; east's own word on east's object goes on counting."""
+    let_relay(served)
+    own = indicator(500, EAST, "amber", name="Own")
+    served.know(own, giver=EAST)
+    later = {**json.loads(own.raw), "modified": "2022-09-29T08:00:00.000Z", "name": "Changed", "revoked": True}
+    told = [served.push(one, who="relay").json for one in (later, indicator(501, EAST), indicator(502, UNKNOWN))]
+    assert [one["success_count"] for one in told] == [1, 1, 1]
+    with served.ws.read() as connection:
+        found = get_object(connection, own.id)
+    assert found is not None
+    assert found.object == own
 
 
 def test_what_one_had_from_us_may_come_back_as_it_was(served: Served) -> None:

@@ -96,6 +96,7 @@ def account_add(
     *,
     ally: str,
     push: Annotated[bool, Parameter(negative="")] = False,
+    relay: Annotated[bool, Parameter(negative="")] = False,
     password_file: Path | None = None,
     client_cert: str = "",
     approver: str | None = None,
@@ -107,7 +108,8 @@ def account_add(
     Args:
         name: The account's name; the user, where a password is used.
         ally: Whose account it is, by name; its card must have been compared.
-        push: The account may push too.
+        push: The account may push too, what its ally made.
+        relay: The account may push what others made, too: where one's connector hands on what it got from many.
         password_file: Prove it by the password in this file (- is standard input) instead of a token.
         client_cert: Prove it by a client certificate, by its SHA-256 (64 hex digits), instead of a token.
         approver: The second releaser, where the agreement wants two people: without, such an ally gets no feed.
@@ -120,7 +122,7 @@ def account_add(
     token = "" if password or client_cert else make_token()
     with open_workspace(workspace, actor) as ws:
         proofs = {"token": token, "password": password, "certificate": client_cert}
-        account = ws.add_account(name, ally, push=push, approver=approver, **proofs)
+        account = ws.add_account(name, ally, push=push, relay=relay, approver=approver, **proofs)
     error(f"Account {account.name} of {ally} sees collection {account.collection}.")
     if token:
         line(token)
@@ -139,7 +141,7 @@ def account_list(*, workspace: WorkspaceOption = None) -> int:
             (
                 one.name,
                 names.get(one.ally, one.ally),
-                "fetch, push" if one.push else "fetch",
+                ", ".join(("fetch", *(["push"] if one.push else []), *(["relay"] if one.relay else []))),
                 ", ".join(kind for kind in ("token", "password", "certificate") if getattr(one, kind)),
                 one.collection,
             )

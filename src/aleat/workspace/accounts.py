@@ -47,6 +47,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ally: str
     collection: str
     push: bool = False
+    relay: bool = False
+    """It may push what others made too."""
     password: str = ""
     """argon2id, in its own text form (PHC)."""
     token: _Digest = ""
@@ -106,6 +108,7 @@ def make_account(
     name: str,
     ally: str,
     push: bool,
+    relay: bool = False,
     made: str,
     made_by: str,
     approved_by: str = "",
@@ -128,7 +131,8 @@ def make_account(
         "name": name,
         "ally": ally,
         "collection": known or str(uuid.uuid4()),
-        "push": push,
+        "push": push or relay,
+        "relay": relay,
         "password": _hash(password) if password else "",
         "token": token_digest(token) if token else "",
         "certificate": certificate.replace(":", "").strip().lower(),

@@ -1,9 +1,9 @@
 """One push of an ally's: each object is checked alone, what may come in is kept with that ally as its giver.
 
-Refused is what can't be read, what says that we or another ally made it (unless it is the very object that the pusher
-had from us), a change of what it had from us and didn't make, and a weaker marking of that. What else is here doesn't
-count, so that a refusal tells nothing; of two contents that can't both be right the store keeps both, and the first
-counts (`aleat.store.objects`).
+Refused is what can't be read, what another than the pusher made (unless it is the very object that the pusher had from
+us, or its account may relay), a change of what it had from us and didn't make, and a weaker marking of that. What else
+is here, and who else is our ally, doesn't count, so that a refusal tells nothing. What is relayed takes nobody's place:
+of several contents of one object its maker's own word counts first (`aleat.store.objects_counting`).
 """
 
 from __future__ import annotations
@@ -66,12 +66,11 @@ def take_push(
         except ObjectError as error:
             failures.append(_unreadable(bytes(raw), f"{error.reason} {error.advice}".strip()))
     had = find_on_shelf(connection, account.ally, [item.id for item in parsed])
-    allies = frozenset(terms.ally_names.values()) - {account.ally} | {terms.own}
     seen: dict[tuple[str, str], str] = {}
     good: list[StixObject] = []
     for item in parsed:
         try:
-            _check(item, had.get(item.id), account.ally, allies)
+            _check(item, had.get(item.id), account, terms.own)
             if seen.setdefault((item.id, item.version), item.digest) != item.digest:
                 raise _RefusedError("It stands twice in this envelope, with different content.")
         except _RefusedError as refusal:
@@ -95,20 +94,21 @@ def _members(body: bytes) -> list[msgspec.Raw]:
     return members
 
 
-def _check(item: StixObject, had: ShelfRow | None, pusher: str, others: frozenset[str]) -> None:
+def _check(item: StixObject, had: ShelfRow | None, account: Account, own: str) -> None:
     """Raise `_RefusedError` where an object may not come in; `had` is what the pusher may fetch of its id."""
     theirs = None if had is None else parse_object(had.raw, Place(item.id))
     if theirs is not None and theirs.digest == item.digest:
         return
-    maker = item.created_by_ref or (item.id if item.type == "identity" else None)
-    if maker in others:
-        raise _RefusedError("It says that another team made it; what that team made comes from that team.")
+    if item.created_by_ref not in {None, account.ally} and not account.relay:
+        raise _RefusedError("Somebody else made it, and this account may push what its own team made.")
+    if own in {item.created_by_ref, item.id}:
+        raise _RefusedError("It says that we made it; what we made comes from us.")
     if theirs is None:
         return
     made_by = theirs.created_by_ref or (theirs.id if theirs.type == "identity" else None)
     if _moment(theirs.version) == _moment(item.version):
         raise _RefusedError("Another content with the same id and version is here.")
-    if made_by is not None and made_by != pusher:
+    if made_by is not None and made_by != account.ally:
         raise _RefusedError("Only who made an object may change it (STIX 2.1 §3.6): make one of your own.")
     if made_by is None and _rank(item) < _rank(theirs):
         raise _RefusedError("Its marking is weaker than the one it was given to you under.")

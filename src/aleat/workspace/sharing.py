@@ -92,6 +92,7 @@ class SharingVerbs(ExchangeVerbs):
         ally: str,
         *,
         push: bool = False,
+        relay: bool = False,
         token: str = "",
         password: str = "",
         certificate: str = "",
@@ -99,6 +100,7 @@ class SharingVerbs(ExchangeVerbs):
     ) -> Account:
         """Make an account for an ally whose card was compared, proved by any of token, password, certificate.
 
+        With `push` it may push what its ally made, with `relay` what others made, too.
         `approver` is the second releaser, without whom nothing is served where the agreement wants two people.
         """
         with self.writing(), self._desk(write=True) as desk:
@@ -113,6 +115,7 @@ class SharingVerbs(ExchangeVerbs):
                 name=name,
                 ally=card.identity,
                 push=push,
+                relay=relay,
                 made=format_timestamp(desk.time),
                 made_by=desk.actor,
                 approved_by=approver or "",
@@ -120,7 +123,7 @@ class SharingVerbs(ExchangeVerbs):
                 token=token,
                 certificate=certificate,
             )
-            facts = {"account": name, "ally": card.identity, "push": push, "approver": approver}
+            facts = {"account": name, "ally": card.identity, "push": account.push, "relay": relay, "approver": approver}
             append_entry(desk.connection, "decisions", "account", facts, **self._signing())
             save_accounts(self.folder, (*there, account))
         return account
