@@ -27,6 +27,7 @@ from aleat.release.nodes import Index, Node, uuid_of
 from aleat.release.records import Decision, Rule, Subject, Terms
 from aleat.release.redact import coarsen, personal_words
 from aleat.release.retell import add_label, cut_object, name_again, replace_ids
+from aleat.release.structure import told_strings, without_our_words
 from aleat.release.words import Said, find_words, fold, internal_addresses, said_by, words_of
 from aleat.stix.extensions import extension_id, extension_names
 from aleat.stix.objects import StixObject
@@ -126,6 +127,10 @@ class Closure:
         node.coarse = coarsen(item, self._terms, release) if node.uuid not in self.index.known else None
         if node.coarse is not None:
             node.kept_back |= node.said.words - words_of(node.coarse)
+            told = without_our_words(
+                fold("\n".join(told_strings(node.coarse)))
+            )  # a sector in place of a name may be a name, too
+            node.said = msgspec.structs.replace(node.said, text=f"{node.said.text}\n{told}")
 
     def _begin(self, fresh: Sequence[Node]) -> None:
         """What is judged before anything is looked for: one content an id; what of ours names our inside."""
@@ -263,9 +268,9 @@ class Closure:
         hidden = self.index.hidden | {uuid_of(id_) for id_ in self._cuts}
         leaving = [(node, _said_as_told(node)) for node in nodes]
         telling = [(node, said) for node, said in leaving if not node.corpus]
-        named = find_words([said.text for _, said in telling], self.index.secret)
+        named = find_words([without_our_words(said.text) for _, said in telling], self.index.secret)
         ours = [(node, said) for node, said in telling if node.ours and node.uuid not in self.index.known]
-        kept = find_words([said.text for _, said in ours], self.index.kept)
+        kept = find_words([without_our_words(said.text) for _, said in ours], self.index.kept)
         faults = [node for node, said in leaving if said.uuids & hidden] + [telling[row][0] for row in named]
         faults += [ours[row][0] for row in kept]
         if faults:

@@ -22,6 +22,7 @@ import orjson
 from aleat.errors import ObjectError
 from aleat.release.records import Terms
 from aleat.release.retell import FREE_TEXT, keyed_uuid
+from aleat.release.structure import COARSENED
 from aleat.release.words import fold
 from aleat.stix.extensions import extension_id, read_extension
 from aleat.stix.objects import StixObject, make_object
@@ -40,7 +41,6 @@ __all__ = [
     "tell_victim",
 ]
 
-_TOLD = "Where it was seen, as far as the agreement lets it be told."
 _HEAD = ("type", "spec_version", "id", "created", "modified", "created_by_ref", "revoked", "object_marking_refs")
 _VICTIM_ROLES = frozenset({"victim", "target", "affected"})
 _PRECISE = frozenset({"administrative_area", "city", "latitude", "longitude", "postal_code", "street_address"})
@@ -119,7 +119,7 @@ def tell_victim(
         created_by_ref=own,
         markings=markings,
         name=name or ", ".join(part for part in (sector, country) if part),
-        description=_TOLD,
+        description=COARSENED,
         identity_class="organization" if name else "class",
         sectors=[sector] if sector else None,
     )
@@ -238,7 +238,7 @@ def _coarse_identity(properties: Mapping[str, Any], release: ReleaseTerms) -> di
     if release.victims != "sector-country" or not sectors:
         return {}
     told = {name: properties[name] for name in _HEAD if name in properties}
-    return {**told, "name": ", ".join(sectors), "description": _TOLD, "identity_class": "class", "sectors": sectors}
+    return {**told, "name": ", ".join(sectors), "description": COARSENED, "identity_class": "class", "sectors": sectors}
 
 
 def _coarse_location(properties: Mapping[str, Any], release: ReleaseTerms) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import orjson
 
 from aleat.errors import Place
 from aleat.release.readings import readings_of
+from aleat.release.structure import MASK, told_strings, without_our_words
 from aleat.release.words import find_words, fold, replace_uuids, strings_of, uuids_of
 from aleat.stix.canonical import canonical_json
 from aleat.stix.objects import StixObject, parse_object
@@ -27,7 +28,6 @@ from aleat.trust.markings import read_marking
 
 __all__ = ["FREE_TEXT", "MASK", "TOLD_AGAIN", "add_label", "cut_object", "keyed_uuid", "name_again", "replace_ids"]
 
-MASK = "[withheld]"
 TOLD_AGAIN = "told-again"
 """The label (STIX `labels`) that says so."""
 
@@ -73,7 +73,7 @@ def cut_object(
             del properties[name]
         elif name in FREE_TEXT and isinstance(properties[name], str):
             properties[name] = _mask(properties[name], uuids, words)
-    rest = [text for key, value in properties.items() if key != "id" for text in (key, *strings_of(value))]
+    rest = told_strings({key: value for key, value in properties.items() if key != "id"})
     if _tells(rest, uuids, words):
         return None
     return properties
@@ -156,7 +156,7 @@ def _mask(text: str, uuids: Collection[str], words: Collection[str]) -> str:
 def _tells(texts: list[str], uuids: Collection[str], words: Collection[str]) -> bool:
     """Tell whether one of these ids or words stands in texts, encoded or not."""
     texts = [*texts, *readings_of(texts)]
-    return bool(uuids_of(texts) & set(uuids) or find_words([fold("\n".join(texts))], words))
+    return bool(uuids_of(texts) & set(uuids) or find_words([without_our_words(fold("\n".join(texts)))], words))
 
 
 def _is_observable(content: Mapping[str, Any]) -> bool:

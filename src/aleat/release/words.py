@@ -3,8 +3,9 @@
 A withheld object must not be told by the words of what leaves. Its *words* are its names, aliases and values,
 the literals of its pattern, its external references, a list's entries. Texts and words are compared folded:
 Unicode NFKC without what can't be seen, case folded, refanged (``evil[.]example`` is ``evil.example``). A word
-of up to five characters counts only where it stands alone; what says nothing (under three characters, or up to
-four digits) not at all.
+of up to five characters, or one of the standard's own, counts only where it stands alone; what says nothing (under
+three characters, up to four digits, a word of any text) not at all. What the standard itself says, in its own places,
+is no mention (`aleat.release.structure`).
 
 This compares words, not thoughts: a text that paraphrases a withheld object is not found. Whatever is derived
 from an object has to refer to it, or be handed to the gate with `rests_on`.
@@ -22,6 +23,7 @@ import orjson
 
 from aleat.knowledge.playbooks.steps import playbook_bytes
 from aleat.release.readings import readings_of
+from aleat.release.structure import is_mentioned, is_structure, says_nothing, stands_alone, told_strings
 from aleat.stix.objects import StixObject
 
 __all__ = [
@@ -82,7 +84,7 @@ def fold(text: str) -> str:
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):
-    """What an object says, as the gate looks at it: all its text folded, the UUIDs in it, its words.
+    """What an object says, as the gate looks at it: its text folded, but for what the standard says; UUIDs; its words.
 
     `coded`: it holds a playbook as base64. What stands encoded in it is looked through like the rest
     (`aleat.release.readings`).
@@ -97,7 +99,7 @@ class Said(msgspec.Struct, frozen=True, gc=False):
 def said_by(item: StixObject, values: Sequence[str] = (), notes: Sequence[str] = ()) -> Said:
     """Return what `item` says; `values` are further words of it (a list's entries), `notes` further text."""
     properties = item.properties()
-    strings = list(strings_of(properties))
+    strings = told_strings(properties)
     data = playbook_bytes(properties) if item.type == "course-of-action" else None
     if data is not None:
         strings.extend(strings_of_json(data))
@@ -130,13 +132,13 @@ def _add_strings(value: Any, found: list[str]) -> None:
 
 
 def strings_of_json(data: bytes) -> Iterator[str]:
-    """Yield every string in JSON text; the text itself, where it is no JSON.
+    """Yield every string in JSON text, but for the standard's own; the text itself, where it is no JSON.
 
-    >>> list(strings_of_json(b'{"name": "a"}'))
-    ['name', 'a']
+    >>> list(strings_of_json(b'{"name": "a", "x_more": "b"}'))
+    ['a', 'x_more', 'b']
     """
     try:
-        yield from strings_of(orjson.loads(data))
+        yield from told_strings(orjson.loads(data))
     except (orjson.JSONDecodeError, RecursionError):
         yield data.decode("utf-8", "replace")
 
@@ -178,7 +180,7 @@ def find_words(texts: Sequence[str], words: Collection[str]) -> dict[int, frozen
         return {}
     if len(texts) == 1:
         text = texts[0]
-        there = (word for word in words if word in text and (len(word) > _ALONE or _stands_alone(word, text)))
+        there = (word for word in words if word in text and _counts(word, text))
         return {0: found_here} if (found_here := frozenset(there)) else {}
     needles = sorted(words)
     column = pl.Series("text", texts, dtype=pl.String)
@@ -187,7 +189,7 @@ def find_words(texts: Sequence[str], words: Collection[str]) -> dict[int, frozen
     hits = column.gather(rows).str.extract_many(needles, overlapping=True)
     for row, words_found in zip(rows.to_list(), hits.to_list(), strict=True):
         text = texts[row]
-        kept = frozenset(word for word in set(words_found) if len(word) > _ALONE or _stands_alone(word, text))
+        kept = frozenset(word for word in set(words_found) if _counts(word, text))
         if kept:
             found[row] = kept
     return found
@@ -255,14 +257,11 @@ def _scalars(value: Any) -> Iterator[str]:
 
 
 def _tells(word: str) -> bool:
-    return len(word) > 2 and not (word.isdigit() and len(word) < 5)
+    return len(word) > 2 and not (word.isdigit() and len(word) < 5) and not says_nothing(word)
 
 
-def _stands_alone(word: str, text: str) -> bool:
-    start = text.find(word)
-    while start >= 0:
-        end = start + len(word)
-        if not (start and text[start - 1].isalnum()) and not (end < len(text) and text[end].isalnum()):
-            return True
-        start = text.find(word, start + 1)
-    return False
+def _counts(word: str, text: str) -> bool:
+    """Tell whether a word that is in a folded text is a mention there."""
+    if is_structure(word):
+        return is_mentioned(word, text, _ALONE)
+    return len(word) > _ALONE or stands_alone(word, text)
