@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import orjson
 import pytest
 
-from aleat.errors import NotPermittedError, SealError, TrustError
+from aleat.errors import NotPermittedError, Place, SealError, TrustError
 from aleat.exchange import (
     Delivery,
     Receipt,
@@ -23,7 +24,7 @@ from aleat.exchange import (
     withdraw_objects,
     withdrawals,
 )
-from aleat.stix import make_object
+from aleat.stix import make_object, parse_object
 from aleat.store.decisions import lift_hold, read_decisions, read_releases, set_roles
 from aleat.store.given import read_bundle, read_revocations, remember_told
 from aleat.store.ledger import read_entries, verify_ledger
@@ -31,6 +32,7 @@ from aleat.store.objects import get_object
 from aleat.store.withdrawn import copies_given, withdrawn_copies
 from aleat.trust.markings import marking_id
 from tests.exchange.teams import START, Team, indicator
+from tests.exchange.test_red import named
 
 THIRD = "identity--33333333-3333-4333-8333-333333333333"
 WEST = "identity--44444444-4444-4444-8444-444444444444"
@@ -113,7 +115,7 @@ def test_an_ally_is_told_under_the_id_by_which_it_knows_an_object(teams: tuple[T
     assert known != report
     with north.desk() as desk:
         (sent,) = withdraw_objects(desk, [report], reason="Wrong.").sent
-        assert [item.id for item in read_revocations(desk.connection, south.card.identity)] == [known]
+        assert read_revocations(desk.connection, south.card.identity) == ()  # it was on no shelf
     assert sent.release is not None
     assert [item.id for item in sent.release.objects] == [known]
     for word in (report, secret, "Third"):
@@ -327,3 +329,35 @@ def test_who_passed_it_on_is_told_so(teams: tuple[Team, Team], tmp_path: Path) -
         found = receive(desk, recall.data).passed_on
         assert set(found["west"]) >= {indicator(1, None).id, indicator(2, None).id}
     west.close()
+
+
+def test_red_that_a_named_person_had_is_revoked_in_its_file_and_on_no_shelf(teams: tuple[Team, Team]) -> None:
+    """A feed is for everybody of the ally."""
+    north, south = teams
+    named(north, south)
+    red = indicator(1, north.card.identity, "red")
+    north.know(red)
+    with north.desk() as desk:
+        deliver(desk, "south", prepare_release(desk, "south", reader="Sokol Shembull"))
+    with north.desk() as desk:
+        (sent,) = withdraw_objects(desk, [red.id], reason="Wrong.").sent
+        assert read_revocations(desk.connection, south.card.identity) == ()
+    assert sent.release is not None
+    assert [item.id for item in sent.release.objects] == [red.id]
+
+
+def test_a_version_that_an_ally_never_had_is_not_revoked_to_it(teams: tuple[Team, Team]) -> None:
+    """It was on a shelf once, and became RED with more in it: it is named, and nothing of it told."""
+    north, south = teams
+    green = indicator(1, north.card.identity, "green")
+    content = json.loads(green.raw)
+    content |= {"modified": "2022-09-19T00:00:00.000Z", "description": "Whom we suspect"}
+    content["object_marking_refs"] = [marking_id("tlp:red")]
+    north.know(green, parse_object(json.dumps(content).encode(), Place("test")))
+    with north.desk() as desk:
+        remember_told(desk.connection, south.card.identity, [(green.id, green.id)])
+        (sent,) = withdraw_objects(desk, [green.id], reason="Wrong.").sent
+        assert read_revocations(desk.connection, south.card.identity) == ()
+    (message,) = [item for item in sent.messages if isinstance(item, Withdrawal)]
+    assert message.objects == (green.id,)
+    assert sent.release is None

@@ -107,7 +107,7 @@ def shelf(sharing: Sharing, ally: str) -> dict[str, bytes]:
     """All that is on an ally's shelf."""
     sharing._refresh(ally)
     with sharing.ws.read() as connection:
-        page = read_shelf(connection, ally, ShelfQuery(limit=10_000))
+        page = read_shelf(connection, sharing.shelf_of(ally), ShelfQuery(limit=10_000))
     assert len({row.id for row in page.rows}) == len(page.rows)
     return {row.id: row.raw for row in page.rows}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from aleat.stix import make_object
+from aleat.stix import StixObject, make_object
 from aleat.trust.markings import marking_id
 from tests.exchange.teams import START, indicator
 from tests.web.conftest import NORTH, Served
@@ -40,8 +40,8 @@ def test_a_sighting_and_its_victim_are_coarsened_on_a_shelf(served: Served) -> N
         assert secret not in text
 
 
-def test_what_must_be_encrypted_on_its_way_is_on_no_plain_shelf(served: Served) -> None:
-    """FIRST's IEP 2.0: this server speaks without TLS."""
+def encrypted_policy() -> tuple[StixObject, StixObject]:
+    """A policy by FIRST's IEP 2.0 that wants encryption on the way, and an object of ours under it."""
     policy = make_object(
         "marking-definition",
         "marking-definition--00000000-0000-4000-8000-0000000000e1",
@@ -71,6 +71,12 @@ def test_what_must_be_encrypted_on_its_way_is_on_no_plain_shelf(served: Served) 
         name="Sealed only",
         is_family=True,
     )
+    return policy, sealed_only
+
+
+def test_what_must_be_encrypted_on_its_way_is_on_no_plain_shelf(served: Served) -> None:
+    """FIRST's IEP 2.0: this server speaks without TLS."""
+    policy, sealed_only = encrypted_policy()
     served.know(policy, sealed_only)
     assert sealed_only.id not in served.ids("limit=1000")
     by_rule = {one.object: one.rule for one in served.ws.preview("south").decisions if one.allow}

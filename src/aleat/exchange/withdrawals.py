@@ -153,9 +153,12 @@ def _revoke_here(desk: Desk, ours: Iterable[StoredObject]) -> set[str]:
 def _tell(desk: Desk, ally: str, given: list[GivenObject], ours: Collection[str], reason: str) -> Sent:
     """Tell one ally what of that it got no longer holds, under the ids by which it knows it."""
     to = recipient_of(desk, ally)
-    revoked = [item for one in given if one.object in ours and (item := _revoked(desk, one)) is not None]
+    again = [(one, item) for one in given if one.object in ours and (item := _revoked(desk, one)) is not None]
+    revoked = [item for _, item in again]
     told = {one.told: one for one in given}
-    add_revocations(desk.connection, ally, (item.object for item in revoked), time=desk.time)
+    for shelf in sorted({one.shelf for one in given} - {""}):  # what came in a sealed file alone is on no feed
+        there = [item.object for one, item in again if one.shelf == shelf]
+        add_revocations(desk.connection, shelf, there, time=desk.time)
     own_id = new_id()
     head = message_head(desk, to.identity, own_id, own_id)
     facts = {"objects": sorted(told), "to": ally, "reason": reason, "message": own_id}
@@ -191,16 +194,17 @@ def _revoked(desk: Desk, one: GivenObject) -> Revoked | None:
 
 
 def _as_given(desk: Desk, one: GivenObject) -> StixObject | None:
-    """Return an object as an ally got it."""
+    """Return an object as an ally got it, or None where that isn't known any more."""
     if one.release and (kept := read_bundle(desk.connection, one.release)) is not None:
         for member in orjson.loads(kept[0]).get("objects", ()):
             if member["id"] == one.told:
                 return parse_object(orjson.dumps(member), Place(one.told))
-    if (row := find_on_shelf(desk.connection, one.ally, [one.told]).get(one.told)) is not None:
+    shelf = one.shelf or None
+    if (row := find_on_shelf(desk.connection, one.ally, [one.told], shelf=shelf).get(one.told)) is not None:
         return parse_object(row.raw, Place(one.told))
     if one.told == one.object:
-        newest = next(iterate_objects(desk.connection, ids=[one.object]), None)
-        return newest.object if newest is not None else None
+        contents = [item.object for item in get_variants(desk.connection, one.object) if not item.object.revoked]
+        return contents[0] if len(contents) == 1 else None  # of several, it may never have had the newest
     return None
 
 

@@ -2,9 +2,11 @@
 
 ```
 given_bundles   a release's bundle and lists, byte for byte (zlib); its hash is in the ledger's entry of the release
-shelf_told      what an ally's shelf held under another id than the object's own, or holds no more
-shelf_revoked   what revokes objects of ours that an ally was given, for its shelf: only for those who have them
+shelf_told      what a shelf held under another id than the object's own, or holds no more
+shelf_revoked   what revokes objects of ours that were on a shelf, for that shelf
 ```
+
+An ally has two shelves: what must be encrypted on its way, and what speaks of it, is on that for TLS alone.
 
 Rows are added; only a revocation replaces an earlier one of the same object.
 """
@@ -32,9 +34,12 @@ __all__ = [
     "read_bundle",
     "read_revocations",
     "remember_told",
+    "shelf_of",
+    "shelves_of",
 ]
 
 _CHUNK = 400
+_TLS = "/tls"
 
 given_bundles = sa.Table(
     "given_bundles",
@@ -63,16 +68,27 @@ shelf_revoked = sa.Table(
 
 
 class GivenObject(msgspec.Struct, frozen=True, order=True):
-    """An object that an ally was given: under which id (`told`), and with which release ("": from its shelf)."""
+    """An object that an ally was given: under which id (`told`), with which `release`, or from which `shelf`."""
 
     ally: str
     object: str
     told: str
     release: str = ""
+    shelf: str = ""
 
 
 class _Detail(msgspec.Struct):
     parameters: dict[str, object] = {}
+
+
+def shelf_of(ally: str, *, tls: bool) -> str:
+    """Return what the shelf of `ally` (an identity's id) is called that is given over TLS, or over a plain line."""
+    return ally + _TLS if tls else ally
+
+
+def shelves_of(ally: str) -> tuple[str, str]:
+    """Return what both shelves of `ally` are called."""
+    return ally, ally + _TLS
 
 
 def keep_bundle(connection: sa.Connection, release: str, bundle: bytes, lists: Mapping[str, bytes]) -> None:
@@ -104,15 +120,15 @@ def read_bundle(connection: sa.Connection, release: str) -> tuple[bytes, dict[st
         raise IntegrityError(f"What left with {release} is damaged here.") from error
 
 
-def remember_told(connection: sa.Connection, ally: str, told: Iterable[tuple[str, str]]) -> None:
-    """Note which objects (id, id as told) an ally's shelf holds under another id, or held."""
+def remember_told(connection: sa.Connection, name: str, told: Iterable[tuple[str, str]]) -> None:
+    """Note which objects (id, id as told) the shelf called so holds under another id, or held."""
     wanted = {told_id: object_ for object_, told_id in told}
     if not wanted:
         return
     shelf_told.create(connection, checkfirst=True)
-    known = set(connection.scalars(sa.select(shelf_told.c.told).where(shelf_told.c.ally == ally)))
+    known = set(connection.scalars(sa.select(shelf_told.c.told).where(shelf_told.c.ally == name)))
     rows = [
-        {"ally": ally, "told": told_id, "object": wanted[told_id]} for told_id in sorted(wanted) if told_id not in known
+        {"ally": name, "told": told_id, "object": wanted[told_id]} for told_id in sorted(wanted) if told_id not in known
     ]
     if rows:
         connection.execute(shelf_told.insert(), rows)
@@ -137,25 +153,25 @@ def find_given(connection: sa.Connection, objects: Collection[str]) -> tuple[Giv
         if not sa.inspect(connection).has_table(shelf_told.name):
             continue
         for row in connection.execute(sa.select(shelf_told).where(shelf_told.c.object.in_(part))):
-            found.add(GivenObject(row.ally, row.object, row.told))
+            found.add(GivenObject(row.ally.removesuffix(_TLS), row.object, row.told, shelf=row.ally))
         for row in connection.execute(sa.select(shelf.c.ally, shelf.c.id).where(shelf.c.id.in_(part))):
-            found.add(GivenObject(row.ally, row.id, row.id))
+            found.add(GivenObject(row.ally.removesuffix(_TLS), row.id, row.id, shelf=row.ally))
     return tuple(sorted(found))
 
 
-def add_revocations(connection: sa.Connection, ally: str, items: Iterable[StixObject], *, time: datetime) -> None:
-    """Keep versions that revoke what an ally was given, for its shelf, in the caller's transaction."""
+def add_revocations(connection: sa.Connection, name: str, items: Iterable[StixObject], *, time: datetime) -> None:
+    """Keep versions that revoke what was on the shelf called so, for that shelf, in the caller's transaction."""
     shelf_revoked.create(connection, checkfirst=True)
     for item in items:
-        same = (shelf_revoked.c.ally == ally) & (shelf_revoked.c.id == item.id)
+        same = (shelf_revoked.c.ally == name) & (shelf_revoked.c.id == item.id)
         connection.execute(sa.delete(shelf_revoked).where(same))
-        row = {"ally": ally, "id": item.id, "raw": item.content, "time": format_timestamp(time)}
+        row = {"ally": name, "id": item.id, "raw": item.content, "time": format_timestamp(time)}
         connection.execute(shelf_revoked.insert(), row)
 
 
-def read_revocations(connection: sa.Connection, ally: str) -> tuple[StixObject, ...]:
-    """Return the versions that revoke what an ally was given, by id."""
+def read_revocations(connection: sa.Connection, name: str) -> tuple[StixObject, ...]:
+    """Return the versions that revoke what was on the shelf called so, by id."""
     if not sa.inspect(connection).has_table(shelf_revoked.name):
         return ()
-    query = sa.select(shelf_revoked).where(shelf_revoked.c.ally == ally).order_by(shelf_revoked.c.id)
+    query = sa.select(shelf_revoked).where(shelf_revoked.c.ally == name).order_by(shelf_revoked.c.id)
     return tuple(parse_object(bytes(row.raw), Place(row.id)) for row in connection.execute(query))

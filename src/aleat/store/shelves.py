@@ -1,4 +1,4 @@
-"""What each ally may fetch from our server, in the order in which it became theirs: one shelf an ally.
+"""What each ally may fetch from our server, in the order in which it became theirs: one shelf an ally and kind of line.
 
 ```
 shelf           one object an ally may have: its number on that shelf, when it was put there, and its bytes, or where
@@ -6,6 +6,9 @@ shelf           one object an ally may have: its number on that shelf, when it w
 shelf_states    from what the shelf was last made: a digest of the terms, a mark of the knowledge, the last number
 taxii_statuses  what became of each push, for as long as its pusher may ask
 ```
+
+Over TLS more may leave than over a plain line, so each has a shelf of its own (`aleat.store.given.shelf_of`); in all
+three tables' columns and functions here, `ally` is what the shelf is called, but for statuses and `find_on_shelf`.
 
 A shelf is a cache of the gate's decisions that keeps its order: what may no longer leave is taken off, what may
 leave again is put at the end, numbers and times only grow, also where the clock goes back. So a page is a range of
@@ -26,7 +29,7 @@ from aleat.stix.objects import StixObject
 from aleat.stix.times import format_timestamp
 from aleat.store.changes import KnowledgeMark
 from aleat.store.database import metadata
-from aleat.store.given import remember_told
+from aleat.store.given import remember_told, shelves_of
 from aleat.store.ledger import ledger_head
 from aleat.store.object_tables import insert_rows, objects, packs
 from aleat.times import from_micros, micros_of
@@ -167,7 +170,7 @@ def terms_mark(connection: sa.Connection) -> tuple[str, int, int]:
 
 
 def read_shelf_state(connection: sa.Connection, ally: str) -> ShelfState | None:
-    """Return from what the shelf of `ally` (an identity's id) was last made, or None where it never was."""
+    """Return from what a shelf was last made, or None where it never was."""
     row = connection.execute(sa.select(shelf_states).where(shelf_states.c.ally == ally)).first()
     return None if row is None else ShelfState(row.terms, (row.objects, row.copies), row.last, row.added)
 
@@ -175,7 +178,7 @@ def read_shelf_state(connection: sa.Connection, ally: str) -> ShelfState | None:
 def put_shelf(
     connection: sa.Connection, ally: str, change: ShelfChange, *, terms: str, mark: KnowledgeMark, time: datetime
 ) -> bool:
-    """Change the shelf of `ally`, in the caller's transaction; False, and nothing done, where it isn't as it was.
+    """Change a shelf, in the caller's transaction; False, and nothing done, where it isn't as it was.
 
     What stays the same keeps its number; so a change can be made twice.
     """
@@ -221,7 +224,7 @@ def _goes(item: StixObject | None, digest: bytes) -> bool:
 
 
 def read_shelf(connection: sa.Connection, ally: str, query: ShelfQuery) -> ShelfPage:
-    """Return one page of the shelf of `ally`; it ends early at `max_bytes` too, but not before its first row."""
+    """Return one page of a shelf; it ends early at `max_bytes` too, but not before its first row."""
     rows = _rows(connection, ally, query)
     more = len(rows) > query.limit
     chosen = rows[: query.limit]
@@ -236,14 +239,20 @@ def read_shelf(connection: sa.Connection, ally: str, query: ShelfQuery) -> Shelf
     return ShelfPage(_with_bytes(connection, chosen), more)
 
 
-def find_on_shelf(connection: sa.Connection, ally: str, ids: Collection[str]) -> dict[str, ShelfRow]:
-    """Return what the shelf of `ally` holds of these ids, with its bytes."""
+def find_on_shelf(
+    connection: sa.Connection, ally: str, ids: Collection[str], *, shelf: str | None = None
+) -> dict[str, ShelfRow]:
+    """Return what the shelves of `ally` (or that one called `shelf`) hold of these ids, with its bytes.
+
+    Of what is on both, that which was put there last.
+    """
     found: dict[str, ShelfRow] = {}
     wanted = sorted(set(ids))
-    for start in range(0, len(wanted), _CHUNK):
-        part = wanted[start : start + _CHUNK]
-        rows = _rows(connection, ally, ShelfQuery(ids=part, limit=len(part)))
-        found.update((row.id, row) for row in _with_bytes(connection, rows))
+    for name in shelves_of(ally) if shelf is None else (shelf,):
+        for start in range(0, len(wanted), _CHUNK):
+            part = wanted[start : start + _CHUNK]
+            rows = _with_bytes(connection, _rows(connection, name, ShelfQuery(ids=part, limit=len(part))))
+            found.update((row.id, row) for row in rows if row.id not in found or found[row.id].added < row.added)
     return found
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "WithdrawnCopy",
     "copies_given",
     "ended_by_pulls",
+    "last_ending_pull",
     "newest_given",
     "superseded_copies",
     "taken_back",
@@ -124,6 +125,12 @@ def ended_by_pulls(connection: sa.Connection, giver: str | None = None) -> dict[
         for digest in entry.data.get("back", ()):
             found.pop((source, None, digest), None)
     return found
+
+
+def last_ending_pull(connection: sa.Connection) -> int:
+    """Return the number of the last pull's entry that ended something, or brought it back; 0 where there is none."""
+    entries = read_entries(connection, "custody", "pull")
+    return max((entry.seq for entry in entries if entry.data.get("gone") or entry.data.get("back")), default=0)
 
 
 def _withdrawn_releases(connection: sa.Connection, gone: Mapping[str, Any]) -> dict[CopyKey, WithdrawnCopy]:

@@ -180,7 +180,7 @@ class _Push:
             part = again[start : start + _PAGE]
             yield _objects(self._page(ShelfQuery(ids=part, limit=len(part)))), 0
         with self.ws.read() as connection:
-            state = read_shelf_state(connection, self.ally)
+            state = read_shelf_state(connection, self.sharing.shelf_of(self.ally))
         if state is not None and state.last < mark:
             mark = 0  # the workspace came back from a backup: its numbers began anew
         while True:

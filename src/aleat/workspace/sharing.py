@@ -34,7 +34,7 @@ from aleat.stix.times import format_timestamp
 from aleat.store.changes import KnowledgeMark, knowledge_mark
 from aleat.store.database import Connection
 from aleat.store.decisions import require
-from aleat.store.given import read_revocations
+from aleat.store.given import read_revocations, shelf_of
 from aleat.store.ledger import append_entry, ledger_head
 from aleat.store.objects_count import makers
 from aleat.store.shelves import (
@@ -50,7 +50,7 @@ from aleat.store.shelves import (
     take_snapshot,
     terms_mark,
 )
-from aleat.store.withdrawn import taken_back
+from aleat.store.withdrawn import last_ending_pull, taken_back
 from aleat.trust.people import require_two_people
 from aleat.workspace.accounts import Account, load_accounts, make_account, rotate_token, save_accounts
 from aleat.workspace.core import POLICY_NAME
@@ -176,7 +176,7 @@ class Sharing:
         self._making: dict[str, Future[None]] = {}
         self._seconds: dict[str, float] = {}
         self._two_people: dict[str, tuple[str, bool]] = {}
-        self._words: tuple[str, list[str]] = ("", [])
+        self._custody: tuple[str, list[object]] = ("", [])
         self._guard = threading.Lock()
         self._writer = threading.Lock()
         ws.key, ws.card()  # read once, before threads are about
@@ -216,11 +216,11 @@ class Sharing:
             self._refresh(account.ally)
             with self.ws.read() as connection:
                 take_snapshot(connection)
-                state = read_shelf_state(connection, account.ally)
+                state = read_shelf_state(connection, self.shelf_of(account.ally))
                 if state is not None and state.terms == self._terms(connection):
                     if not account.approved_by and self._wants_two(account.ally, state.terms):
                         raise NotPermittedError("The agreement wants two people, and one let this account in.")
-                    page = read_shelf(connection, account.ally, query)
+                    page = read_shelf(connection, self.shelf_of(account.ally), query)
                     break
         else:
             raise WorkspaceBusyError("The terms are changing. Ask again in a moment.")
@@ -291,7 +291,7 @@ class Sharing:
     def push(self, account: Account, body: bytes) -> Status:
         """Take an envelope of an ally's in, object by object, and say what became of each; see `take_push`."""
         with self.ws.read() as connection:
-            state = read_shelf_state(connection, account.ally)
+            state = read_shelf_state(connection, self.shelf_of(account.ally))
         if state is None:
             self._refresh(account.ally)  # what it may have had from us is held against what it pushes
         with self.writing(), self.ws._desk(write=True) as desk:
@@ -311,7 +311,7 @@ class Sharing:
         with self.writing(), self.ws.write() as connection:
             if take_back(self.ws, connection, account.ally, id_, versions, account=account.name):
                 return True
-            row = find_on_shelf(connection, account.ally, [id_]).get(id_)
+            row = find_on_shelf(connection, account.ally, [id_], shelf=self.shelf_of(account.ally)).get(id_)
         if row is None or (versions is not None and version_time(row.version) not in versions):
             return False
         raise NotPermittedError("Only who gave an object may delete it.")
@@ -352,7 +352,7 @@ class Sharing:
             self.channel,
             len(makers(connection)),
             [ws.config.identity, ws.config.name, ws.config.organisation],
-            self._words_of(ledger_head(connection, "custody").hash),
+            *self._of_custody(connection),
             hashlib.sha256(policy.read_bytes()).hexdigest() if policy.is_file() else "",
         ]
         return hashlib.sha256(canonical_json(facts)).hexdigest()
@@ -369,13 +369,18 @@ class Sharing:
             self._two_people[ally] = known
         return known[1]
 
-    def _words_of(self, custody: str) -> list[str]:
-        """Return the names of our hosts; they change only with what is in custody."""
-        head, words = self._words
+    def _of_custody(self, connection: Connection) -> list[object]:
+        """Return what changes only with what is in custody: our hosts' names, and what pulls ended."""
+        custody = ledger_head(connection, "custody").hash
+        head, facts = self._custody
         if head != custody:
-            words = sorted(self.ws.internal_words())
-            self._words = (custody, words)
-        return words
+            facts = [sorted(self.ws.internal_words()), last_ending_pull(connection)]
+            self._custody = (custody, facts)
+        return facts
+
+    def shelf_of(self, ally: str) -> str:
+        """Return what the shelf of `ally` is called that is for our kind of line; another server's is none of ours."""
+        return shelf_of(ally, tls=self.channel != "plain")
 
     def _refresh(self, ally: str) -> None:
         """Have the shelf of `ally` hold what follows from the terms, and from all that is known, as of now.
@@ -387,7 +392,7 @@ class Sharing:
         while True:
             with self.ws.read() as connection:
                 take_snapshot(connection)
-                state = read_shelf_state(connection, ally)
+                state = read_shelf_state(connection, self.shelf_of(ally))
                 terms, mark = self._terms(connection), knowledge_mark(connection)
             wanted = wanted or mark
             same = state is not None and state.terms == terms
@@ -424,13 +429,14 @@ class Sharing:
             try:
                 terms = terms_for(desk, trusted_ally(desk, ally).card, self.channel)
                 untold = {digest for _, _, digest in taken_back(desk.connection, ally)}
-                revoked = read_revocations(desk.connection, ally)
+                revoked = read_revocations(desk.connection, self.shelf_of(ally))
                 change = self._bench.judge(desk, terms, stamp, mark, untold=untold, beside=revoked)
             except NotPermittedError:  # no agreement in force, or nobody compared the card
                 change = ShelfChange(())
         with self._writer, self.ws.write() as connection:
-            if not put_shelf(connection, ally, change, terms=stamp, mark=mark, time=self.ws.now()):
+            shelf = self.shelf_of(ally)
+            if not put_shelf(connection, shelf, change, terms=stamp, mark=mark, time=self.ws.now()):
                 change = self._bench.everything(ally) or ShelfChange(())
-                put_shelf(connection, ally, change, terms=stamp, mark=mark, time=self.ws.now())
+                put_shelf(connection, shelf, change, terms=stamp, mark=mark, time=self.ws.now())
         whole = change.since is None and self._bench.keeps(ally)  # what comes next takes less
         self._seconds[ally] = 0.0 if whole else time.monotonic() - began
