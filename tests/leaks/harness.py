@@ -19,6 +19,7 @@ from tests.leaks.graphs import Graph, Thing, make_graph
 from tests.leaks.ground import NOW, OURS, RECIPIENTS, Ground, Reply, Server, identity
 from tests.leaks.marks import DEFINED
 from tests.leaks.oracle import canaries_in, plain, secrets_of, uuids_in
+from tests.leaks.surfaces import composed
 
 __all__ = ["Leak", "World", "look_for_leaks"]
 
@@ -243,7 +244,7 @@ def _said(reply: Reply, id_: str) -> object:
 
 
 def _walk_files(ground: Ground, world: World, to: str) -> None:
-    """The sealed release, as its recipient opens it, and the same as MISP events."""
+    """The sealed release, as its recipient opens it, the same as MISP events, and what goes to a MISP server."""
     with ground.ws.writing(), ground.ws._desk(write=True) as desk:
         release = prepare_release(desk, to)
         sent = deliver(desk, to, release)
@@ -251,6 +252,9 @@ def _walk_files(ground: Ground, world: World, to: str) -> None:
     world.look(to, "sealed file", b"\n".join(parts.values()) + sent.name.encode(), release.decisions)
     markings = {one.object: one.markings for one in release.decisions if one.allow}
     world.look(to, "misp events", write_events(release.objects, markings=markings).to_json(), release.decisions)
+    with ground.ws._desk(write=False) as desk:
+        plain_way = prepare_release(desk, to, channel="plain")
+    world.look(to, "misp push", composed(ground, to), plain_way.decisions)
     _answer(ground, world, to)
 
 

@@ -11,7 +11,7 @@ from aleat.stix import StixObject
 from tests.leaks.ground import RECIPIENTS, Ground, Reply, Server
 from tests.leaks.oracle import plain
 
-__all__ = ["assert_untold", "everything", "pages", "sent", "served"]
+__all__ = ["assert_untold", "composed", "everything", "pages", "sent", "served"]
 
 
 def pages(server: Server, to: str, what: str, limit: int) -> list[Reply]:
@@ -36,7 +36,7 @@ def served(server: Server, to: str, *ids: str) -> Iterator[tuple[str, bytes]]:
 
 
 def sent(ground: Ground, to: str, derived: tuple[StixObject, ...] = ()) -> Iterator[tuple[str, bytes]]:
-    """Yield a sealed release as its recipient opens it, and the same objects as MISP events."""
+    """Yield a sealed release as its recipient opens it, and the same objects as MISP events, by both writers."""
     with ground.ws.writing(), ground.ws._desk(write=True) as desk:
         release = prepare_release(desk, to, derived=derived)
         file = deliver(desk, to, release)
@@ -45,6 +45,14 @@ def sent(ground: Ground, to: str, derived: tuple[StixObject, ...] = ()) -> Itera
     yield "file's name", file.name.encode()
     markings = {one.object: one.markings for one in release.decisions if one.allow}
     yield "misp", write_events(release.objects, markings=markings).to_json()
+    yield "misp push", composed(ground, to)
+
+
+def composed(ground: Ground, to: str) -> bytes:
+    """The events that go to an ally's MISP server, or into a file for it, as wide as a server may be."""
+    path = ground.folder / "events.json"
+    ground.ws.write_misp(path, to=to)
+    return path.read_bytes()
 
 
 def everything(ground: Ground, to: str, *ids: str) -> list[tuple[str, bytes]]:

@@ -26,6 +26,7 @@ def test_no_leak_in_random_graphs(ground: Ground) -> None:
         "absent",
         "sealed file",
         "misp events",
+        "misp push",
     }
     assert world.surfaces >= {"findings", "push", "next page after a hold"}
 
