@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -46,8 +46,8 @@ class Clock:
         return self.time
 
 
-def make_pair(folder: Path) -> Pair:
-    """Make two teams that know each other."""
+def make_pair(folder: Path, databases: Mapping[str, str] | None = None) -> Pair:
+    """Make two teams that know each other; `databases` are URLs by a team's name, where it has one."""
     clock = Clock()
     teams = {}
     for name, identity in (("north", NORTH), ("south", SOUTH)):
@@ -58,6 +58,7 @@ def make_pair(folder: Path) -> Pair:
             actor="ana",
             key_folder=folder / f"{name}-keys",
             clock=clock,
+            database=(databases or {}).get(name),
         )
         (folder / f"{name}.card").write_bytes(teams[name].export_card())
     (folder / "agreement.toml").write_text(AGREEMENT.format(*sorted((NORTH, SOUTH))))
