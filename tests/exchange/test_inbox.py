@@ -212,10 +212,13 @@ def test_a_serial_number_counts_once(teams: tuple[Team, Team]) -> None:
         opened(south, crafted(north, south))
 
 
-def test_a_third_partys_amber_does_not_become_clear_by_way_of_an_ally(teams: tuple[Team, Team]) -> None:
-    """North sends a newer version of it with a weaker label; it stays here all the same."""
+@pytest.mark.parametrize(("giver", "rule"), [(THIRD, "amber-not-a-client"), ("somebody else", "marking-weakened")])
+def test_a_third_partys_amber_does_not_become_clear_by_way_of_an_ally(
+    teams: tuple[Team, Team], giver: str, rule: str
+) -> None:
+    """North sends a newer version of it with a weaker label; it stays here all the same, whoever gave it before."""
     north, south = teams
-    south.know(indicator(7, THIRD, "amber"), giver=THIRD)
+    south.know(indicator(7, THIRD, "amber"), giver=giver)
     raw = indicator(7, THIRD, "clear").properties()
     newer = make_object(
         "indicator",
@@ -230,7 +233,7 @@ def test_a_third_partys_amber_does_not_become_clear_by_way_of_an_ally(teams: tup
     with south.desk() as desk:
         release = prepare_release(desk, "north")
     (decision,) = [item for item in release.decisions if item.object == newer.id]
-    assert (decision.allow, decision.rule) == (False, "marking-weakened")
+    assert (decision.allow, decision.rule) == (False, rule)
     assert b"beacon-7" not in release.bundle
 
 
