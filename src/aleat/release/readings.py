@@ -22,7 +22,9 @@ __all__ = ["readings_of"]
 # kind has for what no letter makes, parts two: every id would be a run otherwise.
 _RUN = re.compile(r"[A-Za-z0-9+/_]{16,}(?:\r?\n[A-Za-z0-9+/_]+)*")
 _HEX = re.compile("(?:[0-9a-fA-F]{2})+")
-_ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})|\\+x([0-9a-fA-F]{2})")
+# Backslashes are begun with at their first, so that each is looked at once.
+_ESCAPE = re.compile(r"(?<!\\)\\++(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
+_LONG_NUMBER = re.compile("&#([0-9]{9,}+)")
 _SHORT = 64
 _SHIFTED = 4096
 """Runs up to this length are read from each of their first four letters: something may stand before what is encoded."""
@@ -46,9 +48,9 @@ def _read_short(text: str) -> tuple[str, ...]:
 def _read(text: str) -> Iterator[str]:
     if "%" in text and (plain := unquote(text)) != text:
         yield plain
-    if "&" in text and (plain := html.unescape(text)) != text:
+    if "&" in text and (plain := html.unescape(_LONG_NUMBER.sub(_shorter, text))) != text:
         yield plain
-    if "\\" in text and (plain := _ESCAPE.sub(_letter, text)) != text:
+    if "\\" in text and (plain := _joined(_ESCAPE.sub(_letter, text))) != text:
         yield plain
     if len(text) >= 16:
         for match in _RUN.finditer(text):
@@ -58,6 +60,16 @@ def _read(text: str) -> Iterator[str]:
 
 def _letter(match: re.Match[str]) -> str:
     return chr(int(match[1] or match[2], 16))
+
+
+def _joined(text: str) -> str:
+    """Join the two halves (surrogates) of a letter beyond the first 65,536; a half alone is no letter."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
+
+
+def _shorter(match: re.Match[str]) -> str:
+    """Leave of a character's number as many digits as say which it is, or that it is none."""
+    return f"&#{match[1].lstrip('0')[:8] or '0'}"
 
 
 @lru_cache(8_192)
