@@ -15,6 +15,7 @@ ROOMS = (
     "text",
     "times",
     "processes",
+    "deferred",
     "formats",
     "stix",
     "trust",

@@ -18,7 +18,6 @@ from aleat.stix import StixObject
 from aleat.stix.extensions import read_extension
 from aleat.store.changes import ids_of_several
 from aleat.store.database import Connection
-from aleat.store.entries import read_entries
 from aleat.store.objects import StoredObject, get_variants, iterate_objects
 from aleat.store.objects_held import iterate_held
 from aleat.store.withdrawn import CopyKey, WithdrawnCopy, copies_given, newest_given, withdrawn_copies
@@ -140,6 +139,8 @@ def _entries(item: StixObject, root: Path) -> tuple[ListRow, ...] | None:
     digest = str(content.get("entries_sha256", ""))
     if not _HEX.fullmatch(digest):
         return ()
+    from aleat.store.entries import read_entries  # noqa: PLC0415  (pyarrow)
+
     try:
         table = read_entries(root, digest)
     except IntegrityError:

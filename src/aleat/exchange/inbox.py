@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-import pyarrow as pa
 
 from aleat.errors import Issue, Place, SealError
 from aleat.exchange.desk import Desk
@@ -21,11 +20,9 @@ from aleat.exchange.messages import Message, Withdrawal, carried_release, decode
 from aleat.exchange.permissions import settle_permissions
 from aleat.exchange.withdrawals import note_withdrawal, passed_on, settle_withdrawn
 from aleat.stix import ObjectLimits, ParsedBundle, StixObject, format_timestamp, parse_bundle
-from aleat.stix.entries import ENTRY_SCHEMA, entries_digest
 from aleat.stix.extensions import read_extension
 from aleat.store.allies import read_allies
 from aleat.store.decisions import require
-from aleat.store.entries import put_entries
 from aleat.store.exchanges import (
     FileRow,
     add_withdrawn,
@@ -237,28 +234,31 @@ def _keep_lists(
         if content is None:
             continue
         try:
-            table = _table(lists.get(item.id, b""))
-        except (msgspec.MsgspecError, pa.ArrowException, ValueError) as error:
+            digest = _keep_list(desk, lists.get(item.id, b""), content.get("entries_sha256"))
+        except ValueError as error:
             issues.append(Issue("exchange", "list", Place(path), f"The entries of {item.id} can't be read: {error}."))
             continue
-        if entries_digest(table) != content.get("entries_sha256"):
+        if digest is None:
             reason = f"The entries of {item.id} are not those that the list names; they were left out."
             issues.append(Issue("exchange", "list", Place(path), reason, "Ask the ally for a new file."))
             continue
-        kept.append(put_entries(desk.connection, desk.root, table))
+        kept.append(digest)
     return kept
 
 
-def _table(lines: bytes) -> pa.Table:
+def _keep_list(desk: Desk, lines: bytes, named: object) -> str | None:
+    """Keep the entries of a list and return their digest, None where it isn't `named`; raises `ValueError`."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    from aleat.stix.entries import entries_digest, entries_of  # noqa: PLC0415
+    from aleat.store.entries import put_entries  # noqa: PLC0415
+
     decode = msgspec.json.Decoder(tuple[str, str, str]).decode
-    rows: list[tuple[str, str, str]] = [decode(line) for line in lines.splitlines()[: _MAX_ROWS + 1]]
-    if len(rows) > _MAX_ROWS:
-        raise ValueError(f"more than {_MAX_ROWS} entries")
-    columns: dict[str, list[Any]] = {
-        "type": [row[0] for row in rows],
-        "value": [row[1] for row in rows],
-        "context": [row[2] for row in rows],
-        "line": [None] * len(rows),
-        "count": [1] * len(rows),
-    }
-    return pa.table({name: pa.array(values, ENTRY_SCHEMA.field(name).type) for name, values in columns.items()})
+    try:
+        rows: list[tuple[str, str, str]] = [decode(line) for line in lines.splitlines()[: _MAX_ROWS + 1]]
+        if len(rows) > _MAX_ROWS:
+            raise ValueError(f"more than {_MAX_ROWS} entries")
+        table = entries_of(rows)
+    except (msgspec.MsgspecError, pa.ArrowException) as error:
+        raise ValueError(str(error)) from None
+    return put_entries(desk.connection, desk.root, table) if entries_digest(table) == named else None

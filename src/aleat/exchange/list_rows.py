@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
-import pyarrow as pa
 
 from aleat.release import ListRow, strictest_label
 from aleat.release.retell import keyed_uuid
 from aleat.stix.canonical import canonical_json
-from aleat.stix.entries import ENTRY_SCHEMA
 from aleat.stix.extensions import extend, read_extension
 from aleat.stix.objects import StixObject, make_object
 from aleat.stix.times import parse_timestamp
 from aleat.trust.markings import effective_markings, marking_id
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["MAX_ROWS", "RowsPart", "read_rows", "rows_table", "tell_rows"]
 
@@ -120,9 +121,6 @@ def rows_table(digest: str, parts: Sequence[str], notes: Mapping[str, StixObject
         rows += part.rows
         if len(rows) > MAX_ROWS:
             return None
-    columns: dict[str, list[Any]] = {
-        **{name: [row[at] for row in rows] for at, name in enumerate(("type", "value", "context"))},
-        "line": [None] * len(rows),
-        "count": [1] * len(rows),
-    }
-    return pa.table({name: pa.array(values, ENTRY_SCHEMA.field(name).type) for name, values in columns.items()})
+    from aleat.stix.entries import entries_of  # noqa: PLC0415  (pyarrow)
+
+    return entries_of(rows)

@@ -5,10 +5,17 @@ gave it, when and under which agreement is for the caller to say (`aleat.store.P
 for `aleat.hunt`, what may be passed on for `aleat.release`.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aleat.deferred import deferred
 from aleat.knowledge.document import Document
 from aleat.knowledge.items import UNDATED, KnowledgeItem
 from aleat.knowledge.limits import Limits
-from aleat.knowledge.reader import NOTE_CODES, READERS, Reader, detect_reader, read_documents, read_knowledge
+
+if TYPE_CHECKING:
+    from aleat.knowledge.reader import NOTE_CODES, READERS, Reader, detect_reader, read_documents, read_knowledge
 
 __all__ = [
     "NOTE_CODES",
@@ -22,3 +29,7 @@ __all__ = [
     "read_documents",
     "read_knowledge",
 ]
+
+if not TYPE_CHECKING:
+    _READING = ("NOTE_CODES", "READERS", "Reader", "detect_reader", "read_documents", "read_knowledge")
+    __getattr__ = deferred(__name__, {"reader": _READING})

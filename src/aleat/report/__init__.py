@@ -6,14 +6,19 @@ Words for people are in the catalogues of `messages`.
 
 from __future__ import annotations
 
-from aleat.report.answer import Answer, first_things, make_answer
-from aleat.report.bundle import case_bundle, case_objects
-from aleat.report.custody import CustodyForm, CustodySource, render_custody_html, render_custody_text
-from aleat.report.html import entry_text, render_html
-from aleat.report.logs import log_text
-from aleat.report.messages import LANGUAGES, Messages, load_messages
-from aleat.report.records import Assumption, ReportInput
-from aleat.report.responses import FIRST_RESPONSES, giver_text, playbook_facts, reasons_text, step_text
+from typing import TYPE_CHECKING
+
+from aleat.deferred import deferred
+
+if TYPE_CHECKING:
+    from aleat.report.answer import Answer, first_things, make_answer
+    from aleat.report.bundle import case_bundle, case_objects
+    from aleat.report.custody import CustodyForm, CustodySource, render_custody_html, render_custody_text
+    from aleat.report.html import entry_text, render_html
+    from aleat.report.logs import log_text
+    from aleat.report.messages import LANGUAGES, Messages, load_messages
+    from aleat.report.records import Assumption, ReportInput
+    from aleat.report.responses import FIRST_RESPONSES, giver_text, playbook_facts, reasons_text, step_text
 
 __all__ = [
     "FIRST_RESPONSES",
@@ -39,3 +44,18 @@ __all__ = [
     "render_html",
     "step_text",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = deferred(
+        __name__,
+        {
+            "answer": ("Answer", "first_things", "make_answer"),
+            "bundle": ("case_bundle", "case_objects"),
+            "custody": ("CustodyForm", "CustodySource", "render_custody_html", "render_custody_text"),
+            "html": ("entry_text", "render_html"),
+            "logs": ("log_text",),
+            "messages": ("LANGUAGES", "Messages", "load_messages"),
+            "records": ("Assumption", "ReportInput"),
+            "responses": ("FIRST_RESPONSES", "giver_text", "playbook_facts", "reasons_text", "step_text"),
+        },
+    )

@@ -14,13 +14,13 @@ count      int64               how often it stood in the list (duplicates are on
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["ENTRY_SCHEMA", "ENTRY_TYPES", "empty_entries", "entries_digest"]
+__all__ = ["ENTRY_SCHEMA", "ENTRY_TYPES", "empty_entries", "entries_digest", "entries_of"]
 
 _CHUNK = 1 << 20
 
@@ -61,6 +61,16 @@ ENTRY_SCHEMA = pa.schema(
 def empty_entries() -> pa.Table:
     """Return a table of entries without rows."""
     return ENTRY_SCHEMA.empty_table()
+
+
+def entries_of(rows: Sequence[tuple[str, str, str]]) -> pa.Table:
+    """Return a table of entries of these (type, value, context), which came without lines and counts of their own."""
+    columns: dict[str, list[Any]] = {
+        **{name: [row[at] for row in rows] for at, name in enumerate(("type", "value", "context"))},
+        "line": [None] * len(rows),
+        "count": [1] * len(rows),
+    }
+    return pa.table({name: pa.array(values, ENTRY_SCHEMA.field(name).type) for name, values in columns.items()})
 
 
 def entries_digest(entries: pa.Table) -> str:

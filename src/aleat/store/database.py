@@ -30,7 +30,7 @@ _TABLES = (
     "countersignatures",
     "decisions",
     "dismissals",
-    "entries",
+    "entry_lists",
     "exchanges",
     "given",
     "hunts",

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,11 +20,10 @@ import sqlalchemy as sa
 
 from aleat.errors import IntegrityError
 from aleat.stix.entries import ENTRY_SCHEMA, entries_digest
-from aleat.store.database import metadata
+from aleat.store.entry_lists import EntryFault, entry_lists
 from aleat.store.files import replacing
 
 __all__ = [
-    "EntryFault",
     "EntryRows",
     "StoredRows",
     "list_digests",
@@ -38,22 +36,6 @@ __all__ = [
 _GROUP_ROWS = 65_536  # of a file, read together
 _KEPT_GROUPS = 16  # decoded ones: a million rows in all
 _BLOCK_ROWS = 262_144
-
-entry_lists = sa.Table(
-    "entry_lists",
-    metadata,
-    sa.Column("digest", sa.String, primary_key=True),
-    sa.Column("rows", sa.Integer, nullable=False),
-    sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("file_sha256", sa.String, nullable=False),
-)
-
-
-class EntryFault(msgspec.Struct, frozen=True):
-    """A list's file that no longer fits what was recorded."""
-
-    digest: str
-    reason: str
 
 
 def list_digests(connection: sa.Connection) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aleat.store.entries import EntryFault, entry_lists
+from aleat.store.entry_lists import EntryFault, entry_lists
 from aleat.store.ledger import read_entries
 
 __all__ = ["list_facts", "verify_list_rows"]

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
@@ -34,9 +34,11 @@ from aleat.store.lake_custody import (
     loose_digest,
     ranges_digest,
 )
-from aleat.store.lake_files import ColumnFilter, StoredTable, read_segment_file
 from aleat.store.ledger import append_entry
 from aleat.trust.keys import SigningKey
+
+if TYPE_CHECKING:
+    from aleat.store.lake_files import ColumnFilter, StoredTable
 
 __all__ = [
     "Coverage",
@@ -498,6 +500,8 @@ class Lake:
         wanted = columns if columns is None or callable(columns) else set(columns).__contains__
         path = self.segment_path(segment)
         try:
+            from aleat.store.lake_files import read_segment_file  # noqa: PLC0415  (pyarrow)
+
             yield from read_segment_file(path, segment, wanted)
         except FileNotFoundError:
             reason = f"The segment {segment} is missing from {self.segment_folder}."

@@ -14,7 +14,6 @@ from datetime import datetime
 from itertools import islice, repeat
 from typing import Any
 
-import numpy as np
 import orjson
 import sqlalchemy as sa
 
@@ -138,6 +137,8 @@ class ObjectWriter:
 
     def close(self) -> PutResult:
         """Add what is left to add, and say what was changed."""
+        import numpy as np  # noqa: PLC0415
+
         hashes, hashed = np.frombuffer(self._hashes, np.int64), np.frombuffer(self._hashed, np.int64)
         order = np.lexsort((hashed, hashes))  # in order, an index grows ten times faster
         for start in range(0, len(order), _CHUNK):

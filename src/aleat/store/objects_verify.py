@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
 import orjson
 import sqlalchemy as sa
 
@@ -111,6 +110,8 @@ def _verify_copies(connection: sa.Connection) -> Iterator[ObjectFault]:
 
 def _verify_values(connection: sa.Connection, expected: list[tuple[int, int]]) -> Iterator[ObjectFault]:
     """Yield where objects can't be found by their values, or by others' values."""
+    import numpy as np  # noqa: PLC0415
+
     wanted = np.array(expected, dtype=np.int64).reshape(-1, 2)
     wanted = wanted[np.lexsort((wanted[:, 1], wanted[:, 0]))]
     query = sa.select(object_values.c.hash, object_values.c.object).order_by(*object_values.primary_key)

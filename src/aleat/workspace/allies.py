@@ -18,18 +18,18 @@ from aleat.store.allies import StoredAlly, add_agreement, add_ally, find_ally, r
 from aleat.store.decisions import add_permission, lift_hold, place_hold, require, set_roles
 from aleat.store.files import write_file
 from aleat.store.keyring import save_private_text
+from aleat.store.lake import Lake
 from aleat.store.ledger import append_entry
 from aleat.trust.agreements import Agreement, Permission, Person, export_card, fingerprint
 from aleat.trust.openpgp import PgpCertificate, PgpKey
-from aleat.workspace.case import CaseVerbs
-from aleat.workspace.knowledge import giver_id
+from aleat.workspace.core import Session, giver_id
 
 __all__ = ["AllyVerbs", "read_bounded"]
 
 _MAX_DOCUMENT = 1024 * 1024
 
 
-class AllyVerbs(CaseVerbs):
+class AllyVerbs(Session):
     """Who our allies are, and what was agreed with them."""
 
     def export_card(self) -> bytes:
@@ -123,6 +123,10 @@ class AllyVerbs(CaseVerbs):
             valid_until=until,
         )
         self.permit(permission, basis)
+
+    def internal_words(self) -> frozenset[str]:
+        """Return names of our hosts, which stay unless an agreement lets them through."""
+        return frozenset(row.host for row in Lake(self.folder, self.database).coverage() if row.host)
 
     # --------------------------------------------------------------------------------------- inside
 

@@ -16,15 +16,16 @@ from aleat.case import build_case, fit_responses, indicator_tags, is_about_respo
 from aleat.case.claims import ClaimsResult, read_claims
 from aleat.case.records import Case, CoverageRow, SourceRow
 from aleat.case.requests import request_columns, request_formats
-from aleat.errors import InputError, Issue
+from aleat.errors import InputError, Issue, TrustError
 from aleat.evidence import NOTE_CODES, EventBatch, read_segment
-from aleat.exchange import NotLookedAt, findings_of_hunt, rule_ids
+from aleat.exchange import Desk, NotLookedAt, Sent, answer, findings_of_hunt, rule_ids
 from aleat.exchange.beside import FindingRow, findings_beside
 from aleat.exchange.findings import with_reasons
-from aleat.exchange.overview import delivered_indicators
+from aleat.exchange.overview import delivered_indicators, open_answer
 from aleat.hunt.result import HuntResult
 from aleat.release import Victim
 from aleat.report import Answer, ReportInput, case_bundle, load_messages, make_answer, render_html
+from aleat.store.allies import find_ally
 from aleat.store.database import Connection
 from aleat.store.dismissals import read_dismissals
 from aleat.store.files import replacing, write_file
@@ -33,9 +34,11 @@ from aleat.store.objects import iterate_objects
 from aleat.times import calendar_time
 from aleat.trust.markings import marking_id
 from aleat.workspace.activity import log_activity
+from aleat.workspace.asking import message_id
 from aleat.workspace.assumptions import lake_assumptions
 from aleat.workspace.clocks import ClockVerbs
 from aleat.workspace.evidence import open_lake
+from aleat.workspace.exchange import ExchangeVerbs
 from aleat.workspace.hunt import write_sightings
 from aleat.workspace.knowledge import statements
 from aleat.workspace.knowledge_view import known_sightings
@@ -70,8 +73,8 @@ class BuiltCase(msgspec.Struct, frozen=True, kw_only=True):
         return make_answer(self.report, load_messages(language))
 
 
-class CaseVerbs(ClockVerbs):
-    """From what was hunted to an answer."""
+class CaseVerbs(ClockVerbs, ExchangeVerbs):
+    """From what was hunted to an answer, our own and the one to an ally."""
 
     def build_case(self, name: str = "", *, workers: int | None = None, progress: Progress = silent) -> BuiltCase:
         """Hunt for what was not hunted for yet, and build the case from all that is there."""
@@ -143,6 +146,38 @@ class CaseVerbs(ClockVerbs):
         write_file(files.html, render_html(built.report, language=language, beside=files.sightings.name))
         return files
 
+    def answer(
+        self,
+        delivery: str | None = None,
+        folder: str | Path | None = ".",
+        *,
+        to: str | None = None,
+        remarks: str = "",
+        outcome: str | None = None,
+        lessons: str = "",
+        approver: str | None = None,
+    ) -> Path:
+        """Send back what was found with a delivery (default: the latest of the ally `to`); an `outcome` closes it."""
+        facts = self.answer_facts()
+
+        def act(desk: Desk) -> Sent:
+            chosen = delivery and (message_id(desk.connection, delivery) or delivery)
+            if chosen is None and to is not None:
+                chosen = open_answer(desk.connection, desk.own, find_ally(desk.connection, to).card.identity)
+            if chosen is None:
+                raise TrustError("There is no delivery to answer. See: aleat asks.")
+            return answer(
+                desk,
+                chosen,
+                remarks=remarks,
+                outcome=outcome,
+                lessons=lessons,
+                approver=approver,
+                **facts(desk.connection, chosen),
+            )
+
+        return self._send(folder, act)
+
     def answer_facts(self) -> Callable[[Connection, str], dict[str, Any]]:
         """Return a function that gives findings, coverage, gaps and victim for an answer to a delivery."""
         hunt = self.hunt()
@@ -186,10 +221,6 @@ class CaseVerbs(ClockVerbs):
                 only=only,
                 reasons=_dismissal_reasons(connection),
             )
-
-    def internal_words(self) -> frozenset[str]:
-        """Return names of our hosts, which stay unless an agreement lets them through."""
-        return frozenset(row.host for row in open_lake(self).coverage() if row.host)
 
 
 def _dismissal_reasons(connection: Connection) -> dict[str, str]:

@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import Self
 
 from aleat.errors import TrustError, WorkspaceError
-from aleat.store.allies import read_allies
+from aleat.store.allies import find_ally, read_allies
 from aleat.store.database import Connection, Database
 from aleat.store.decisions import read_people, set_roles
 from aleat.store.dialects import check_url
@@ -50,7 +50,7 @@ from aleat.trust.keys import AgeKey, PublicKey, SigningKey
 from aleat.trust.openpgp import PgpKey
 from aleat.workspace.config import CONFIG_NAME, check_zone, load_config, new_config, save_config
 
-__all__ = ["Session", "default_actor"]
+__all__ = ["Session", "default_actor", "giver_id"]
 
 Clock = Callable[[], datetime]
 
@@ -272,6 +272,16 @@ class Session:
         """Return everybody's roles."""
         with self.read() as connection:
             return read_people(connection)
+
+
+def giver_id(session: Session, connection: Connection, giver: str | None) -> str:
+    """Return the identity of the ally called `giver`, ours where nobody is named, else the name as it is."""
+    if giver is None:
+        return session.config.identity
+    try:
+        return find_ally(connection, giver).card.identity
+    except TrustError:
+        return giver
 
 
 def _open_database(folder: Path, url: str) -> Database:

@@ -12,10 +12,10 @@ from aleat.report.custody import CustodyForm
 from aleat.store.lake import Custodian, Lake, SourceRow
 from aleat.store.lake_forget import clear_forgotten, forget_source, refuse_held
 from aleat.trust.heads import HeadPage
+from aleat.workspace.case import CaseVerbs
 from aleat.workspace.core import Session
 from aleat.workspace.custody_form import make_custody_form
 from aleat.workspace.evidence import open_lake
-from aleat.workspace.exchange import ExchangeVerbs
 from aleat.workspace.heads import countersign, export_heads, keep_countersignature
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.show import ShownEvent, show_event
@@ -88,7 +88,7 @@ def _lies_in(path: str, archive: str) -> bool:
     return bool(outer) and (outer == archive or outer.endswith(f"/{archive}"))
 
 
-class CustodyVerbs(ExchangeVerbs):
+class CustodyVerbs(CaseVerbs):
     """What is done with sources as such."""
 
     def custody(self, *sources: str) -> CustodyForm:

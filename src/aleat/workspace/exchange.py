@@ -18,7 +18,6 @@ from aleat.exchange import (
     Sent,
     Thread,
     accept,
-    answer,
     ask,
     asks,
     close_thread,
@@ -31,7 +30,7 @@ from aleat.exchange import (
     withdraw,
 )
 from aleat.exchange.messages import Inquiry, PermissionRequest
-from aleat.exchange.overview import open_answer, open_delivery
+from aleat.exchange.overview import open_delivery
 from aleat.exchange.steps import AskRow, links, next_step
 from aleat.release import Release
 from aleat.store.allies import find_ally
@@ -122,38 +121,6 @@ class ExchangeVerbs(AskingVerbs):
             prepared = prepare_release(desk, to, reader=reader)
             answers = (of and message_id(desk.connection, of)) or of or open_delivery(desk.connection, desk.own, ally)
             return deliver(desk, to, prepared, of=answers, remarks=remarks, approver=approver)
-
-        return self._send(folder, act)
-
-    def answer(
-        self,
-        delivery: str | None = None,
-        folder: str | Path | None = ".",
-        *,
-        to: str | None = None,
-        remarks: str = "",
-        outcome: str | None = None,
-        lessons: str = "",
-        approver: str | None = None,
-    ) -> Path:
-        """Send back what was found with a delivery (default: the latest of the ally `to`); an `outcome` closes it."""
-        facts = self.answer_facts()
-
-        def act(desk: Desk) -> Sent:
-            chosen = delivery and (message_id(desk.connection, delivery) or delivery)
-            if chosen is None and to is not None:
-                chosen = open_answer(desk.connection, desk.own, find_ally(desk.connection, to).card.identity)
-            if chosen is None:
-                raise TrustError("There is no delivery to answer. See: aleat asks.")
-            return answer(
-                desk,
-                chosen,
-                remarks=remarks,
-                outcome=outcome,
-                lessons=lessons,
-                approver=approver,
-                **facts(desk.connection, chosen),
-            )
 
         return self._send(folder, act)
 

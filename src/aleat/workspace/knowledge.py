@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from aleat.errors import Issue, Place, TrustError
+from aleat.errors import Issue, Place
 from aleat.knowledge import NOTE_CODES, UNDATED, KnowledgeItem, Limits
 from aleat.knowledge.blocks import KnowledgeBlock, Known
 from aleat.knowledge.places import open_places
@@ -22,7 +22,6 @@ from aleat.opening import Secrets, shown_url
 from aleat.processes import process_pool
 from aleat.stix import content_id, make_object
 from aleat.stix.columns import columns_of
-from aleat.store.allies import find_ally
 from aleat.store.database import Connection
 from aleat.store.entries import put_entries
 from aleat.store.entries_verify import list_facts
@@ -30,14 +29,14 @@ from aleat.store.files import sync_files
 from aleat.store.ledger import append_entry
 from aleat.store.objects import ObjectWriter, Provenance, iterate_objects, known_kinds
 from aleat.trust.markings import marking_id
-from aleat.workspace.core import Session
+from aleat.workspace.core import Session, giver_id
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.quality import Doubts
 from aleat.workspace.received_lists import complete_lists, last_object
 from aleat.workspace.results import KnowledgeAdded
 from aleat.workspace.superseded import end_older_texts, rule_ids
 
-__all__ = ["STATEMENT_LABEL", "add_knowledge", "add_statements", "giver_id", "keep", "stated_markings", "statements"]
+__all__ = ["STATEMENT_LABEL", "add_knowledge", "add_statements", "keep", "stated_markings", "statements"]
 
 STATEMENT_LABEL = "public-statement"
 """The label of a note that holds a public statement's text."""
@@ -49,16 +48,6 @@ _MAX_STATEMENT = 5 * 1024 * 1024
 def stated_markings(marking: str | None) -> tuple[str, ...]:
     """Return the ids of the marking that somebody states: a TLP level, a label with its scheme, or an id."""
     return (marking_id(marking if ":" in marking else f"tlp:{marking}"),) if marking else ()
-
-
-def giver_id(session: Session, connection: Connection, giver: str | None) -> str:
-    """Return the identity of the ally called `giver`, ours where nobody is named, else the name as it is."""
-    if giver is None:
-        return session.config.identity
-    try:
-        return find_ally(connection, giver).card.identity
-    except TrustError:
-        return giver
 
 
 def add_knowledge(

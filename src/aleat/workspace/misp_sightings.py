@@ -37,6 +37,7 @@ from aleat.store.ledger import append_entry
 from aleat.store.misp_parts import put_misp_parts, read_misp_parts
 from aleat.store.objects import StoredObject, iterate_objects
 from aleat.trust.markings import marking_id
+from aleat.workspace.hunt import HuntVerbs
 from aleat.workspace.knowledge_terms import knowledge_terms
 from aleat.workspace.misp_push import MispPushVerbs
 from aleat.workspace.progress import Progress, silent
@@ -69,7 +70,7 @@ class MispSighted(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool = True
 
 
-class MispSightingVerbs(MispPushVerbs):
+class MispSightingVerbs(HuntVerbs, MispPushVerbs):
     """What is said back to MISP servers."""
 
     def push_misp_sightings(

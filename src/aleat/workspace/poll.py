@@ -19,7 +19,8 @@ from aleat.exchange.sources import SOURCES, Source, open_source
 from aleat.knowledge import Document, read_documents
 from aleat.store.ledger import append_entry
 from aleat.store.polls import put_bookmark, read_bookmark
-from aleat.workspace.knowledge import giver_id, keep, stated_markings
+from aleat.workspace.core import giver_id
+from aleat.workspace.knowledge import keep, stated_markings
 from aleat.workspace.post import PostVerbs, keep_letters
 from aleat.workspace.progress import Progress, silent
 from aleat.workspace.results import KnowledgeAdded, Polled, PolledFeed

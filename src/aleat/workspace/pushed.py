@@ -28,7 +28,6 @@ from aleat.text import clip, visible
 from aleat.trust.markings import effective_markings
 from aleat.workspace.accounts import Account
 from aleat.workspace.core import Session
-from aleat.workspace.knowledge import keep
 from aleat.workspace.taken_back import give_again
 
 __all__ = ["MAX_OBJECTS", "status_body", "take_push"]
@@ -136,6 +135,8 @@ def _keep(
     items = [KnowledgeItem(object=item, place=source) for item in good]
     facts = {"server": "taxii", "account": account.name, "push": id_}
     if items:
+        from aleat.workspace.knowledge import keep  # noqa: PLC0415  (what reads knowledge)
+
         keep(session, connection, items, giver=account.ally, agreement=agreement, facts=facts)
         give_again(session, connection, account.ally, agreement, [item.object for item in items])
     successes = tuple(StatusDetail(item.object.id, item.object.version) for item in items)

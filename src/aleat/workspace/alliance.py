@@ -1,0 +1,17 @@
+"""A workspace as it is opened for what passes between us and our allies.
+
+Most commands of an exchange are short: this much of a workspace is opened without loading what reads logs and
+knowledge, hunts, or builds a case.
+"""
+
+from __future__ import annotations
+
+from aleat.workspace.giving import GivingVerbs
+from aleat.workspace.misp_push import MispPushVerbs
+from aleat.workspace.post import PostVerbs
+
+__all__ = ["Alliance"]
+
+
+class Alliance(GivingVerbs, MispPushVerbs, PostVerbs):
+    """Allies, agreements and accounts; asks and offers; what is given, pushed, posted and received."""
