@@ -7,7 +7,7 @@ import json
 import pytest
 
 from aleat.errors import Place
-from aleat.release import Subject, close, decide
+from aleat.release import Closure, Subject, close, decide
 from aleat.release.structure import told_strings
 from aleat.release.words import find_words, said_by
 from aleat.stix import StixObject, parse_object
@@ -55,9 +55,10 @@ def world(name: str) -> list[Subject]:
     ]
 
 
-def leaves(subjects: list[Subject]) -> set[tuple[str, str | None]]:
+def leaves(subjects: list[Subject], **changes: object) -> set[tuple[str, str | None]]:
     """What leaves for an ally: types and names."""
-    closed = close(subjects, decide(subjects, terms("north")), terms("north"), secret=SECRET)
+    agreed = terms("north", **changes)
+    closed = close(subjects, decide(subjects, agreed), agreed, secret=SECRET)
     return {(item.type, item.name) for item in closed.objects}
 
 
@@ -149,3 +150,49 @@ def test_a_type_that_the_standard_has_not_is_said() -> None:
     raw += b'"created":"2022-07-15T08:00:00.000Z","modified":"2022-07-15T08:00:00.000Z"}'
     item: StixObject = parse_object(raw, Place("x"))
     assert "x-quietrat" in said_by(item).text
+
+
+@pytest.mark.parametrize("form", ["{uuid}", "{id}", "{upper}"])
+def test_the_id_of_what_leaves_is_no_secret(form: str) -> None:
+    """Whoever names an alias after it doesn't keep that object here, nor what refers to it."""
+    given = made("indicator", "Given", GIVER, "clear")
+    link = made("note", "n", GIVER, "clear", content="on it", object_refs=[given.id])
+    alias = form.format(uuid=given.id.partition("--")[2], id=given.id, upper=given.id.upper())
+    withheld = made("tool", "QuietTool", THIRD, "amber", aliases=[alias])
+    subjects = [subject(stored(one, GIVER)) for one in (given, link, withheld)]
+    assert leaves(subjects) == {("indicator", "Given"), ("note", None)}
+    held = {given.id: ("legal-hold",)}
+    assert leaves(subjects, holds=held) == set()
+    telling = made("malware", "Telling", GIVER, "green", description=alias.lower())
+    assert leaves([subject(stored(telling, GIVER)), subjects[2]]) == set()
+
+
+def test_a_sector_in_place_of_a_victims_name_names_nobody() -> None:
+    """Something withheld that is called like a sector keeps no victims of that sector here."""
+    ministry = own_subject(
+        made("identity", "Ministry", OURS, "green", identity_class="organization", sectors=["energy", "water"])
+    )
+    assert leaves([ministry, subject(stored(made("tool", "energy", THIRD, "amber"), GIVER))]) == {
+        ("identity", "energy, water")
+    }
+    named = made("identity", "energy, x", GIVER, "green", identity_class="class", sectors=["energy"])
+    withheld = subject(stored(made("tool", "energy, x", THIRD, "amber"), GIVER))
+    telling = made("malware", "Telling", GIVER, "green", description="of energy, x")
+    assert leaves([withheld, subject(stored(telling, GIVER))]) == set()
+    assert leaves([withheld, subject(stored(named, GIVER))]) == {("identity", "energy, x")}
+
+
+def test_an_id_that_leaves_no_more_is_a_secret_again() -> None:
+    """Also where objects come and go one by one."""
+    given = made("indicator", "Given", GIVER, "clear")
+    telling = made("malware", "Telling", GIVER, "green", description=f"See {given.id}.")
+    withheld = made("tool", "QuietTool", THIRD, "amber", aliases=[given.id])
+    subjects = [subject(stored(one, GIVER)) for one in (given, telling, withheld)]
+    agreed = terms("north")
+    closure = Closure(agreed, secret=SECRET)
+    closure.change(zip(subjects, decide(subjects, agreed), strict=True))
+    assert {node.id for node in closure.nodes if node.out} == {given.id, telling.id}
+    closure.change((), gone=[given.id])
+    assert {node.id for node in closure.nodes if node.out} == set()
+    closure.change(zip(subjects[:1], decide(subjects[:1], agreed), strict=True))
+    assert {node.id for node in closure.nodes if node.out} == {given.id, telling.id}

@@ -191,6 +191,7 @@ class Index:
                 reached.update(self.referrers(uuid))
         for word in self._moved_words:
             now = word in self._told and word not in self._free and word not in self._public
+            now = now and not self._is_id_told(word)
             if now != (word in self.secret):
                 (self.secret.add if now else self.secret.discard)(word)
                 reached.update(self._where.get(word, ()))
@@ -201,6 +202,11 @@ class Index:
         self._moved.clear()
         self._moved_words.clear()
         return reached | self._guess()
+
+    def _is_id_told(self, word: str) -> bool:
+        """Tell whether a word is the id (or its UUID) of something that leaves: with it, it is told anyhow."""
+        uuid = word[-36:]
+        return uuid in self._standing and (word == uuid or any(node.id.lower() == word for node in self.by_uuid[uuid]))
 
     def _guess(self) -> set[Node]:
         """Hide the ids of observables that only a secret word makes; return the nodes that refer to what changed.
@@ -249,6 +255,7 @@ class Index:
 
     def _count(self, node: Node, by: int) -> None:
         self._moved.add(node.uuid)
+        self._moved_words.update(word for word in (node.uuid, node.id.lower()) if word in self._told)
         if node.stands:
             _add(self._standing, node.uuid, by)
             for word in node.kept_back:

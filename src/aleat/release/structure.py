@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -104,8 +104,20 @@ def told_strings(value: Any) -> list[str]:
     ['Quiet', 'quiet kind', 'x_more', 'type']
     """
     found: list[str] = []
-    _add(value, "", found, _structure())
+    structure = _structure()
+    if isinstance(value, dict) and value.get("type") == "identity" and _is_sectors(value, structure):
+        value = {name: item for name, item in value.items() if name != "name"}
+    _add(value, "", found, structure)
     return found
+
+
+def _is_sectors(identity: dict[str, Any], structure: _Structure) -> bool:
+    """Tell whether an identity is called by its sectors: a class of victims (`aleat.release.redact`)."""
+    sectors = identity.get("sectors")
+    if not isinstance(sectors, list) or not sectors:
+        return False
+    known = structure.places["sectors"]
+    return all(isinstance(one, str) and one in known for one in sectors) and ", ".join(sectors) == identity.get("name")
 
 
 def _add(value: Any, place: str, found: list[str], structure: _Structure) -> None:
@@ -154,7 +166,7 @@ def is_mentioned(word: str, text: str, alone: int) -> bool:
     """
     if re.search(_UUID, word):
         return word in text
-    text = _ids_and_paths().sub(_BLANK, text)
+    text = _without_forms(text)
     if word not in text:
         return False
     return (len(word) > alone and word not in _structure().words) or stands_alone(word, text)
@@ -169,6 +181,12 @@ def stands_alone(word: str, text: str) -> bool:
             return True
         start = text.find(word, start + 1)
     return False
+
+
+@lru_cache(4)
+def _without_forms(text: str) -> str:
+    """Return a text without ids and paths; several words are looked for in one text after the other."""
+    return _ids_and_paths().sub(_BLANK, text)
 
 
 @cache
