@@ -17,7 +17,10 @@ Change = Literal["new", "changed", "same", "gone", ""]
 
 
 class Given(msgspec.Struct, frozen=True):
-    """What an ally was last given of an object: its digest, the id and label it went under, which rule, when."""
+    """What an ally was last given of an object: its digest, the id and label it went under, which rule, when.
+
+    From its shelf, `release` is empty, and the digest too where that isn't what would leave now.
+    """
 
     digest: str
     told: str

@@ -60,7 +60,7 @@ class GivingVerbs(ExchangeVerbs):
         with self._desk(write=False) as desk:
             ally = find_ally(desk.connection, to).card
             release = prepare_release(desk, to, channel=channel, reader=reader)
-            given = given_to(desk.connection, desk.own, ally.identity)
+            given = given_to(desk.connection, desk.own, release)
             parties = {one.card.identity: one.card.name for one in read_allies(desk.connection)}
         changes = compare_given(given, release.decisions)
         named = {decision.object for decision in release.decisions}

@@ -257,6 +257,7 @@ class Sharing:
             "first": page.rows[0].seq,
             "last": page.rows[-1].seq,
             "sha256": hashlib.sha256(canonical_json(listed)).hexdigest(),
+            "tls": self.channel != "plain",
         }
         self.record("given", data)
 
