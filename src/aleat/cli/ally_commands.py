@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from aleat.cli import openpgp_commands
 from aleat.cli.asking_commands import tell_left_out
 from aleat.cli.exit_codes import USAGE
-from aleat.cli.options import Actor, Folder, WorkspaceOption, open_workspace
+from aleat.cli.options import Actor, Folder, WorkspaceOption, open_alliance
 from aleat.cli.terminal import error, line, table, tell_sent
 
 __all__ = ["register"]
@@ -52,7 +52,7 @@ def card(
     """
     from aleat.trust.agreements import fingerprint as fingerprint_of  # noqa: PLC0415
 
-    with open_workspace(workspace) as ws:
+    with open_alliance(workspace) as ws:
         data = ws.export_card()
         mark = fingerprint_of(ws.card())
     if fingerprint:
@@ -74,7 +74,7 @@ def ally_add(path: Path, *, compared: str | None = None, workspace: WorkspaceOpt
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         ally = ws.add_ally(path, compared=compared)
     line(f"{ally.card.name}: {ally.card.organisation}, fingerprint {ally.fingerprint}")
     if ally.compared_by is None:
@@ -88,7 +88,7 @@ def ally_list(*, workspace: WorkspaceOption = None) -> int:
     Args:
         workspace: The workspace's folder.
     """
-    with open_workspace(workspace) as ws:
+    with open_alliance(workspace) as ws:
         rows = [
             (ally.card.name, ally.card.organisation, ally.card.country, ally.compared_by or "not compared")
             for ally in ws.allies()
@@ -105,7 +105,7 @@ def agreement_draft(ally: str, *, output: File = None, workspace: WorkspaceOptio
         output: The file to write (default: standard output).
         workspace: The workspace's folder.
     """
-    with open_workspace(workspace) as ws:
+    with open_alliance(workspace) as ws:
         data = ws.draft_agreement(ally)
     if output is None:
         sys.stdout.buffer.write(data)
@@ -122,7 +122,7 @@ def agreement_add(path: Path, *, workspace: WorkspaceOption = None, actor: Actor
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         agreement = ws.add_agreement(path)
     line(
         f"Agreement {agreement.name}, version {agreement.version}, is signed and in force from {agreement.valid_from}."
@@ -139,7 +139,7 @@ def people(person: str | None = None, *roles: str, workspace: WorkspaceOption = 
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         if person is not None:
             ws.set_roles(person, roles)
         everybody = ws.people()
@@ -165,7 +165,7 @@ def hold(
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         if lift:
             for object_ in objects:
                 ws.lift_hold(object_, kind, reason)
@@ -206,7 +206,7 @@ def permit(
         actor: Who acts.
     """
     if request is not None:
-        with open_workspace(workspace, actor) as ws:
+        with open_alliance(workspace, actor) as ws:
             sent = ws.permit_request(
                 request, output, until=until, objects=objects, conditions=conditions, approver=approver
             )
@@ -216,6 +216,6 @@ def permit(
     if originator is None or to is None or basis is None or until is None or not objects:
         error("Name the --request; or OBJECTS with --originator, --to, --basis and --until.")
         return USAGE
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         ws.permit_objects(objects, originator=originator, to=to, basis=basis, until=until)
     return 0

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from aleat.cli.options import Actor, Folder, WorkspaceOption, open_workspace
+from aleat.cli.options import Actor, Folder, WorkspaceOption, open_alliance
 from aleat.cli.terminal import error, tell_sent
 
 __all__ = ["Label", "register", "tell_left_out"]
@@ -79,7 +79,7 @@ def ask(
     """
     from aleat.exchange import Affected  # noqa: PLC0415
 
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         affected = Affected(
             entity=entity,
             sector=ws.config.sector if sector is None else sector,
@@ -131,7 +131,7 @@ def inquire(
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         sent = ws.inquire(
             ally,
             output,
@@ -172,7 +172,7 @@ def ask_permission(
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         path = ws.ask_permission(originator, output, to=to, until=until, purpose=reason, objects=objects)
     tell_sent(path, output)
     return 0
@@ -209,7 +209,7 @@ def offer(
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         path = ws.offer(
             ally,
             output,
@@ -253,7 +253,7 @@ def deliver(
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         path = ws.deliver(ally, output, what=what, kinds=kind, people=person, begins=begins, ends=ends, of=of)
     tell_sent(path, output)
     return 0
@@ -271,6 +271,6 @@ def retract(
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         tell_sent(ws.retract(message, output, reason=reason), output)
     return 0

@@ -21,14 +21,14 @@ from aleat.cli.ledger_rows import (
     thread_record,
     write_records,
 )
-from aleat.cli.options import WorkspaceOption, open_workspace
+from aleat.cli.options import WorkspaceOption, open_alliance, open_workspace
 from aleat.cli.terminal import line, table, wrapped
 
 if TYPE_CHECKING:
     from aleat.exchange.messages import Message
     from aleat.exchange.steps import AskRow, Step
     from aleat.exchange.threads import Thread
-    from aleat.workspace import Workspace
+    from aleat.workspace.alliance import Alliance
 
 __all__ = ["register"]
 
@@ -76,7 +76,7 @@ def asks(
         format: table, json (one array) or jsonl (one line a thread).
         workspace: The workspace's folder.
     """
-    with open_workspace(workspace) as ws:
+    with open_alliance(workspace) as ws:
         names = _names(ws)
         rows = ws.ask_rows()
         today = ws.now().date()
@@ -97,7 +97,7 @@ def asks(
     return 0
 
 
-def _names(ws: Workspace) -> dict[str, str]:
+def _names(ws: Alliance) -> dict[str, str]:
     return {ally.card.identity: ally.card.name for ally in ws.allies()} | {ws.config.identity: "us"}
 
 
@@ -136,7 +136,7 @@ def _cells(row: AskRow, names: Mapping[str, str], today: date) -> tuple[str, str
     )
 
 
-def _print_thread(row: AskRow, names: Mapping[str, str], today: date, ws: Workspace) -> None:
+def _print_thread(row: AskRow, names: Mapping[str, str], today: date, ws: Alliance) -> None:
     from aleat.exchange.steps import tree  # noqa: PLC0415
 
     thread = row.thread
@@ -175,7 +175,7 @@ def _print_thread(row: AskRow, names: Mapping[str, str], today: date, ws: Worksp
             line(f"Rests on: the permission in thread {_short(link.permission)}, for {link.release}.")
 
 
-def _not_from_us(thread: Thread, names: Mapping[str, str], ws: Workspace) -> list[str]:
+def _not_from_us(thread: Thread, names: Mapping[str, str], ws: Alliance) -> list[str]:
     """Return what an ally asks our permission for, and did not get from us: somebody passed it on, or it guesses."""
     root = thread.root
     if root is None or _kind(root) != "permission request" or names.get(root.recipient) != "us":
@@ -264,7 +264,7 @@ def permissions(*, format: LedgerFormat = "table", workspace: WorkspaceOption = 
         format: table, json (one array) or jsonl (one line a permission); these name the objects.
         workspace: The workspace's folder.
     """
-    with open_workspace(workspace) as ws:
+    with open_alliance(workspace) as ws:
         names = _names(ws)
         found = ws.permissions()
         today = ws.now().date()

@@ -7,7 +7,7 @@ from pathlib import Path
 import cyclopts
 
 from aleat.cli.exit_codes import INCOMPLETE, USAGE
-from aleat.cli.options import Actor, Folder, WorkspaceOption, open_workspace
+from aleat.cli.options import Actor, Folder, WorkspaceOption, open_alliance, open_workspace
 from aleat.cli.post_commands import open_mail, tell_received
 from aleat.cli.terminal import error, tell_sent
 
@@ -32,7 +32,7 @@ def accept(
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         tell_sent(ws.accept(message, output, remarks=remarks), output)
     return 0
 
@@ -49,7 +49,7 @@ def refuse(
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         tell_sent(ws.refuse(message, output, reason=reason), output)
     return 0
 
@@ -63,7 +63,7 @@ def receive(*paths: Path, workspace: WorkspaceOption = None, actor: Actor = None
         actor: Who acts.
     """
     code = 0
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         if not paths:
             return open_mail(ws)
         for path in paths:
@@ -134,6 +134,6 @@ def close(
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         tell_sent(ws.close_thread(thread, output, outcome=outcome, lessons=lessons, provided=provided), output)
     return 0

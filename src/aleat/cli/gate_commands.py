@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from aleat.cli.exit_codes import INCOMPLETE, USAGE
 from aleat.cli.ledger_rows import LedgerFormat, withdrawal_record, write_records
-from aleat.cli.options import Actor, Folder, Language, WorkspaceOption, open_workspace
+from aleat.cli.options import Actor, Folder, Language, WorkspaceOption, open_alliance
 from aleat.cli.terminal import error, line, table, tell_sent, wrapped
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def preview(
     from aleat.report import load_messages  # noqa: PLC0415
 
     messages = load_messages(language)
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         if to is None:
             if format != "table":
                 error("Give --to ALLY with this format.")
@@ -206,7 +206,7 @@ def release(
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         tell_sent(ws.release(to, output, remarks=remarks, approver=approver, of=of, reader=reader), output)
     return 0
 
@@ -236,7 +236,7 @@ def withdraw(
     releases = [name for name in names if name.startswith("release--")]
     objects = [name for name in names if name not in releases]
     code = 0
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         for name in releases:
             tell_sent(ws.withdraw(name, output, reason=reason), output)
         if objects:
@@ -262,7 +262,7 @@ def withdrawals(*, format: LedgerFormat = "table", workspace: WorkspaceOption = 
         format: table, json (one array) or jsonl (one line a withdrawal and ally); these name the objects.
         workspace: The workspace's folder.
     """
-    with open_workspace(workspace) as ws:
+    with open_alliance(workspace) as ws:
         names = {ally.card.identity: ally.card.name for ally in ws.allies()}
         found = ws.withdrawals()
     if format != "table":
@@ -291,7 +291,7 @@ def receipt(ally: str, *, output: Folder = Path(), workspace: WorkspaceOption = 
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         path = ws.acknowledge(ally, output)
     if path is None:
         error(f"We owe {ally} no receipt.")

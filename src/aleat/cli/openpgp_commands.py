@@ -9,7 +9,7 @@ from typing import Annotated
 import cyclopts
 from cyclopts import Parameter
 
-from aleat.cli.options import Actor, WorkspaceOption, open_workspace
+from aleat.cli.options import Actor, WorkspaceOption, open_alliance
 from aleat.cli.terminal import line
 
 __all__ = ["register"]
@@ -33,7 +33,7 @@ def make(*, workspace: WorkspaceOption = None, actor: Actor = None) -> int:
         workspace: The workspace's folder.
         actor: Who does this.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         _say(ws.make_openpgp_key().fingerprint)
     return 0
 
@@ -46,7 +46,7 @@ def import_key(path: Path, *, workspace: WorkspaceOption = None, actor: Actor = 
         workspace: The workspace's folder.
         actor: Who does this.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         _say(ws.import_openpgp_key(path).fingerprint)
     return 0
 
@@ -58,7 +58,7 @@ def certificate(*, output: File = None, workspace: WorkspaceOption = None) -> in
         output: The file to write (default: standard output).
         workspace: The workspace's folder.
     """
-    with open_workspace(workspace) as ws:
+    with open_alliance(workspace) as ws:
         text = ws.openpgp_certificate().text
     if output is None:
         sys.stdout.write(text)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aleat.evidence import Limits, ReadOptions, Secrets
     from aleat.knowledge.limits import Limits as KnowledgeLimits
     from aleat.workspace import Workspace
+    from aleat.workspace.alliance import Alliance
 
 __all__ = [
     "Actor",
@@ -42,6 +43,7 @@ __all__ = [
     "find",
     "knowledge_options",
     "moment",
+    "open_alliance",
     "open_workspace",
     "stated",
 ]
@@ -174,11 +176,25 @@ def open_workspace(workspace: Path | None, actor: str | None = None, reference_t
     """
     from aleat.workspace import Workspace  # noqa: PLC0415
 
+    time = None if reference_time is None else moment(reference_time)
+    return Workspace.open(_found(workspace), actor=actor, clock=None if time is None else lambda: time)
+
+
+def open_alliance(workspace: Path | None, actor: str | None = None) -> Alliance:
+    """Open the workspace that `find` finds for what passes between us and our allies: it takes a third of the time.
+
+    Raises `WorkspaceError` where there is none.
+    """
+    from aleat.workspace.alliance import Alliance  # noqa: PLC0415
+
+    return Alliance.open(_found(workspace), actor=actor)
+
+
+def _found(workspace: Path | None) -> Path:
     folder = find(workspace)
     if folder is None:
         raise WorkspaceError("There is no workspace here or above. Make one with: aleat init FOLDER")
-    time = None if reference_time is None else moment(reference_time)
-    return Workspace.open(folder, actor=actor, clock=None if time is None else lambda: time)
+    return folder
 
 
 def moment(text: str) -> datetime:

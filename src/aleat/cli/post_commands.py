@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import cyclopts
 
 from aleat.cli.exit_codes import INCOMPLETE
-from aleat.cli.options import WorkspaceOption, open_workspace
+from aleat.cli.options import WorkspaceOption, open_alliance
 from aleat.cli.terminal import error, issues, line, table
 
 if TYPE_CHECKING:
     from aleat.exchange import Received
-    from aleat.workspace import Workspace
+    from aleat.workspace.alliance import Alliance
 
 __all__ = ["open_mail", "register", "tell_received"]
 
@@ -32,7 +32,7 @@ def post(*, workspace: WorkspaceOption = None) -> int:
     Args:
         workspace: The workspace's folder.
     """
-    with open_workspace(workspace) as ws:
+    with open_alliance(workspace) as ws:
         names = {ally.card.identity: ally.card.name for ally in ws.allies()}
         rows = [
             (
@@ -55,7 +55,7 @@ def post(*, workspace: WorkspaceOption = None) -> int:
     return 0
 
 
-def open_mail(ws: Workspace) -> int:
+def open_mail(ws: Alliance) -> int:
     """Open what came over TAXII and is shut still; return the exit code."""
     opened = ws.open_mail()
     for one in opened:

@@ -11,14 +11,17 @@ import cyclopts
 from aleat.cli.access_options import AccessOptions, access_to
 from aleat.cli.exit_codes import INCOMPLETE
 from aleat.cli.misp_push_commands import MISP_FILE, MispOptions, push_misp, tell_misp, write_misp
-from aleat.cli.options import Actor, Quiet, WorkspaceOption, open_workspace
+from aleat.cli.options import Actor, Quiet, WorkspaceOption, open_alliance, open_workspace
 from aleat.cli.terminal import error, issues, line, progress
 from aleat.errors import InputError
 from aleat.text import clip, visible
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from aleat.exchange.access import Access
     from aleat.workspace import MispPushed, MispSighted, PushedFeed, PushedTo, Workspace
+    from aleat.workspace.alliance import Alliance
     from aleat.workspace.progress import Progress
 
 __all__ = ["PUSHERS", "PushAsked", "register"]
@@ -37,13 +40,14 @@ class PushAsked:
 
 @dataclass(frozen=True, slots=True)
 class Pusher:
-    """What pushes to a kind of server, and what prints how that went and returns the exit code."""
+    """What opens the workspace to push to a kind of server, what pushes, and what prints how it went: the exit code."""
 
-    push: Callable[[Workspace, Access, PushAsked, Progress], Any]
+    opens: Callable[[Path | None, str | None], Any]
+    push: Callable[[Any, Access, PushAsked, Progress], Any]
     tell: Callable[[PushAsked, Any], int]
 
 
-def _to_taxii(ws: Workspace, access: Access, asked: PushAsked, show: Progress) -> PushedTo:
+def _to_taxii(ws: Alliance, access: Access, asked: PushAsked, show: Progress) -> PushedTo:
     return ws.push(
         access,
         to=asked.to,
@@ -77,7 +81,7 @@ def _tell_misp(_: PushAsked, done: MispPushed | MispSighted) -> int:
     return tell_misp(done)
 
 
-_TAXII, _MISP = Pusher(_to_taxii, _tell_taxii), Pusher(_to_misp, _tell_misp)
+_TAXII, _MISP = Pusher(open_alliance, _to_taxii, _tell_taxii), Pusher(open_workspace, _to_misp, _tell_misp)
 PUSHERS = {"https": _TAXII, "http": _TAXII, "misp+https": _MISP, "misp+http": _MISP}
 """What pushes to a server, by its URL's scheme."""
 
@@ -126,7 +130,7 @@ def push(
         )
     access = access_to(url, reach or AccessOptions())
     asked = PushAsked(to=to, collection=collection, only=only, approver=approver, misp=misp or MispOptions())
-    with open_workspace(workspace, actor) as ws, progress(quiet=quiet) as show:
+    with PUSHERS[scheme].opens(workspace, actor) as ws, progress(quiet=quiet) as show:
         pushed = PUSHERS[scheme].push(ws, access, asked, show)
     return PUSHERS[scheme].tell(asked, pushed)
 

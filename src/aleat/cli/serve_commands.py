@@ -11,7 +11,7 @@ from typing import Annotated
 import cyclopts
 from cyclopts import Parameter
 
-from aleat.cli.options import Actor, WorkspaceOption, open_workspace
+from aleat.cli.options import Actor, WorkspaceOption, open_alliance, open_workspace
 from aleat.cli.terminal import error, line, table
 from aleat.errors import InputError
 
@@ -120,7 +120,7 @@ def account_add(
 
     password = _secret(password_file) if password_file is not None else ""
     token = "" if password or client_cert else make_token()
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         proofs = {"token": token, "password": password, "certificate": client_cert}
         account = ws.add_account(name, ally, push=push, relay=relay, approver=approver, **proofs)
     error(f"Account {account.name} of {ally} sees collection {account.collection}.")
@@ -135,7 +135,7 @@ def account_list(*, workspace: WorkspaceOption = None) -> int:
     Args:
         workspace: The workspace's folder.
     """
-    with open_workspace(workspace) as ws:
+    with open_alliance(workspace) as ws:
         names = {ally.card.identity: ally.card.name for ally in ws.allies()}
         rows = [
             (
@@ -165,7 +165,7 @@ def account_rotate(
     from aleat.workspace.accounts import make_token  # noqa: PLC0415
 
     token = make_token()
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         account = ws.rotate_account(name, token, timedelta(hours=overlap_hours))
     until = f" Its old token goes on until {account.old_until}." if account.old_until else ""
     error(f"Account {account.name} has a new token.{until}")
@@ -181,7 +181,7 @@ def account_remove(name: str, *, workspace: WorkspaceOption = None, actor: Actor
         workspace: The workspace's folder.
         actor: Who acts.
     """
-    with open_workspace(workspace, actor) as ws:
+    with open_alliance(workspace, actor) as ws:
         ws.remove_account(name)
     return 0
 

@@ -7,11 +7,11 @@ knowledge, hunts, or builds a case.
 from __future__ import annotations
 
 from aleat.workspace.giving import GivingVerbs
-from aleat.workspace.misp_push import MispPushVerbs
 from aleat.workspace.post import PostVerbs
+from aleat.workspace.push import PushVerbs
 
 __all__ = ["Alliance"]
 
 
-class Alliance(GivingVerbs, MispPushVerbs, PostVerbs):
+class Alliance(GivingVerbs, PushVerbs, PostVerbs):
     """Allies, agreements and accounts; asks and offers; what is given, pushed, posted and received."""

@@ -18,7 +18,6 @@ from aleat.store.allies import StoredAlly, add_agreement, add_ally, find_ally, r
 from aleat.store.decisions import add_permission, lift_hold, place_hold, require, set_roles
 from aleat.store.files import write_file
 from aleat.store.keyring import save_private_text
-from aleat.store.lake import Lake
 from aleat.store.ledger import append_entry
 from aleat.trust.agreements import Agreement, Permission, Person, export_card, fingerprint
 from aleat.trust.openpgp import PgpCertificate, PgpKey
@@ -126,6 +125,8 @@ class AllyVerbs(Session):
 
     def internal_words(self) -> frozenset[str]:
         """Return names of our hosts, which stay unless an agreement lets them through."""
+        from aleat.store.lake import Lake  # noqa: PLC0415
+
         return frozenset(row.host for row in Lake(self.folder, self.database).coverage() if row.host)
 
     # --------------------------------------------------------------------------------------- inside
