@@ -152,6 +152,19 @@ def test_a_partner_that_pushes_without_end(workspace: Workspace, founded: Founde
     assert ["south", "127.0.0.1", 429] in [row[:3] for row in refusals(served)]
 
 
+def test_a_days_budget_outlives_a_restart(workspace: Workspace, founded: Founded) -> None:
+    """In objects and in bytes, of the feed's pushes; another ally's is its own."""
+    limits = WebLimits(requests=1e6, burst=10**6, daily_objects=25, daily_bytes=30_000)
+    with quiet(workspace, founded, limits) as served:
+        assert served.push(*(malware(number) for number in range(25))).status == 202
+        large = [malware(number, name="x" * 1_000) for number in range(100, 115)]
+        assert served.push(*large, who="east").status == 202
+    with quiet(workspace, founded, limits) as served:
+        assert served.push(malware(50)).status == 429
+        assert served.push(malware(116), who="east").status == 202
+        assert served.push(*large, who="east").status == 429
+
+
 def test_a_clock_that_jumps(founded: Founded, workspace: Workspace) -> None:
     """Back a year, forward, and back: a poller that remembers times or tokens still gets everything once."""
     now = [START]

@@ -78,11 +78,18 @@ def entry_hash(connection: sa.Connection, ledger: str, seq: int) -> str | None:
     return connection.execute(sa.select(ledger_entries.c.hash).where(where)).scalar()
 
 
-def read_entries(connection: sa.Connection, ledger: str, kind: str | None = None) -> Iterator[Entry]:
-    """Yield the entries of `ledger` in order, of one `kind` if given; raises `IntegrityError` at a changed one."""
+def read_entries(
+    connection: sa.Connection, ledger: str, kind: str | None = None, *, since: str = ""
+) -> Iterator[Entry]:
+    """Yield the entries of `ledger` in order, of one `kind` if given, `since` a time; a changed one: `IntegrityError`.
+
+    `since` is written as entries' times are: see `format_timestamp`.
+    """
     query = sa.select(ledger_entries).where(ledger_entries.c.ledger == ledger).order_by(ledger_entries.c.seq)
     if kind is not None:
         query = query.where(ledger_entries.c.kind == kind)
+    if since:
+        query = query.where(ledger_entries.c.time >= since)
     for row in connection.execute(query):
         values = dict(row._mapping)
         try:

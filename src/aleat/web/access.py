@@ -22,6 +22,7 @@ from aleat.web.proxies import address_group
 from aleat.web.refusals import Refusals
 from aleat.workspace import Sharing
 from aleat.workspace.accounts import Account, check_password, find_by_certificate, find_by_token
+from aleat.workspace.budgets import pushed_lately
 
 __all__ = ["Gatekeeper", "WebLimits"]
 
@@ -40,7 +41,7 @@ class WebLimits:
 
     `requests` a second an account may make in the long run, `burst` at once; `failures` within `lock_seconds` shut an
     address out for an account's name (five times as many: for every name). An ally may push `daily_objects` objects
-    and `daily_bytes` bytes at once, and as many again over a day.
+    and `daily_bytes` bytes at once, and as many again over a day; what it pushed before a restart counts.
     """
 
     body_bytes: int = 32 * 1024**2
@@ -79,6 +80,7 @@ class Gatekeeper:
         self._guard = threading.Lock()
         self._hashing = threading.Semaphore(_HASHED_AT_ONCE)
         self._waiting = threading.BoundedSemaphore(_HASHED_AT_ONCE + _WAITING)
+        self._remember_pushed()
 
     def admit(self, authorization: str, certificate: str, address: str) -> Account:
         """Return the account of a request; raises a 401 or a 429.
@@ -104,6 +106,17 @@ class Gatekeeper:
         with self._guard:
             left, at = self._pushed[f"objects/{account.ally}"]
             self._pushed[f"objects/{account.ally}"] = (left - objects + 1, at)
+
+    def _remember_pushed(self) -> None:
+        """Take what was pushed in the last day from the budgets, as it would have been taken then."""
+        now, limits = self._clock(), self._limits
+        for push in pushed_lately(self._sharing.ws, _DAY):
+            at = now - push.seconds
+            budgets = (("objects", push.objects, limits.daily_objects), ("bytes", push.size, limits.daily_bytes))
+            for kind, amount, most in budgets:
+                left, before = self._pushed.get(f"{kind}/{push.ally}", (float(most), at))
+                left = min(float(most), left + max(0.0, at - before) * most / _DAY)
+                self._pushed[f"{kind}/{push.ally}"] = (left - amount, max(at, before))
 
     def _find(self, authorization: str, certificate: str, address: str) -> tuple[Account | None, str]:
         accounts = self._sharing.accounts()

@@ -111,7 +111,7 @@ class Mailbox:
         for raw in members:
             detail = self._take(account, bytes(raw))
             (failures if detail.message else successes).append(detail)
-        return self._record(account, tuple(successes), tuple(failures))
+        return self._record(account, tuple(successes), tuple(failures), len(body))
 
     def _take(self, account: Account, raw: bytes) -> StatusDetail:
         """Open one letter and keep what it holds; the detail has a message where that failed."""
@@ -127,7 +127,7 @@ class Mailbox:
         return StatusDetail(letter.id)
 
     def _record(
-        self, account: Account, successes: tuple[StatusDetail, ...], failures: tuple[StatusDetail, ...]
+        self, account: Account, successes: tuple[StatusDetail, ...], failures: tuple[StatusDetail, ...], size: int
     ) -> Status:
         signing = self.ws._signing()
         status = Status(
@@ -147,6 +147,7 @@ class Mailbox:
             "push": status.id,
             "letters": len(successes),
             "refused": len(failures),
+            "bytes": size,
             "reasons": sorted({failure.message for failure in failures})[:20],
         }
         with self.sharing.writing(), self.ws.write() as connection:

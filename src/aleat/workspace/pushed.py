@@ -76,7 +76,7 @@ def take_push(
             failures.append(StatusDetail(item.id, item.version, str(refusal)))
         else:
             good.append(item)
-    return _keep(session, connection, account, agreement, good, failures)
+    return _keep(session, connection, account, agreement, good, failures, len(body))
 
 
 def _members(body: bytes) -> list[msgspec.Raw]:
@@ -128,6 +128,7 @@ def _keep(
     agreement: str,
     good: Iterable[StixObject],
     failures: list[StatusDetail],
+    size: int,
 ) -> Status:
     now = session.now()
     id_ = str(uuid.uuid4())
@@ -156,6 +157,7 @@ def _keep(
         "ally": account.ally,
         "objects": len(items),
         "refused": len(failures),
+        "bytes": size,
         "reasons": sorted({failure.message for failure in failures})[:20],
     }
     append_entry(connection, "exchange", "taken", data, actor=session.actor, time=now, key=session.key)
