@@ -95,7 +95,7 @@ class Request(_Base, frozen=True, kw_only=True, tag="request"):
     The fields are those of a request for support from the EU Cybersecurity Reserve (Regulation (EU) 2025/38,
     the Cyber Solidarity Act, article 15(5)): the affected entity and the impact, the risk that it spreads to other
     states, the estimated needs and the planned use of the support, the measures taken, and the other support that
-    the affected entity can have (contracts with others, insurance).
+    the affected entity can have (contracts with others, insurance). See docs/concepts/asks-and-gives.md.
     """
 
     title: _Line
