@@ -86,7 +86,7 @@ def test_letters_beyond_the_first_65536_are_one_letter() -> None:
     ],
 )
 def test_no_text_stops_the_gate(text: str) -> None:
-    """What an ally wrote to break the reading costs nobody anything: all else leaves, and nothing of what stays does."""
+    """What an ally wrote to break the reading costs nobody anything: all else leaves, and what stays stays."""
     hidden = made("malware", "Zqhidden", GIVER, "red")
     hostile = made("malware", "Hostile", GIVER, "clear", description=text)
     note = made("note", "n", OURS, "green", content=f"Zqhidden {text}", object_refs=[OURS])

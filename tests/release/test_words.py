@@ -122,3 +122,26 @@ def test_references_are_found_in_any_string() -> None:
     }
     old, new = "0b1f8a52-6f0f-4a56-8a63-0f6f5e6d9d11", "11111111-1111-4111-8111-111111111111"
     assert replace_uuids(f"see malware--{old.upper()}.", {old: new}) == f"see malware--{new}."
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "[" * 3_000,
+        "{a: " * 3_000,
+        "- " * 3_000 + "a",
+        'a: !!int ""',
+        "a: !!bool x",
+        "a: !!timestamp x",
+        "a: !!float x",
+        "a: &a {<<: *a}",
+        "a: *nothing",
+        'title: "\\ud800"',
+        "? [a, b]\n: c",
+    ],
+)
+def test_a_rule_that_is_none_ends_nothing(pattern: str) -> None:
+    """Brackets that would end the process, tags that don't fit their values: what can't be read counts by its lines."""
+    words = words_of({"name": "Zqbroken", "pattern": f"{pattern}\nzqliteral.example", "pattern_type": "sigma"})
+    assert "zqbroken" in words
+    assert "zqliteral.example" in words or not pattern.startswith(("[", "{", "- "))

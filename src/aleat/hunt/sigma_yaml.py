@@ -17,7 +17,7 @@ import yaml
 
 from aleat.errors import Place, RuleError
 
-__all__ = ["Node", "compose_document", "plain_value", "words_of"]
+__all__ = ["Node", "check_depth", "compose_document", "plain_value", "words_of"]
 
 MAX_TEXT = 2_000_000
 MAX_DEPTH = 60
@@ -89,7 +89,7 @@ def compose_document(text: str, path: str = "", first_line: int = 1) -> Node:
         text.encode()
     except UnicodeEncodeError:
         raise RuleError("no valid YAML: half of a surrogate pair", Place(path, first_line)) from None
-    _check_depth(text, path, first_line)
+    check_depth(text, path, first_line)
     try:
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -126,8 +126,8 @@ def words_of(node: Node, key: str, path: str) -> tuple[str, ...]:
     return tuple(element.text for element in value.elements())
 
 
-def _check_depth(text: str, path: str, first_line: int) -> None:
-    """Refuse deep nesting before the C parser recurses into it (200,000 brackets end the process)."""
+def check_depth(text: str, path: str = "", first_line: int = 1) -> None:
+    """Refuse deep nesting (`RuleError`) before the C parser recurses into it: 200,000 brackets end the process."""
     longest = max((len(line) for line in text.splitlines()), default=0)
     if text.count("[") + text.count("{") + longest < _SAFE_DEPTH:
         return  # each level of a block takes at least one column

@@ -140,7 +140,7 @@ def _load(text: str, line: int, path: str) -> YamlDocument | InputError:
         return YamlDocument(text, line + 1, yaml.load(text, Loader=yaml.CSafeLoader))
     except yaml.YAMLError as error:
         return _fault(error, text, path, line)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, LookupError, AttributeError) as error:  # tags that don't fit values
         reason = (str(error).splitlines() or ["a value can't be read"])[0][:120].rstrip(".")
         return RuleError(f"The document can't be loaded: {reason}.", Place(path, line + 1))
 

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from aleat.errors import RuleError
 from aleat.knowledge.playbooks.steps import playbook_bytes
 from aleat.release.readings import readings_of
 from aleat.release.structure import is_mentioned, is_structure, says_nothing, stands_alone, told_strings
@@ -174,14 +175,14 @@ def words_of(properties: Mapping[str, Any], values: Iterable[str] = ()) -> froze
 
 def find_words(texts: Sequence[str], words: Collection[str]) -> dict[int, frozenset[str]]:
     """Return which of `words` occur in which of the (folded) `texts`, by the text's position."""
-    import polars as pl  # noqa: PLC0415 (heavy)
-
     if not words or not texts:
         return {}
     if len(texts) == 1:
         text = texts[0]
         there = (word for word in words if word in text and _counts(word, text))
         return {0: found_here} if (found_here := frozenset(there)) else {}
+    import polars as pl  # noqa: PLC0415 (heavy)
+
     needles = sorted(words)
     column = pl.Series("text", texts, dtype=pl.String)
     rows = column.str.contains_any(needles).arg_true()
@@ -226,10 +227,22 @@ def _sigma_words(pattern: str) -> Iterator[str]:
     """Yield a rule's id and title, and the longer literals of its detection."""
     import yaml  # noqa: PLC0415 (heavy)
 
+    from aleat.hunt.sigma_yaml import check_depth  # noqa: PLC0415 (so is this)
+
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        check_depth(pattern)
         documents = [item for item in yaml.load_all(pattern, Loader=loader) if isinstance(item, dict)]
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except (
+        RuleError,
+        yaml.YAMLError,
+        AttributeError,
+        LookupError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ):
         yield from (line.strip() for line in pattern.splitlines())
         return
     for document in documents:
