@@ -11,6 +11,7 @@ from aleat.stix.extensions import read_extension
 from aleat.stix.objects import StixObject
 from aleat.stix.times import format_timestamp
 from aleat.store.objects import Provenance, StoredObject, get_object, get_variants, iterate_objects
+from aleat.workspace.called import may_be_called
 from aleat.workspace.knowledge_records import CopyRow, HitRow, RelatedRow, ShownKnowledge, VersionRow
 from aleat.workspace.knowledge_view import KnowledgeReader, aliases_of, ids_elsewhere, name_of
 
@@ -106,7 +107,8 @@ def _maker(reader: KnowledgeReader, item: StixObject) -> str:
     if known != item.created_by_ref:
         return known
     stored = get_object(reader.connection, item.created_by_ref)
-    return (stored.object.name if stored is not None else None) or item.created_by_ref
+    name = stored.object.name if stored is not None else None
+    return name if name and may_be_called(name, reader.terms.names.values()) else item.created_by_ref
 
 
 def _versions(reader: KnowledgeReader, shown: StoredObject) -> Iterator[VersionRow]:
