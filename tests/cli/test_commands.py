@@ -154,6 +154,47 @@ def test_help_loads_no_heavy_library(tmp_path: Path) -> None:
     assert not {"polars", "pyarrow", "sigma", "sqlalchemy", "evtx", "numpy", "stix2patterns"} & set(said)
 
 
+LIGHT = (
+    ("ally", "list"),
+    ("account", "list"),
+    ("agreement", "draft", "south", "-o", "drawn.toml"),
+    ("asks",),
+    ("permissions",),
+    ("withdrawals",),
+    ("post",),
+    ("preview", "--to", "south"),
+    ("ask", "south", "--title", "Help", "--impact", "Much is down", "--needs", "rules"),
+    ("receive", "absent.age"),
+    ("push", "http://127.0.0.1:9/taxii2/", "--to", "south", "--only", "post"),
+)
+"""Commands of an exchange, run in this order."""
+
+
+def test_commands_between_allies_load_nothing_that_hunts(tmp_path: Path, run: Call) -> None:
+    """Nothing that reads logs or knowledge, hunts or builds a case is imported for a short command."""
+    for name in ("north", "south"):
+        run("init", tmp_path / name, "--organisation", name)
+    run("card", "-w", tmp_path / "south", "-o", tmp_path / "card")
+    mark = run("card", "-w", tmp_path / "south", "--fingerprint").out.strip()
+    assert run("ally", "add", tmp_path / "card", "-w", tmp_path / "north", "--compared", mark).code == 0
+    run("agreement", "draft", "south", "-w", tmp_path / "north", "-o", tmp_path / "terms.toml")
+    assert run("agreement", "add", tmp_path / "terms.toml", "-w", tmp_path / "north").code == 0
+    code = f"""
+import sys
+from aleat.cli import main
+for arguments in {LIGHT!r}:
+    print("CODE", arguments[0], main([*arguments, "-w", "north"]))
+    print("LOADED", arguments[0], *sorted(sys.modules))
+"""
+    said = aleat(program=("-c", code), keys=tmp_path / "keys", cwd=tmp_path).out.splitlines()
+    codes = [line.split()[1:] for line in said if line.startswith("CODE ")]
+    assert codes == [[name, "1" if name in {"receive", "push"} else "0"] for name, *_ in LIGHT]
+    heavy = {"numpy", "pyarrow", "polars", "yara_x", "jinja2", "pymisp", "sigma", "evtx", "stix2patterns", "starlette"}
+    heavy |= {"aleat.evidence", "aleat.hunt", "aleat.case", "aleat.attribution", "aleat.knowledge.reader"}
+    loaded = [line.split()[1:] for line in said if line.startswith("LOADED ")]
+    assert {name: heavy.intersection(modules) for name, *modules in loaded} == {name: set() for name, *_ in LIGHT}
+
+
 def test_every_view_of_a_case_is_printed(tmp_path: Path, run: Call) -> None:
     """case, impact, attribute, claims, timeline, coverage, report, ledger: code 0, in both languages."""
     case = tmp_path / "case"

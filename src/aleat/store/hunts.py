@@ -17,7 +17,6 @@ from datetime import datetime
 from hashlib import sha256
 
 import msgspec
-import pyarrow as pa
 import sqlalchemy as sa
 
 from aleat.errors import WorkspaceError
@@ -243,12 +242,16 @@ def read_facts(connection: sa.Connection) -> Iterator[tuple[str, bytes]]:
 
 def _pack(data: bytes) -> bytes:
     """Compress; what is empty stays so."""
+    import pyarrow as pa  # noqa: PLC0415
+
     return _LENGTH.pack(len(data)) + pa.compress(data, codec=_CODEC, asbytes=True) if data else b""
 
 
 def _unpack(data: bytes) -> bytes:
     if not data:
         return b""
+    import pyarrow as pa  # noqa: PLC0415
+
     try:
         (length,) = _LENGTH.unpack_from(data)
         if length > _MAX_FOUND:
