@@ -183,8 +183,6 @@ def find_words(texts: Sequence[str], words: Collection[str]) -> dict[int, frozen
         return {0: found_here} if (found_here := frozenset(there)) else {}
     import polars as pl  # noqa: PLC0415 (heavy)
 
-    import polars as pl  # noqa: PLC0415 (heavy)
-
     needles = sorted(words)
     column = pl.Series("text", texts, dtype=pl.String)
     rows = column.str.contains_any(needles).arg_true()
