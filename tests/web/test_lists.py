@@ -17,15 +17,17 @@ from aleat.exchange.list_rows import read_rows, tell_rows
 from aleat.exchange.taxii_client import TaxiiClient
 from aleat.exchange.taxii_push import push_objects
 from aleat.knowledge.readers.lists import make_list_indicator
+from aleat.stix import make_object
 from aleat.stix.entries import ENTRY_SCHEMA
 from aleat.stix.extensions import extension_id, read_extension
 from aleat.stix.objects import StixObject, parse_object
 from aleat.store.entries import list_digests, read_entries
 from aleat.store.objects import iterate_objects
 from aleat.trust.markings import marking_id
-from tests.exchange.teams import indicator
+from tests.exchange.teams import START, indicator
 from tests.web.conftest import NORTH, SOUTH, Served
 
+PLACE = Place("x")
 VALUES = [f"host-{number}.example" for number in range(12_000)]
 
 
@@ -129,6 +131,29 @@ def test_a_list_comes_in_by_pushes(served: Served) -> None:
     assert lists(served.ws) == [VALUES]
     assert served.push(whole[0]).json["success_count"] == 1
     assert not served.ws.verify().faults
+
+
+def test_values_that_come_after_their_list_are_withheld_with_it(served: Served) -> None:
+    """What of ours names one of them is told without it from that moment, as if list and values had come together."""
+    item, note = (
+        parse_object(json.dumps(one.properties() | {"object_marking_refs": [marking_id("tlp:amber")]}).encode(), PLACE)
+        for one in souths_list(["quiet-host.example", "b.example"])
+    )
+    own = make_object(
+        "note",
+        "note--00000000-0000-4000-8000-0000000000aa",
+        created=START,
+        created_by_ref=NORTH,
+        markings=[marking_id("tlp:green")],
+        content="We saw quiet-host.example",
+        object_refs=[indicator(1, NORTH).id],
+    )
+    served.know(own)
+    assert served.push(item).json["success_count"] == 1
+    assert own.id in served.ids("limit=1000", who="east")
+    assert served.push(note).json["success_count"] == 1
+    found = served.ask(f"{served.collection('east')}objects/?limit=1000", who="east").json["objects"]
+    assert [one["content"] for one in found if one["type"] == "note"] == ["We saw [withheld]"]
 
 
 def test_values_that_the_list_does_not_name_are_left_out(served: Served) -> None:

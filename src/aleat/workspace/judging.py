@@ -24,9 +24,11 @@ from aleat.exchange.list_rows import tell_rows
 from aleat.release import Closure, Decision, ListRow, Subject, Terms, decide, strictest_label
 from aleat.release.nodes import Node
 from aleat.release.words import Said, said_by
-from aleat.stix.extensions import extension_definition, extension_id, extension_names
+from aleat.stix.extensions import extension_definition, extension_id, extension_names, read_extension
 from aleat.stix.objects import StixObject
 from aleat.store.changes import KnowledgeMark, ids_of_digests, ids_since, ids_under
+from aleat.store.database import Connection
+from aleat.store.entries import list_digests
 from aleat.store.shelves import ShelfChange
 from aleat.store.withdrawn import CopyKey, withdrawn_copies
 from aleat.trust.markings import effective_markings, marking_definition, published_marking_ids
@@ -295,6 +297,7 @@ class Bench:
         if known is not None and known.key == key:
             ids = ids_since(connection, known.mark) if known.mark != mark else set()
             ids |= ids_of_digests(connection, {digest for _, _, digest in known.withdrawn ^ frozenset(withdrawn)})
+            ids |= _completed(connection, known)
             definitions = known.definitions
             if any(id_.startswith("marking-definition--") for id_ in ids):
                 definitions = read_definitions(connection)
@@ -321,6 +324,14 @@ def no_collecting() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
+
+
+def _completed(connection: Connection, known: _Known) -> set[str]:
+    """Return the ids of lists whose values weren't here when they were read, and are now."""
+    empty = [id_ for id_, rows in known.lists.items() if not rows]
+    there = frozenset(list_digests(connection)) if empty else frozenset()
+    named = {id_: read_extension(known.subjects[id_].object, "list") or {} for id_ in empty}
+    return {id_ for id_, content in named.items() if content.get("entries_sha256") in there}
 
 
 def _differing(before: Mapping[str, StixObject], after: Mapping[str, StixObject]) -> set[str]:
