@@ -145,3 +145,30 @@ def test_a_rule_that_is_none_ends_nothing(pattern: str) -> None:
     words = words_of({"name": "Zqbroken", "pattern": f"{pattern}\nzqliteral.example", "pattern_type": "sigma"})
     assert "zqbroken" in words
     assert "zqliteral.example" in words or not pattern.startswith(("[", "{", "- "))
+
+
+def test_words_of_any_length_are_found() -> None:
+    """Long ones by their beginning, and then whole; one that begins another is found beside it."""
+    long, longer, other = "ab" * 150, "ab" * 400, "ab" * 150 + "c"
+    texts = [f"x {long} y", f"x {longer} y", f"x {other}", "x " + "ab" * 149, "nothing"]
+    found = find_words(texts, {long, longer, other, "ab" * 100, "nothing"})
+    assert found == {
+        0: frozenset({long, "ab" * 100}),
+        1: frozenset({long, longer, "ab" * 100}),
+        2: frozenset({long, other, "ab" * 100}),
+        3: frozenset({"ab" * 100}),
+        4: frozenset({"nothing"}),
+    }
+
+
+def test_a_word_of_many_letters_is_looked_for_at_once() -> None:
+    """One letter over and over: no search that goes back and forth in it."""
+    word = "a" * 200_000
+    assert find_words([f"-{word}-", "a" * 199_999], {word, "other"}) == {0: frozenset({word})}
+
+
+@given(st.lists(st.text("ab", min_size=6, max_size=500), max_size=6), st.lists(st.text("ab", max_size=900), max_size=4))
+def test_words_are_found_as_by_looking_for_each(words: list[str], texts: list[str]) -> None:
+    """Every word in every text, and no other."""
+    expected = {row: {word for word in words if word in text} for row, text in enumerate(texts)}
+    assert find_words(texts, set(words)) == {row: frozenset(found) for row, found in expected.items() if found}
