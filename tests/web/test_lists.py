@@ -21,11 +21,15 @@ from aleat.stix import make_object
 from aleat.stix.entries import ENTRY_SCHEMA
 from aleat.stix.extensions import extension_id, read_extension
 from aleat.stix.objects import StixObject, parse_object
+from aleat.store.changes import knowledge_mark
 from aleat.store.entries import list_digests, read_entries
 from aleat.store.objects import iterate_objects
+from aleat.store.shelves import ShelfQuery
 from aleat.trust.markings import marking_id
+from aleat.workspace.accounts import make_token
 from tests.exchange.teams import START, indicator
-from tests.web.conftest import NORTH, SOUTH, Served
+from tests.web.allies import make_pair, serving
+from tests.web.conftest import EAST, NORTH, SOUTH, Served, befriend, take_in
 
 PLACE = Place("x")
 VALUES = [f"host-{number}.example" for number in range(12_000)]
@@ -154,6 +158,53 @@ def test_values_that_come_after_their_list_are_withheld_with_it(served: Served) 
     assert served.push(note).json["success_count"] == 1
     found = served.ask(f"{served.collection('east')}objects/?limit=1000", who="east").json["objects"]
     assert [one["content"] for one in found if one["type"] == "note"] == ["We saw [withheld]"]
+
+
+def test_values_that_come_alone_are_withheld_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list came over TAXII without them, and all else that the sealed file holds is known."""
+    pair = make_pair(tmp_path)
+    monkeypatch.setattr("aleat.exchange.list_rows.MAX_ROWS", 1)
+    befriend(pair.north, "east", EAST)
+    account = pair.north.add_account("east", "east", token=make_token())
+    own = make_object(
+        "note",
+        "note--00000000-0000-4000-8000-0000000000aa",
+        created=START,
+        created_by_ref=NORTH,
+        markings=[marking_id("tlp:green")],
+        content="We saw quiet-host.example",
+        object_refs=[indicator(1, NORTH).id],
+    )
+    take_in(pair.north, [indicator(1, NORTH, "green"), own])
+    (tmp_path / "other.txt").write_text("c.example\nd.example\n", encoding="utf-8")
+    pair.south.add_knowledge(tmp_path / "other.txt", marking="amber")
+    pair.south.release("north", tmp_path / "early")
+    (early,) = (tmp_path / "early").iterdir()
+    pair.north.receive(early)
+    (tmp_path / "list.txt").write_text("quiet-host.example\nb.example\n", encoding="utf-8")
+    pair.south.add_knowledge(tmp_path / "list.txt", marking="amber")
+    sharing = pair.north.share(quick_seconds=60.0)
+
+    def notes() -> list[str]:
+        rows = sharing.page(account, ShelfQuery(types=["note"])).rows
+        return [json.loads(row.raw)["content"] for row in rows]
+
+    with serving(pair.north) as url:
+        pair.south.push(pair.at(url, "south"), to="north", only="feed")
+    assert notes() == ["We saw quiet-host.example"]
+    pair.south.release("north", tmp_path / "late")
+    (late,) = (tmp_path / "late").iterdir()
+    with pair.north.read() as connection:
+        before = knowledge_mark(connection)
+    pair.north.receive(late)
+    with pair.north.read() as connection:
+        assert knowledge_mark(connection) == before
+    assert ["quiet-host.example", "b.example"] in lists(pair.north)
+    assert notes() == ["We saw [withheld]"]
+    sharing.close()
+    for ws in (pair.north, pair.south):
+        assert ws.verify().faults == ()
+        ws.close()
 
 
 def test_values_that_the_list_does_not_name_are_left_out(served: Served) -> None:
