@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aleat.release.words import find_words, fold, internal_addresses, replace_uuids, strings_of, uuids_of, words_of
+from aleat.release.words import (
+    _literals,
+    find_words,
+    fold,
+    internal_addresses,
+    replace_uuids,
+    strings_of,
+    uuids_of,
+    words_of,
+)
 
 RULE = """\
 title: Quiet loader
@@ -172,3 +183,16 @@ def test_words_are_found_as_by_looking_for_each(words: list[str], texts: list[st
     """Every word in every text, and no other."""
     expected = {row: {word for word in words if word in text} for row, text in enumerate(texts)}
     assert find_words(texts, set(words)) == {row: frozenset(found) for row, found in expected.items() if found}
+
+
+@given(st.text("'\"\\ab", max_size=60))
+def test_literals_are_what_stands_between_quotes(pattern: str) -> None:
+    """As a search from each place finds them, one after the other."""
+    search = re.compile(r"'((?:[^'\\]|\\.)*+)'|\"((?:[^\"\\]|\\.)*+)\"", re.DOTALL)
+    assert list(_literals(pattern)) == [one[1] if one[1] is not None else one[2] for one in search.finditer(pattern)]
+
+
+@pytest.mark.parametrize("part", ["'\\", '"\\', "'\\\"\\", "''", "'a\"", "\\'"])
+def test_a_million_quotes_end_nothing(part: str) -> None:
+    """Escaped ones that no quote ends, looked through anew from each, would take an hour."""
+    assert len(list(_literals(part * (1_000_000 // len(part))))) <= 500_000

@@ -46,7 +46,7 @@ _NAMED = frozenset(
         "serial_number", "subject", "url", "user_id", "value", "x_mitre_aliases",
     }
 )  # fmt: skip
-_LITERAL = re.compile(r"'((?:[^'\\]|\\.)*+)'|\"((?:[^\"\\]|\\.)*+)\"", re.DOTALL)
+_LITERALS = {quote: re.compile(rf"{quote}((?:[^{quote}\\]|\\.)*+){quote}", re.DOTALL) for quote in "'\""}
 _RULE_NAME = re.compile(r"^[ \t]*+(?:(?:private|global)\s++)*+rule\s++(\w++)", re.MULTILINE | re.ASCII)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -226,9 +226,21 @@ def _pattern_words(pattern: str, pattern_type: str) -> Iterator[str]:
         return
     if pattern_type == "yara":
         yield from _RULE_NAME.findall(pattern)
-    for match in _LITERAL.finditer(pattern):
-        literal = match[1] if match[1] is not None else match[2]
+    for literal in _literals(pattern):
         yield _ESCAPE.sub(r"\1", literal) if "\\" in literal else literal
+
+
+def _literals(pattern: str) -> Iterator[str]:
+    """Yield what stands between quotes. Behind a quote that nothing ends, none of its kind is looked for: each is
+    escaped there."""
+    at, kinds = 0, "".join(_LITERALS)
+    while kinds and (found := re.compile(f"[{kinds}]").search(pattern, at)):
+        match = _LITERALS[found[0]].match(pattern, found.start())
+        if match is None:
+            kinds = kinds.replace(found[0], "")
+        else:
+            yield match[1]
+        at = found.end() if match is None else match.end()
 
 
 def _sigma_words(pattern: str) -> Iterator[str]:
