@@ -165,7 +165,7 @@ LIGHT = (
     ("preview", "--to", "south"),
     ("ask", "south", "--title", "Help", "--impact", "Much is down", "--needs", "rules"),
     ("receive", "absent.age"),
-    ("push", "http://127.0.0.1:9/taxii2/", "--to", "south", "--only", "post"),
+    ("push", "http://127.0.0.1:9/taxii2/", "--to", "nobody"),
 )
 """Commands of an exchange, run in this order."""
 

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from aleat.errors import IntegrityError
 from aleat.stix.entries import ENTRY_SCHEMA, entries_digest
-from aleat.store.entry_lists import EntryFault, entry_lists
+from aleat.store.entry_lists import EntryFault, entry_lists, list_digests
 from aleat.store.files import replacing
 
 __all__ = [
@@ -36,11 +36,6 @@ __all__ = [
 _GROUP_ROWS = 65_536  # of a file, read together
 _KEPT_GROUPS = 16  # decoded ones: a million rows in all
 _BLOCK_ROWS = 262_144
-
-
-def list_digests(connection: sa.Connection) -> tuple[str, ...]:
-    """Return the digests of all lists whose rows are here; a list's object can be looked up by its digest."""
-    return tuple(connection.scalars(sa.select(entry_lists.c.digest).order_by(entry_lists.c.digest)))
 
 
 def put_entries(connection: sa.Connection, root: Path, entries: pa.Table, unsynced: list[Path] | None = None) -> str:

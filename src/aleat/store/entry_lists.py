@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from aleat.store.database import metadata
 
-__all__ = ["EntryFault", "entry_lists"]
+__all__ = ["EntryFault", "entry_lists", "list_digests"]
 
 entry_lists = sa.Table(
     "entry_lists",
@@ -24,3 +24,8 @@ class EntryFault(msgspec.Struct, frozen=True):
 
     digest: str
     reason: str
+
+
+def list_digests(connection: sa.Connection) -> tuple[str, ...]:
+    """Return the digests of all lists whose rows are here; a list's object can be looked up by its digest."""
+    return tuple(connection.scalars(sa.select(entry_lists.c.digest).order_by(entry_lists.c.digest)))

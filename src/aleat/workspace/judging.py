@@ -28,7 +28,7 @@ from aleat.stix.extensions import extension_definition, extension_id, extension_
 from aleat.stix.objects import StixObject
 from aleat.store.changes import KnowledgeMark, ids_of_digests, ids_since, ids_under
 from aleat.store.database import Connection
-from aleat.store.entries import list_digests
+from aleat.store.entry_lists import list_digests
 from aleat.store.shelves import ShelfChange
 from aleat.store.withdrawn import CopyKey, withdrawn_copies
 from aleat.trust.markings import effective_markings, marking_definition, published_marking_ids
