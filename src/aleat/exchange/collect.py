@@ -13,7 +13,7 @@ import msgspec
 
 from aleat.errors import IntegrityError
 from aleat.release import ListRow, Subject, describe_stored
-from aleat.release.facts import FactsMemo
+from aleat.release.facts import Definitions, FactsMemo
 from aleat.stix import StixObject
 from aleat.stix.extensions import read_extension
 from aleat.store.changes import ids_of_several
@@ -37,7 +37,7 @@ class Knowledge(msgspec.Struct, frozen=True):
 
     subjects: tuple[Subject, ...]
     lists: dict[str, tuple[ListRow, ...]]
-    definitions: dict[str, StixObject]
+    definitions: Definitions
     rows: dict[str, int] = {}
 
 
@@ -48,7 +48,7 @@ def collect_knowledge(
     ally_names: Mapping[str, str] | None = None,
     *,
     ids: Collection[str] | None = None,
-    definitions: dict[str, StixObject] | None = None,
+    definitions: Definitions | None = None,
 ) -> Knowledge:
     """Return everything stored, or (of these `ids`) what is; `root` is the workspace's folder (its lists lie below it).
 
@@ -90,7 +90,7 @@ def collect_knowledge(
 def _former(
     connection: Connection,
     counting: Mapping[str, str],
-    definitions: Mapping[str, StixObject],
+    definitions: Definitions,
     policy: CorpusPolicy | None,
     names: Mapping[str, str],
     withdrawn: Mapping[CopyKey, WithdrawnCopy],
@@ -106,19 +106,23 @@ def _former(
                 yield msgspec.structs.replace(subject, former=True)
 
 
-def read_definitions(connection: Connection) -> dict[str, StixObject]:
+def read_definitions(connection: Connection) -> Definitions:
     """Return the marking definitions that mean one thing here; one that two givers tell otherwise means nothing.
 
-    Somebody who sends another's definition again, with other words, can't loosen it so. Of one sharing group, that
-    with fewer organisations counts.
+    Somebody who sends another's definition again, with other words, can't loosen it so; nor can an ally tell what a
+    marking means that others put on theirs (`Definitions.told_to`). Of one sharing group, that with fewer
+    organisations counts.
     """
     found: dict[str, StixObject] = {}
+    givers: dict[str, frozenset[str]] = {}
     for newest in iterate_objects(connection, ["marking-definition"]):
         id_ = newest.object.id
-        told = {read_marking(id_, one.object): one.object for one in get_variants(connection, id_)}
+        variants = get_variants(connection, id_)
+        told = {read_marking(id_, one.object): one.object for one in variants}
         if len(told) == 1 or {marking.kind for marking in told} == {"distribution"}:
             found[id_] = told[min(told, key=lambda marking: (len(marking.organisations), marking.organisations))]
-    return found
+            givers[id_] = frozenset(copy.giver for one in variants for copy in one.copies)
+    return Definitions(found, givers)
 
 
 def _variants(connection: Connection, stored: StoredObject, names: Mapping[str, str]) -> tuple[StoredObject, ...]:

@@ -14,7 +14,7 @@ from aleat.trust.agreements import Label
 from aleat.trust.corpora import CorpusPolicy
 from aleat.trust.markings import EffectiveMarkings, effective_markings, read_marking, tell_definition
 
-__all__ = ["FactsMemo", "describe_derived", "describe_stored", "strictest_label"]
+__all__ = ["Definitions", "FactsMemo", "describe_derived", "describe_stored", "strictest_label"]
 
 FactsMemo = dict[tuple[Hashable, ...], CopyFacts]
 """Facts of copies by what they follow from; good for one set of definitions and one policy."""
@@ -27,6 +27,31 @@ def strictest_label(markings: EffectiveMarkings) -> Label | None:
     levels = {marking.level for marking in markings.all if marking.kind in {"tlp", "iep"}}
     found = [label for label in _ORDER if label in levels]
     return found[-1] if found else None
+
+
+class Definitions(dict[str, StixObject]):
+    """Marking definitions by id, and who told each: what an ally tells doesn't loosen what others gave."""
+
+    def __init__(self, found: Mapping[str, StixObject], givers: Mapping[str, frozenset[str]]) -> None:
+        super().__init__(found)
+        self.givers = dict(givers)
+        self._allies: dict[str, str] = {}
+        self._told: dict[str, dict[str, StixObject]] = {}
+
+    def among(self, ally_names: Mapping[str, str]) -> Definitions:
+        """Return the same definitions; `ally_names` are our allies' ids by the names under which they may appear."""
+        if self._allies != ally_names:
+            self._allies, self._told = dict(ally_names), {}
+        return self
+
+    def told_to(self, giver: str) -> Mapping[str, StixObject]:
+        """Return those that mean something in what `giver` gave: told by itself, or by somebody who is no ally."""
+        giver = self._allies.get(giver, giver)
+        if giver not in self._told:
+            others = {*self._allies, *self._allies.values()} - {giver}
+            others -= {name for name, id_ in self._allies.items() if id_ == giver}
+            self._told[giver] = {id_: item for id_, item in self.items() if not self.givers[id_] <= others}
+        return self._told[giver]
 
 
 def describe_stored(
@@ -47,6 +72,8 @@ def describe_stored(
     contexts, `ally_names` identity ids by the short names under which allies may appear as givers. `memo` spares
     looking at the same markings again; it must not be used with other definitions or another policy.
     """
+    if isinstance(definitions, Definitions):
+        definitions = definitions.among(ally_names or {})
     copies = _copies(stored, definitions, policy, memo)
     if variants:
         others = (copy for item in variants for copy in _copies(item, definitions, policy, memo))
@@ -92,6 +119,8 @@ def _copies(
 def _facts(
     item: StixObject, copy: Provenance, definitions: Mapping[str, StixObject], policy: CorpusPolicy | None
 ) -> CopyFacts:
+    if isinstance(definitions, Definitions):
+        definitions = definitions.told_to(copy.giver)
     markings = effective_markings(item, definitions.get, beside=copy.markings)
     trusted = policy is not None and policy.treats_as_clear(copy.corpus, copy.corpus_basis)
     return CopyFacts(

@@ -22,6 +22,7 @@ from aleat.exchange.collect import read_definitions
 from aleat.exchange.desk import Desk, agreed
 from aleat.exchange.list_rows import tell_rows
 from aleat.release import Closure, Decision, ListRow, Subject, Terms, decide, strictest_label
+from aleat.release.facts import Definitions
 from aleat.release.nodes import Node
 from aleat.release.words import Said, said_by
 from aleat.stix.extensions import extension_definition, extension_id, extension_names, read_extension
@@ -334,10 +335,10 @@ def _completed(connection: Connection, known: _Known) -> set[str]:
     return {id_ for id_, content in named.items() if content.get("entries_sha256") in there}
 
 
-def _differing(before: Mapping[str, StixObject], after: Mapping[str, StixObject]) -> set[str]:
-    """Return the ids of definitions that don't mean what they did."""
-    told = [{(id_, item.digest) for id_, item in one.items()} for one in (before, after)]
-    return {id_ for id_, _ in told[0] ^ told[1]}
+def _differing(before: Definitions, after: Definitions) -> set[str]:
+    """Return the ids of definitions that don't mean what they did, to whom they did."""
+    told = [{(id_, item.digest, one.givers[id_]) for id_, item in one.items()} for one in (before, after)]
+    return {id_ for id_, _, _ in told[0] ^ told[1]}
 
 
 def _is_stored(item: StixObject, known: _Known) -> bool:
