@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+from datetime import timedelta
+from pathlib import Path
 
+from aleat import Workspace
 from aleat.stix import StixObject, make_object
+from aleat.store.shelves import ShelfQuery
 from aleat.trust.markings import marking_id
 from tests.exchange.teams import START, indicator
-from tests.web.conftest import NORTH, Served
+from tests.web.conftest import NORTH, Served, take_in
 
 VICTIM = "identity--00000000-0000-4000-8000-0000000000d1"
 
@@ -40,7 +45,7 @@ def test_a_sighting_and_its_victim_are_coarsened_on_a_shelf(served: Served) -> N
         assert secret not in text
 
 
-def encrypted_policy() -> tuple[StixObject, StixObject]:
+def encrypted_policy(**more: str) -> tuple[StixObject, StixObject]:
     """A policy by FIRST's IEP 2.0 that wants encryption on the way, and an object of ours under it."""
     policy = make_object(
         "marking-definition",
@@ -58,6 +63,7 @@ def encrypted_policy() -> tuple[StixObject, StixObject]:
                 "tlp": "green",
                 "attribution": "may",
                 "unmodified_resale": "may",
+                **more,
             }
         },
     )
@@ -83,3 +89,22 @@ def test_what_must_be_encrypted_on_its_way_is_on_no_plain_shelf(served: Served) 
     assert by_rule[sealed_only.id] == "own-label"
     plain = {one.object: one.rule for one in served.ws.preview_release("south", channel="plain").release.decisions}
     assert plain[sealed_only.id] == "iep-encryption"
+
+
+def test_a_policy_that_ends_in_the_middle_of_a_day_ends_then(founded: tuple[Path, object], tmp_path: Path) -> None:
+    """Nothing else comes, and no day ends: what it let leave is on no page any more."""
+    shutil.copytree(founded[0], tmp_path / "served")
+    now = [START]
+    policy, item = encrypted_policy(encrypt_in_transit="may", end_date="2022-09-20T13:30:00Z")
+    with Workspace.open(
+        tmp_path / "served" / "case", actor="ana", key_folder=tmp_path / "served" / "keys", clock=lambda: now[0]
+    ) as ws:
+        take_in(ws, [policy, item])
+        sharing = ws.share(quick_seconds=60.0)
+        account = next(one for one in ws.accounts() if one.name == "south")
+        seen = []
+        for minutes in (0, 90, 91):
+            now[0] = START + timedelta(minutes=minutes)
+            seen.append(item.id in {row.id for row in sharing.page(account, ShelfQuery()).rows})
+        sharing.close()
+    assert seen == [True, True, False]

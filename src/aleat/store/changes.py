@@ -9,7 +9,15 @@ import sqlalchemy as sa
 
 from aleat.store.object_tables import copies, facts, objects, traits
 
-__all__ = ["KnowledgeMark", "ids_of_digests", "ids_of_several", "ids_since", "ids_under", "knowledge_mark"]
+__all__ = [
+    "KnowledgeMark",
+    "ids_of_digests",
+    "ids_of_several",
+    "ids_since",
+    "ids_under",
+    "knowledge_mark",
+    "last_definition",
+]
 
 KnowledgeMark = tuple[int, int]
 """The last numbers of objects and copies: equal marks are equal knowledge, as rows never change."""
@@ -24,6 +32,12 @@ def knowledge_mark(connection: sa.Connection) -> KnowledgeMark:
         for name in ("objects", "copies")
     )
     return last_object, last_copy
+
+
+def last_definition(connection: sa.Connection) -> int:
+    """Return the number of the marking definition that came last, 0 where there is none."""
+    named = (objects.c.id >= "marking-definition--") & (objects.c.id < "marking-definition-.")
+    return connection.execute(sa.select(sa.func.max(objects.c.seq)).where(named)).scalar() or 0
 
 
 def ids_since(connection: sa.Connection, mark: KnowledgeMark) -> set[str]:

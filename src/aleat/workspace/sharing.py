@@ -15,11 +15,12 @@ import base64
 import hashlib
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -31,11 +32,12 @@ from aleat.exchange.taxii_messages import Status
 from aleat.release import Channel
 from aleat.stix.canonical import canonical_json
 from aleat.stix.times import format_timestamp
-from aleat.store.changes import KnowledgeMark, knowledge_mark
+from aleat.store.changes import KnowledgeMark, knowledge_mark, last_definition
 from aleat.store.database import Connection
 from aleat.store.decisions import require
 from aleat.store.given import read_revocations, shelf_of
 from aleat.store.ledger import append_entry, ledger_head
+from aleat.store.objects import iterate_objects
 from aleat.store.objects_count import makers
 from aleat.store.shelves import (
     ShelfChange,
@@ -51,6 +53,7 @@ from aleat.store.shelves import (
     terms_mark,
 )
 from aleat.store.withdrawn import last_ending_pull, taken_back
+from aleat.trust.iep import read_policy
 from aleat.trust.people import require_two_people
 from aleat.workspace.accounts import Account, load_accounts, make_account, rotate_token, save_accounts
 from aleat.workspace.core import POLICY_NAME
@@ -177,6 +180,7 @@ class Sharing:
         self._seconds: dict[str, float] = {}
         self._two_people: dict[str, tuple[str, bool]] = {}
         self._custody: tuple[str, list[object]] = ("", [])
+        self._moments: tuple[int, list[datetime]] = (0, [])
         self._guard = threading.Lock()
         self._writer = threading.Lock()
         ws.key, ws.card()  # read once, before threads are about
@@ -350,6 +354,7 @@ class Sharing:
         facts = [
             *terms_mark(connection),
             ws.now().date().isoformat(),
+            self._passed(connection),
             self.channel,
             len(makers(connection)),
             [ws.config.identity, ws.config.name, ws.config.organisation],
@@ -357,6 +362,18 @@ class Sharing:
             hashlib.sha256(policy.read_bytes()).hexdigest() if policy.is_file() else "",
         ]
         return hashlib.sha256(canonical_json(facts)).hexdigest()
+
+    def _passed(self, connection: Connection) -> int:
+        """Return how many of the moments are over at which policies (IEP) begin to hold, or hold no more."""
+        last = last_definition(connection)
+        known, moments = self._moments
+        if known != last:
+            read = (read_policy(one.object) for one in iterate_objects(connection, ["marking-definition"]))
+            policies = [policy for policy in read if policy is not None]
+            ends = [policy.end + timedelta(microseconds=1) for policy in policies if policy.end is not None]
+            moments = sorted([*ends, *(policy.start for policy in policies)])
+            self._moments = (last, moments)
+        return bisect_right(moments, self.ws.now())
 
     def _wants_two(self, ally: str, terms: str) -> bool:
         """Tell whether the agreement in force wants two people for what leaves; it changes only with the terms."""
