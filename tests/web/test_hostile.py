@@ -217,3 +217,17 @@ def test_a_body_that_does_not_come_ends_its_request(shared: Served) -> None:
         connection.sendall(head.encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
     assert shared.ask("").status == 200
+
+
+def test_a_body_whose_length_is_told_twice_ends_the_connection(shared: Served) -> None:
+    """A proxy may have counted otherwise than we do: what comes behind it is no request (RFC 9112 §6.3)."""
+    head = f"Host: a\r\nAuthorization: Bearer {shared.tokens['south']}\r\n"
+    first = f"POST /taxii2/ HTTP/1.1\r\n{head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    parts = urlsplit(shared.url)
+    with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=10) as connection:
+        connection.sendall(f"{first}GET /taxii2/ HTTP/1.1\r\n{head}\r\n".encode())
+        got = b""
+        while part := connection.recv(65_536):
+            got += part
+    assert got.startswith(b"HTTP/1.1 400")
+    assert got.count(b"HTTP/1.1 ") == 1

@@ -116,6 +116,8 @@ class _Desk:
 
     async def _answer(self, request: Request, run: Callable[..., Awaitable[Any]]) -> Response:
         headers = request.headers
+        if "transfer-encoding" in headers and "content-length" in headers:
+            raise RequestError(400, "The body's length is told twice.", headers={"Connection": "close"})
         admit = self.gatekeeper.admit
         who = (headers.get("authorization", ""), request.scope.get("certificate", ""), self._address(request))
         account = await run(admit, *who)
