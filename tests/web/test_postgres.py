@@ -46,6 +46,7 @@ def test_a_server_on_postgresql(postgres_server: PostgresServer, tmp_path: Path)
             rest = served.ids(f"next={first.json['next']}")
             assert len(first.json["objects"]) + len(rest) == 11
             assert served.ids(f"added_after={first.headers['x-taxii-date-added-last']}") == rest
+            assert "same" in ws.preview_release("south").changes.values()  # what was fetched counts as had
             assert served.push(malware(1)).json["success_count"] == 1
             assert served.ids("match[type]=malware") == [malware(1).id]
             ws.hold([indicator(1, NORTH).id], "legal-hold", "a court asked for it")
