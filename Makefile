@@ -46,7 +46,7 @@ test: $(VENV)/ready-dev ## Lint, types and the fast tests
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-all: $(VENV)/ready-dev ## The fast tests and the long ones
-	$(BIN)/python -m pytest -n $(WORKERS) -m "long or not long"
+	ALEAT_EXAMPLES=200 $(BIN)/python -m pytest -n $(WORKERS) -m "long or not long"
 
 fuzz: $(VENV)/ready-dev ## Fuzz every parser, ten minutes each (or SECONDS=n)
 	for target in $$($(BIN)/python -c "from tests.fuzz.targets import TARGETS; print(*TARGETS)"); do \

@@ -14,7 +14,11 @@ from tests.postgres import PostgresServer, find_binaries, running
 
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
-settings.register_profile("aleat", deadline=None)  # a shared machine's pauses are no failures
+settings.register_profile(
+    "aleat",
+    deadline=None,  # a shared machine's pauses are no failures
+    max_examples=int(os.environ.get("ALEAT_EXAMPLES", "40")),  # others in each run; `make test-all` has 200
+)
 settings.load_profile("aleat")
 
 

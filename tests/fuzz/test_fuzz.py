@@ -11,29 +11,29 @@ import pytest
 from tests.fuzz.runner import run
 from tests.fuzz.targets import TARGETS, make_target
 
-COUNTS = {"containers": 60, "rules": 60, "patterns": 120, "events": 30, "lists": 40} | {
-    "bundles": 80,
+COUNTS = {"containers": 30, "rules": 30, "patterns": 60, "events": 15, "lists": 20} | {
+    "bundles": 40,
     "cacao": 60,
     "catalogues": 100,
-    "evtx": 60,
-    "formats": 40,
-    "json": 150,
+    "evtx": 40,
+    "formats": 30,
+    "json": 75,
     "json-lists": 10,
     "network-rules": 40,
     "openioc": 40,
     "spreadsheets": 2,
     "unix": 20,
-    "tables": 60,
+    "tables": 30,
     "letters": 300,
     "mappings": 30,
     "messages": 300,
-    "misp": 60,
+    "misp": 30,
     "misp-server": 100,
     "taxii": 300,
-    "times": 150,
+    "times": 75,
     "warning-lists": 60,
     "yara": 40,
-    "prose": 30,
+    "prose": 20,
     "windows-xml": 80,
     "windows-csv": 80,
     "transcript": 80,
@@ -55,7 +55,7 @@ def test_nothing_breaks_that_a_stranger_can_send(name: str, tmp_path: Path) -> N
 def test_nothing_breaks_at_length(name: str, tmp_path: Path) -> None:
     """More of the same."""
     with make_target(name) as target:
-        report = run(target, tmp_path, seed=4, count=6 * COUNTS[name])
+        report = run(target, tmp_path, seed=4, count=12 * COUNTS[name])
     assert not report.findings, report.findings[0].text
 
 

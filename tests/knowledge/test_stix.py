@@ -54,6 +54,18 @@ def test_each_object_has_its_place_and_each_fault_its_issue() -> None:
 
 
 @pytest.mark.data
+def test_attack_is_recognised(test_data: Path) -> None:
+    """The two small bundles by digest."""
+    paths = [test_data / "attack" / f"{name}-attack.json" for name in ("ics", "mobile")]
+    found = Counter(
+        item.code if isinstance(item, Issue) else (item.corpus, item.corpus_basis)
+        for item in read_knowledge(paths, policy=parse_policy(policy_bytes()))
+    )
+    assert found == {("mitre-attack", "digest"): 1_825 + 2_535}
+
+
+@pytest.mark.long
+@pytest.mark.data
 def test_attack_is_recognised_and_goes_in_whole(test_data: Path) -> None:
     """All three bundles by digest; the licence beside them is no knowledge, and is said."""
     policy = parse_policy(policy_bytes())

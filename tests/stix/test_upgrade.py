@@ -68,7 +68,10 @@ def test_an_upgraded_indicator_passes_strict_validation() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("name", "count"), [("enterprise", 24_771), ("ics", 1_825), ("mobile", 2_535)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [pytest.param("enterprise", 24_771, marks=pytest.mark.long), ("ics", 1_825), ("mobile", 2_535)],
+)
 def test_attack_goes_in_whole_and_comes_out_as_given(test_data: Path, name: str, count: int) -> None:
     """ATT&CK's three bundles (STIX 2.0): every object's bytes, and every property in the upgraded form."""
     data = (test_data / "attack" / f"{name}-attack.json").read_bytes()

@@ -92,9 +92,9 @@ def init(
             is in $PGPASSWORD or ~/.pgpass.
         actor: Who acts.
     """
-    from aleat.workspace import Workspace  # noqa: PLC0415
+    from aleat.workspace.alliance import Alliance  # noqa: PLC0415
 
-    with Workspace.init(
+    with Alliance.init(
         folder,
         organisation=organisation,
         identity=identity,
