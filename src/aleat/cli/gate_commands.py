@@ -68,7 +68,9 @@ def preview(
             if format != "table":
                 error("Give --to ALLY with this format.")
                 return USAGE
-            _print_all(ws.preview_all(), messages)
+            releases = ws.preview_all()
+            ids = {one.object for found in releases.values() for one in found.decisions}
+            _print_all(releases, ws.object_names(ids), messages)
             return 0
         found = ws.preview_release(to, channel="plain" if plain else "sealed", reader=reader)
         allies = {ally.card.identity: ally.card.name for ally in ws.allies()}
@@ -167,7 +169,7 @@ def _write_preview(found: Previewed, rows: list[dict[str, Any]], format: Literal
     print(json.dumps({**head, "objects": rows}, ensure_ascii=False, indent=2))
 
 
-def _print_all(releases: dict[str, Release], messages: Messages) -> None:
+def _print_all(releases: Mapping[str, Release], names: Mapping[str, str], messages: Messages) -> None:
     """One row an object, one column an ally: it leaves, or the rule by which it stays."""
     allies = sorted(releases)
     words: dict[str, dict[str, str]] = {}
@@ -178,8 +180,8 @@ def _print_all(releases: dict[str, Release], messages: Messages) -> None:
             if one.allow or words.setdefault(one.object, {}).get(ally, "") != leaves:
                 words.setdefault(one.object, {})[ally] = leaves if one.allow else one.rule
             counts[one.rule] += 1
-    rows = [(object_, *(said.get(ally, "") for ally in allies)) for object_, said in sorted(words.items())]
-    table(rows, ("object", *allies), limit=len(rows) or 1)
+    rows = [(id_, names.get(id_, ""), *(said.get(ally, "") for ally in allies)) for id_, said in sorted(words.items())]
+    table(rows, ("object", "name", *allies), limit=len(rows) or 1)
     _print_rules(counts, messages)
 
 

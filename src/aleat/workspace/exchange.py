@@ -33,12 +33,12 @@ from aleat.exchange.messages import Inquiry, PermissionRequest
 from aleat.exchange.overview import open_delivery
 from aleat.exchange.steps import AskRow, links, next_step
 from aleat.release import Release
-from aleat.store.allies import find_ally
+from aleat.store.allies import find_ally, read_allies
 from aleat.store.entries_verify import list_facts
 from aleat.store.ledger import append_entry
-from aleat.store.objects import iterate_objects
 from aleat.workspace.allies import read_bounded
 from aleat.workspace.asking import AskingVerbs, message_id
+from aleat.workspace.called import may_be_called, names_of
 
 __all__ = ["ExchangeVerbs", "take_sealed"]
 
@@ -173,10 +173,14 @@ class ExchangeVerbs(AskingVerbs):
             return findings_received(connection)
 
     def object_names(self, ids: Iterable[str]) -> dict[str, str]:
-        """Return the names of these objects, where they are here and have one."""
+        """Return what these objects are called; no team that is no ally is called like one, or like us."""
         with self.read() as connection:
-            found = iterate_objects(connection, ids=sorted(set(ids)))
-            return {stored.object.id: stored.object.name for stored in found if stored.object.name}
+            names = names_of(connection, ids)
+            parties = {one.card.identity: one.card.name for one in read_allies(connection)}
+        parties[self.config.identity] = self.config.name
+        known = {*parties.values(), self.config.organisation}
+        claimed = {id_: name for id_, name in names.items() if id_[:10] != "identity--" or may_be_called(name, known)}
+        return claimed | parties
 
 
 def take_sealed(desk: Desk, data: bytes, path: str, *, sender: str | None = None) -> Received:

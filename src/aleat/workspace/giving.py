@@ -24,7 +24,6 @@ from aleat.release import Channel, Release, agreement_with
 from aleat.release.difference import Change, Given, compare_given
 from aleat.store.allies import find_ally, read_allies
 from aleat.store.files import write_file
-from aleat.workspace.called import may_be_called
 from aleat.workspace.exchange import ExchangeVerbs
 
 __all__ = ["GivingVerbs", "Previewed", "TakenBack"]
@@ -62,14 +61,9 @@ class GivingVerbs(ExchangeVerbs):
             ally = find_ally(desk.connection, to).card
             release = prepare_release(desk, to, channel=channel, reader=reader)
             given = given_to(desk.connection, desk.own, release)
-            parties = {one.card.identity: one.card.name for one in read_allies(desk.connection)}
         changes = compare_given(given, release.decisions)
         named = {decision.object for decision in release.decisions}
-        parties[self.config.identity] = self.config.name
-        known = {*parties.values(), self.config.organisation}
-        claimed = self.object_names(named).items()
-        names = {id_: name for id_, name in claimed if id_[:10] != "identity--" or may_be_called(name, known)}
-        names |= parties
+        names = self.object_names(named)
         return Previewed(ally=ally.name, release=release, changes=changes, given=given, names=names)
 
     def preview_all(self) -> dict[str, Release]:

@@ -17,8 +17,9 @@ from aleat.knowledge import NOTE_CODES, read_knowledge
 from aleat.stix.extensions import read_extension
 from aleat.stix.objects import StixObject
 from aleat.store.objects import get_variants, iterate_objects
+from aleat.workspace.called import name_of
 from aleat.workspace.knowledge_records import DiffRow, PackDiff
-from aleat.workspace.knowledge_view import KnowledgeReader, name_of
+from aleat.workspace.knowledge_view import KnowledgeReader
 
 __all__ = ["compare_packs"]
 

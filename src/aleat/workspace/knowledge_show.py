@@ -11,9 +11,9 @@ from aleat.stix.extensions import read_extension
 from aleat.stix.objects import StixObject
 from aleat.stix.times import format_timestamp
 from aleat.store.objects import Provenance, StoredObject, get_object, get_variants, iterate_objects
-from aleat.workspace.called import may_be_called
+from aleat.workspace.called import may_be_called, name_of
 from aleat.workspace.knowledge_records import CopyRow, HitRow, RelatedRow, ShownKnowledge, VersionRow
-from aleat.workspace.knowledge_view import KnowledgeReader, aliases_of, ids_elsewhere, name_of
+from aleat.workspace.knowledge_view import KnowledgeReader, aliases_of, ids_elsewhere
 
 __all__ = ["hit_rows", "show_object"]
 

@@ -32,6 +32,7 @@ from aleat.store.objects import StoredObject, find_objects, get_object, get_vari
 from aleat.store.objects_count import count_types
 from aleat.store.withdrawn import newest_given
 from aleat.trust.markings import read_marking
+from aleat.workspace.called import name_of
 from aleat.workspace.evidence import open_lake
 from aleat.workspace.hunt import HuntVerbs
 from aleat.workspace.knowledge_records import KnowledgeFilter, KnowledgeList, KnowledgeRow
@@ -41,7 +42,6 @@ from aleat.workspace.quality import Doubts
 __all__ = ["KnowledgeReader", "known_sightings"]
 
 _BATCH = 2_000
-_NAMED = ("name", "abstract", "value", "relationship_type", "product", "path", "key", "user_id", "subject")
 
 
 def known_sightings(session: HuntVerbs) -> tuple[HuntResult | None, tuple[Sighting, ...]]:
@@ -270,16 +270,6 @@ def has_value(item: StixObject, value: str) -> bool:
     hashes = properties.get("hashes")
     told += list(hashes.values()) if isinstance(hashes, dict) else []
     return any(isinstance(one, str) and one.casefold() == folded for one in told)
-
-
-def name_of(item: StixObject) -> str:
-    """Return what an object is called, or what it says first."""
-    if item.name:
-        return item.name
-    if item.type == "relationship":
-        return f"{item.source_ref} {item.relationship_type} {item.target_ref}"
-    properties = item.properties()
-    return next((str(properties[name]) for name in _NAMED if properties.get(name)), "")
 
 
 def marking_refs(stored: StoredObject) -> tuple[str, ...]:
