@@ -1,7 +1,7 @@
 """What every text of STIX says: names of properties and types, values of vocabularies, ids, times, paths of patterns.
 
 In its own place such a word is the standard's, and no mention of a withheld object that is called so ("indicator",
-"domain"). `told_strings` leaves out what is the standard's by its place; `is_mentioned` sees what is by its form.
+"domain"). `told_strings` leaves out what is the standard's by its place, `without_forms` what is by its form.
 Anywhere else (in free text, in a custom property, in a name) it counts, as a whole word.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -21,11 +21,12 @@ from aleat.stix.extensions import extension_names, extension_schema
 __all__ = [
     "COARSENED",
     "MASK",
-    "is_mentioned",
+    "UUID",
     "is_structure",
+    "is_word_of_standard",
     "says_nothing",
-    "stands_alone",
     "told_strings",
+    "without_forms",
     "without_our_words",
 ]
 
@@ -35,7 +36,7 @@ MASK = "[withheld]"
 COARSENED = "Where it was seen, as far as the agreement lets it be told."
 """The description of a victim that is told by its sectors."""
 
-_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z")
 _HEX = re.compile("[0-9a-f-]+")
 _BLANK = "\u00ad"  # folding takes it out, so that no folded word has it
@@ -155,37 +156,17 @@ def without_our_words(text: str) -> str:
 
 
 def is_structure(word: str) -> bool:
-    """Tell whether a folded word may be a part of an id, or a word of the standard: `is_mentioned` looks closer."""
+    """Tell whether a folded word may be a part of an id, or is a word of the standard: where it stands decides."""
     return word in _structure().forms or "--" in word or _HEX.fullmatch(word) is not None
 
 
-def is_mentioned(word: str, text: str, alone: int) -> bool:
-    """Tell whether a folded text has such a word elsewhere than in ids and in paths of STIX patterns.
-
-    What is a word of the standard, or has at most `alone` characters, counts only where it stands alone.
-    """
-    if re.search(_UUID, word):
-        return word in text
-    text = _without_forms(text)
-    if word not in text:
-        return False
-    return (len(word) > alone and word not in _structure().words) or stands_alone(word, text)
+def is_word_of_standard(word: str) -> bool:
+    """Tell whether a folded word is one of the standard's own."""
+    return word in _structure().words
 
 
-def stands_alone(word: str, text: str) -> bool:
-    """Tell whether a word stands somewhere in a text with no letter or digit beside it."""
-    start = text.find(word)
-    while start >= 0:
-        end = start + len(word)
-        if not (start and text[start - 1].isalnum()) and not (end < len(text) and text[end].isalnum()):
-            return True
-        start = text.find(word, start + 1)
-    return False
-
-
-@lru_cache(4)
-def _without_forms(text: str) -> str:
-    """Return a text without ids and paths; several words are looked for in one text after the other."""
+def without_forms(text: str) -> str:
+    """Return a folded text without ids and without paths of STIX patterns."""
     return _ids_and_paths().sub(_BLANK, text)
 
 
@@ -195,4 +176,4 @@ def _ids_and_paths() -> re.Pattern[str]:
     names = "|".join(re.escape(name.lower()) for name in sorted(_structure().properties, key=len, reverse=True))
     step = rf"(?:\.'?(?:{names})'?|\[(?:\*|\d{{1,9}})\])"
     path = rf"(?:{types}):'?(?:{names})'?{step}*(?=\s*+(?:[=<>!]|in\b|like\b|matches\b|issub|issup|not\b|\]))"
-    return re.compile(rf"(?<![a-z0-9-])(?:(?:(?:{types})--)?{_UUID}(?![a-z0-9])|{path})")
+    return re.compile(rf"(?<![a-z0-9-])(?:(?:(?:{types})--)?{UUID}(?![a-z0-9])|{path})")

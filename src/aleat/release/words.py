@@ -23,8 +23,9 @@ import orjson
 
 from aleat.errors import RuleError
 from aleat.knowledge.playbooks.steps import playbook_bytes
+from aleat.release.mentions import ALONE, mentioned
 from aleat.release.readings import readings_of
-from aleat.release.structure import is_mentioned, is_structure, says_nothing, stands_alone, told_strings
+from aleat.release.structure import says_nothing, told_strings
 from aleat.stix.objects import StixObject
 
 __all__ = [
@@ -66,7 +67,6 @@ _INTERNAL = re.compile(
 )
 # What stands in each of the defanged forms: without any of these there is none.
 _SIGNS = ("[.]", "(.)", "{.}", "[dot]", "(dot)", "[:]", "(:)", "[@]", "[at]", "[/]", "hxxp", "h**p", "h[tt]p")
-_ALONE = 5  # words up to this length count only where they stand alone
 _HEAD = 200  # longer words are looked for by their beginning: one letter 100,000 times would take the search a minute
 
 
@@ -180,8 +180,8 @@ def find_words(texts: Sequence[str], words: Collection[str]) -> dict[int, frozen
         return {}
     if len(texts) == 1:
         text = texts[0]
-        there = (word for word in words if word in text and _counts(word, text))
-        return {0: found_here} if (found_here := frozenset(there)) else {}
+        there = mentioned([word for word in words if word in text], text)
+        return {0: there} if there else {}
     import polars as pl  # noqa: PLC0415 (heavy)
 
     by_head: dict[str, list[str]] = {}
@@ -198,8 +198,7 @@ def find_words(texts: Sequence[str], words: Collection[str]) -> dict[int, frozen
         text, heads = texts[row], set(words_found)
         hit = heads & short if by_head else heads
         hit |= {word for head in heads & by_head.keys() for word in by_head[head] if word in text}
-        kept = frozenset(word for word in hit if _counts(word, text))
-        if kept:
+        if kept := mentioned(hit, text):
             found[row] = kept
     return found
 
@@ -274,7 +273,7 @@ def _sigma_words(pattern: str) -> Iterator[str]:
             detection = {key: item for key, item in detection.items() if key != "condition"}
         for text in _scalars(detection):
             parts = (part.strip("\\/") for part in re.split(r"[*?]+", text))
-            yield from (part for part in parts if len(part) > _ALONE)
+            yield from (part for part in parts if len(part) > ALONE)
 
 
 def _scalars(value: Any) -> Iterator[str]:
@@ -291,10 +290,3 @@ def _scalars(value: Any) -> Iterator[str]:
 
 def _tells(word: str) -> bool:
     return len(word) > 2 and not (word.isdigit() and len(word) < 5) and not says_nothing(word)
-
-
-def _counts(word: str, text: str) -> bool:
-    """Tell whether a word that is in a folded text is a mention there."""
-    if is_structure(word):
-        return is_mentioned(word, text, _ALONE)
-    return len(word) > _ALONE or stands_alone(word, text)
