@@ -126,6 +126,14 @@ def test_nobody_speaks_for_another_team(served: Served, maker: str, number: int)
     assert len(served.ids()) == 21
 
 
+def test_a_bundle_is_no_object(served: Served) -> None:
+    """TAXII's envelope holds objects (§3.7); what is in a bundle would not be looked at."""
+    bundle = {"type": "bundle", "id": f"bundle--{UNKNOWN[-36:]}", "objects": [json.loads(malware(1).raw)]}
+    pushed = served.push(bundle).json
+    assert (pushed["success_count"], pushed["failure_count"]) == (0, 1)
+    assert pushed["failures"][0]["id"] == bundle["id"]
+
+
 def test_nobody_speaks_for_us(served: Served) -> None:
     """Not even who may bring what others made."""
     let_relay(served)

@@ -98,6 +98,8 @@ def _check(item: StixObject, had: ShelfRow | None, account: Account, own: str) -
     theirs = None if had is None else parse_object(had.raw, Place(item.id))
     if theirs is not None and theirs.digest == item.digest:
         return
+    if item.type == "bundle":
+        raise _RefusedError("A bundle is no object: send the objects in it.")
     if item.created_by_ref not in {None, account.ally} and not account.relay:
         raise _RefusedError("Somebody else made it, and this account may push what its own team made.")
     if own in {item.created_by_ref, item.id}:
