@@ -81,14 +81,14 @@ class World:
         stays = {one.object: one.form for one in decisions if not one.allow or one.form == "told-again"}
         leaves = {one.object for one in decisions if one.allow}
         for graph in self.graphs:
-            free = {word for thing in graph.things if thing.id in leaves for word in thing.stated}
+            free = {word for thing in graph.things if thing.id in leaves for word in thing.counting.stated}
             for thing in graph.things:
                 form = stays.get(thing.id)
                 if form is None or (thing.id in leaves and form != "told-again"):
                     continue
                 secret = {thing.id[-36:]} & uuids
                 if form == "withheld":
-                    secret |= ({thing.inner, *thing.stated} - free) & canaries
+                    secret |= ({thing.counting.inner, *thing.counting.stated} - free) & canaries
                 self.leaks += [Leak(to, surface, graph.seed, one, "gate") for one in sorted(secret)]
 
 
