@@ -21,6 +21,8 @@ settings.register_profile(
 )
 settings.load_profile("aleat")
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what a command compiles, the next command needn't
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
