@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aleat.errors import Place
+from aleat.errors import IntegrityError, Place
 from aleat.knowledge.playbooks.steps import FIELD_EXTENSION
 from aleat.release import Subject, close, decide, describe_derived, describe_stored, prepare
+from aleat.release.closure import FINDERS
 from aleat.release.words import find_words, fold, words_of
 from aleat.stix import StixObject, make_bundle, make_object, parse_object
 from aleat.stix.extensions import extend
@@ -459,3 +460,63 @@ def test_what_a_playbook_says_inside_is_looked_through() -> None:
     assert gone == {}
     assert (rules["Telling"], rules["Referring"]) == ("names-withheld", "refers-to-withheld")
     assert rules["Ours"] == "names-withheld"
+
+
+def test_what_is_revoked_is_not_told_again() -> None:
+    """It would revoke an id that nobody has."""
+    report = made(
+        "report", "Over", OURS, "green", published=CREATED, object_refs=[OPEN.id, SECRET_RAT.id], revoked=True
+    )
+    leaving, rules = released(SHOWN, HIDDEN, own_subject(report, "green"))
+    assert list(leaving) == ["OpenTool"]
+    assert rules["Over"] == "refers-to-withheld"
+
+
+def test_our_own_identity_is_not_told_again() -> None:
+    """It has one id, which is known; what it may not say is no reason for a second one."""
+    ours = make_object(
+        "identity", OURS, created=CREATED, markings=[marking_id("tlp:green")], name="Ours", description="On QuietRat."
+    )
+    leaving, rules = released(SHOWN, HIDDEN, own_subject(ours, "green"))
+    assert list(leaving) == ["OpenTool"]
+    assert rules["Ours"] == "names-withheld"
+
+
+def test_a_published_definition_hides_nothing_that_uses_it() -> None:
+    """Whoever says to have made a copy of it that is here."""
+    content = {
+        "type": "marking-definition",
+        "spec_version": "2.1",
+        "id": marking_id("tlp:green"),
+        "created": "2022-10-01T00:00:00.000Z",
+        "created_by_ref": SECRET_RAT.id.replace("malware", "identity"),
+        "name": "TLP:GREEN",
+    }
+    definition = parse_object(json.dumps(content).encode(), Place("x"))
+    leaving, rules = released(SHOWN, HIDDEN, subject(stored(definition, GIVER)))
+    assert "OpenTool" in leaving
+    assert rules["OpenTool"] == "own-label"
+
+
+def test_of_several_contents_of_one_id_the_newest_leaves() -> None:
+    """Not one that may not leave, though it is newer; and none that counts no more, though it may."""
+    older, newer = (
+        make_object("malware", OPEN.id, created=CREATED, modified=CREATED.replace(day=day), created_by_ref=OURS,
+                    markings=[marking_id(f"tlp:{label}")], name=f"Of day {day}", is_family=True)
+        for day, label in ((2, "green"), (3, "red"))
+    )  # fmt: skip
+    contents = [subject(stored(item, "ours")) for item in (OPEN, older, newer)]
+    assert list(released(*contents)[0]) == ["Of day 2"]
+    former = [contents[0], msgspec.structs.replace(contents[1], former=True), contents[2]]
+    assert list(released(*former)[0]) == ["OpenTool"]
+    assert released(msgspec.structs.replace(contents[0], former=True))[0] == {}
+
+
+def test_nothing_leaves_where_a_leak_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What leaves is looked through once more by itself, whatever the steps before have found."""
+    note = made("note", "n", OURS, "green", content="As QuietRat does.", object_refs=[OPEN.id])
+    subjects = [SHOWN, HIDDEN, own_subject(note, "green")]
+    for name in FINDERS:
+        monkeypatch.setitem(FINDERS, name, lambda *_: frozenset())
+    with pytest.raises(IntegrityError, match="Nothing leaves"):
+        released(*subjects)
