@@ -37,7 +37,7 @@ MUTANTS = [
 UNSEEN = {
     "_cut: part node.published": "a published definition's id is known, and hides nothing",
     "_tell_without: part node.said.coded": "cutting looks through what is encoded as well, and gives up",
-    "_tell_without: part node.coarse == {}": "what nothing may be told of is kept by the gate's own rule (names-internal)",
+    "_tell_without: part node.coarse == {}": "the gate's own rule (names-internal) keeps what nothing may be told of",
 }
 """Mutants that nobody can see, and why."""
 

@@ -127,9 +127,8 @@ class Closure:
         node.coarse = coarsen(item, self._terms, release) if node.uuid not in self.index.known else None
         if node.coarse is not None:
             node.kept_back |= node.said.words - words_of(node.coarse)
-            told = without_our_words(
-                fold("\n".join(told_strings(node.coarse)))
-            )  # a sector in place of a name may be a name, too
+            # A sector in place of a name may be somebody's name, too.
+            told = without_our_words(fold("\n".join(told_strings(node.coarse))))
             node.said = msgspec.structs.replace(node.said, text=f"{node.said.text}\n{told}")
 
     def _begin(self, fresh: Sequence[Node]) -> None:
