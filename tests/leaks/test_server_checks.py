@@ -84,6 +84,7 @@ def check_pushed(ground: Ground) -> None:
         (item("b", None, "green", version=1), nobodys, account()),
         (item("b", None, version=1), nobodys, account()),
         (later, team, relays),
+        (make_object("bundle", f"bundle--{NORTH[-36:]}", objects=[]), None, account()),
     ]
     for one, had, by in taken:
         pushed._check(one, row(had) if had else None, by, OURS)
