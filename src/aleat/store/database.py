@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -53,8 +54,11 @@ class Database:
     """An open database; `read()` and `write()` hand out connections, `write()` in one transaction."""
 
     def __init__(self, url: str | sa.URL) -> None:
+        # As many connections as are asked for: who holds one and needs another must not wait for others who do, too.
+        in_file = sa.make_url(url).database not in {None, "", ":memory:"}
+        pool: dict[str, Any] = {"pool_size": 20, "max_overflow": -1} if in_file else {}
         try:
-            self.engine = sa.create_engine(url)
+            self.engine = sa.create_engine(url, **pool)
         except ModuleNotFoundError:
             raise WorkspaceError(
                 "PostgreSQL needs its driver. Install it with: pip install 'aleat[postgres]'"

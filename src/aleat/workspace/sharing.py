@@ -111,6 +111,7 @@ class Sharing:
         self._moments: tuple[int, list[datetime]] = (0, [])
         self._guard = threading.Lock()
         self._writer = threading.Lock()
+        self._looking = threading.Lock()
         ws.key, ws.card()  # read once, before threads are about
 
     def close(self) -> None:
@@ -318,10 +319,11 @@ class Sharing:
     def _of_custody(self, connection: Connection) -> list[object]:
         """Return what changes only with what is in custody: our hosts' names, and what pulls ended."""
         custody = ledger_head(connection, "custody").hash
-        head, facts = self._custody
-        if head != custody:
-            facts = [sorted(self.ws.internal_words()), last_ending_pull(connection)]
-            self._custody = (custody, facts)
+        with self._looking:  # of many who ask after a push one looks
+            head, facts = self._custody
+            if head != custody:
+                facts = [sorted(self.ws.internal_words()), last_ending_pull(connection)]
+                self._custody = (custody, facts)
         return facts
 
     def shelf_of(self, ally: str) -> str:
